@@ -1,1 +1,21 @@
-//! (being written)
+//! Kubernetes objects: their types, how they are read and written, and how they are asked for.
+//!
+//! Types are compact hand-written structs for what the engine simulates; what they do not model they keep (see [`json`]). Requests and
+//! responses have the shape of HTTP (see [`http`]); refusals are [`status::Status`] objects in Kubernetes' own words.
+
+// `object!` names this crate as `api`, also from inside.
+extern crate self as api;
+
+pub mod apps;
+pub mod coordination;
+pub mod core;
+pub mod http;
+pub mod intstr;
+pub mod json;
+pub mod kinds;
+pub mod meta;
+mod object;
+pub mod quantity;
+pub mod status;
+
+pub use object::{Dynamic, Object, Resource};

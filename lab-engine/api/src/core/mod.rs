@@ -1,0 +1,15 @@
+//! The kinds of the core group, `v1` (`k8s.io/api/core/v1`).
+
+mod config;
+mod container;
+mod event;
+mod node;
+mod pod;
+mod service;
+
+pub use config::*;
+pub use container::*;
+pub use event::*;
+pub use node::*;
+pub use pod::*;
+pub use service::*;

@@ -1,0 +1,132 @@
+//! The contract of everything that talks to the API server: the scheduler, controllers, kubelets, `kubectl`.
+//!
+//! A component is a state machine. The host ([`cluster`]) hands it one [`Input`] at a time, with the present, and an [`Outbox`] that
+//! collects what it wants done. Requests, answers and watch events cross the simulated network, so an answer comes later, or never:
+//! then the host gives [`Transport`] errors after the client's time-out. A component never blocks, and asks to be woken by
+//! [`Component::next_wake`]; being woken too early is harmless.
+//!
+//! Causality: what a component does is caused by what it learned last. [`Outbox::trace`] adds an event to the trace; requests that
+//! follow it in the same outbox are caused by that event.
+//!
+//! **Simplified here:** no client-side rate limits (`--kube-api-qps`).
+//!
+//! [`cluster`]: https://kubernetes.io/docs/concepts/architecture/
+
+use api::http::{Request, Response, WatchEvent};
+use sim::{Time, What};
+use std::fmt;
+use std::sync::Arc;
+
+/// A request of a component, unique within it for its whole life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A request that a component serves (a kubelet: logs, exec), unique within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServeId(pub u64);
+
+/// The answer never came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Nothing came back in time.
+    Timeout,
+    /// The connection broke.
+    Closed,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Timeout => "net/http: request canceled (Client.Timeout exceeded while awaiting headers)",
+            Transport::Closed => "http2: client connection lost",
+        })
+    }
+}
+
+/// Something that reaches a component.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A time came that it asked for.
+    Wake,
+    /// The answer to a request that is no watch, or the refusal of a watch. Comes exactly once per request that was not cancelled.
+    Response(RequestId, Result<Response, Transport>),
+    /// Events of a watch, in order, at least one.
+    Watch(RequestId, Arc<[WatchEvent]>),
+    /// A watch ended: by the server's time-out (`None`, quite normal) or because the connection broke.
+    WatchEnded(RequestId, Option<Transport>),
+    /// More text of a streamed answer (`logs -f`); the flag says whether it is the last.
+    Stream(RequestId, Arc<str>, bool),
+    /// A request to serve (kubelets only): the API server forwards `log`, `exec` and `attach`.
+    Serve(ServeId, Box<Request>),
+}
+
+/// Something that a component wants done.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Send a request.
+    Request(RequestId, Box<Request>),
+    /// Forget a request; end a watch.
+    Cancel(RequestId),
+    /// Answer a request that it serves.
+    Respond(ServeId, Response),
+    /// Send more text of a streamed answer, after a first `Respond`; the flag says whether it is the last.
+    Stream(ServeId, Arc<str>, bool),
+    /// Add an event to the trace; what follows is caused by it.
+    Trace(What),
+}
+
+/// What a component wants done, in order.
+#[derive(Debug)]
+pub struct Outbox {
+    actions: Vec<Action>,
+    next_request: u64,
+}
+
+impl Outbox {
+    /// An empty outbox whose first request gets the number `next_request`.
+    pub fn new(next_request: u64) -> Self {
+        Outbox { actions: Vec::new(), next_request }
+    }
+
+    /// Sends a request to the API server.
+    pub fn request(&mut self, request: Request) -> RequestId {
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.actions.push(Action::Request(id, Box::new(request)));
+        id
+    }
+
+    /// Forgets a request: its answer will not come; a watch ends.
+    pub fn cancel(&mut self, id: RequestId) {
+        self.actions.push(Action::Cancel(id));
+    }
+
+    /// Answers a request that the component serves.
+    pub fn respond(&mut self, id: ServeId, response: Response) {
+        self.actions.push(Action::Respond(id, response));
+    }
+
+    /// Sends more text of a streamed answer.
+    pub fn stream(&mut self, id: ServeId, text: impl Into<Arc<str>>, last: bool) {
+        self.actions.push(Action::Stream(id, text.into(), last));
+    }
+
+    /// Adds an event to the trace.
+    pub fn trace(&mut self, what: What) {
+        self.actions.push(Action::Trace(what));
+    }
+
+    /// Takes all actions out, and says which number the next request gets.
+    pub fn take(&mut self) -> (Vec<Action>, u64) {
+        (std::mem::take(&mut self.actions), self.next_request)
+    }
+}
+
+/// A state machine that talks to the API server.
+pub trait Component {
+    /// Applies one input at `now`. Whatever it wants done goes to `out`. The first input of its life is [`Input::Wake`].
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox);
+
+    /// When it wants to be woken next; `None` if only an input can wake it.
+    fn next_wake(&self) -> Option<Time>;
+}
