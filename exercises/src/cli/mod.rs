@@ -1,0 +1,61 @@
+//! The command line of `clusterbook`. Each command has a module; this one has the list of them.
+
+mod site;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A Kubernetes workbook whose cards have graded labs.
+#[derive(Debug, Parser)]
+#[command(name = "clusterbook", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: site::Serve,
+}
+
+/// What can be done; without a command, the workbook is served.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the workbook and serve it on 127.0.0.1 (this happens without a command, too)
+    Serve(site::Serve),
+    /// Build the workbook as a static site for any web server and base path
+    Build(site::Build),
+}
+
+/// Runs the command line of this process to its exit status: 0 when it did what was asked, 1 when not, 2 for a wrong command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => args.run(),
+        Command::Build(args) => args.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_and_takes_its_options_directly() {
+        let cli = Cli::parse_from(["clusterbook", "--port", "4000", "--dev"]);
+        assert!(cli.command.is_none());
+        assert_eq!(format!("{:?}", cli.serve), "Serve { port: Some(4000), open: false, dev: true }");
+    }
+}
