@@ -24,6 +24,9 @@ pub mod toolchain;
 pub mod wasm;
 pub mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::process::{Command, Stdio};

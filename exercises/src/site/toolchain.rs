@@ -192,7 +192,8 @@ fn run(command: &mut Command) -> Result<Output, String> {
     Err(format!("`{program}` failed: {}", last.unwrap_or("it said nothing")))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
