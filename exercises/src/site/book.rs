@@ -12,8 +12,8 @@ use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
 
 use crate::lang::Lang;
-use crate::site::cards::{CardRenderer, Cards};
-use crate::site::error::SiteError;
+use crate::site::cards::{CardError, CardRenderer, Cards};
+use crate::site::error::{IoHelp, SiteError};
 use crate::site::fingerprint::files_below;
 use crate::site::{landing, pages, search};
 
@@ -58,9 +58,9 @@ pub fn build(root: &Path, out: &Path, scratch: &Path, cards: &Arc<dyn CardRender
 fn language(root: &Path, out: &Path, cards: &Arc<dyn CardRenderer>, lang: Lang) -> Result<(), SiteError> {
     let wrong = |message: String| SiteError::Book { lang, message };
     let config = config(root, out, lang).map_err(|error| wrong(format!("book.toml: {error:#}")))?;
-    let mut book = MDBook::load_with_config(root, config).map_err(|error| wrong(format!("{error:#}")))?;
+    let mut book = MDBook::load_with_config(root, config).map_err(|error| wrong(explain(&error)))?;
     book.with_preprocessor(Cards::new(Arc::clone(cards), lang));
-    book.build().map_err(|error| wrong(format!("{:#}", strip(&error))))?;
+    book.build().map_err(|error| wrong(explain(&error)))?;
 
     let mut sections = Vec::new();
     for page in rendered(out)? {
@@ -88,12 +88,13 @@ fn config(root: &Path, out: &Path, lang: Lang) -> mdbook_driver::errors::Result<
     Ok(config)
 }
 
-/// A card's error is complete in itself; mdBook's stages around it say nothing more.
-fn strip(error: &mdbook_driver::errors::Error) -> String {
-    match error.chain().find_map(|cause| cause.downcast_ref::<crate::site::cards::CardError>()) {
-        Some(card) => card.to_string(),
-        None => format!("{error:#}"),
+/// What mdBook reports, for the reader. A card's error is complete in itself; an error of the system gets its remedy.
+fn explain(error: &mdbook_driver::errors::Error) -> String {
+    if let Some(card) = error.chain().find_map(|cause| cause.downcast_ref::<CardError>()) {
+        return card.to_string();
     }
+    let help = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(|io| IoHelp(io).to_string());
+    format!("{error:#}{}", help.unwrap_or_default())
 }
 
 /// The rendered pages, relative with `/`, in name order. `toc.html` is no page but a frame for browsers without scripts.

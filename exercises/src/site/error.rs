@@ -40,11 +40,7 @@ pub enum SiteError {
         command: String,
     },
     /// The compiled module could not be given its JavaScript side.
-    #[error(
-        "wasm-bindgen refused `{}`: {message}\nhelp: the versions of `wasm-bindgen` and `wasm-bindgen-cli-support` in Cargo.toml \
-         must be equal",
-        .module.display()
-    )]
+    #[error("wasm-bindgen refused `{}`: {message}", .module.display())]
     Bindgen {
         /// The compiled module.
         module: PathBuf,
@@ -116,7 +112,7 @@ fn plain(error: &io::Error) -> String {
 }
 
 /// What to do about an IO error, as a line that starts with a line break; empty where the error says it all.
-struct IoHelp<'a>(&'a io::Error);
+pub(crate) struct IoHelp<'a>(pub(crate) &'a io::Error);
 
 impl fmt::Display for IoHelp<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

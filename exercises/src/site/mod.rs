@@ -62,12 +62,6 @@ pub struct ServeOptions {
 pub fn build(layout: &Layout, profile: Profile, cards: LoadCards) -> Result<(), SiteError> {
     let program = wasm::build(layout, profile, &say)?;
     let book = build_book(layout, cards)?;
-    if program && profile == Profile::Small {
-        say("Compressing the page's program (some seconds) …");
-        precompress::precompress(&layout.lab(), &layout.state().join("br"))?;
-    } else if program {
-        forget_compressed(&layout.lab())?;
-    }
     if !(program || book) {
         say("Nothing changed since the last build.");
     }
@@ -151,16 +145,6 @@ fn open(url: &str) {
     if let Err(error) = command.spawn() {
         say(&format!("Cannot open a browser with `{program}`: {error}. Open {url} yourself."));
     }
-}
-
-/// A big quick build is served as it is; what was compressed from another build must not stand beside it.
-fn forget_compressed(lab: &Path) -> Result<(), SiteError> {
-    for file in fingerprint::files_below(lab)? {
-        if file.extension().is_some_and(|ending| ending == "br") {
-            std::fs::remove_file(&file).map_err(SiteError::io("remove", &file))?;
-        }
-    }
-    Ok(())
 }
 
 /// A line about progress. Nobody listening is no reason to stop.

@@ -12,6 +12,9 @@ use super::search::index::ask;
 use super::{book, fingerprint};
 use crate::lang::Lang;
 
+/// Data for scripts, as a card may carry it: mdBook must hand it through as it is.
+const DATA: &str = r#"<script type="application/json">{"a":"1 < 2 && \"b\" <em>"}</script>"#;
+
 /// Shows any card, so that these tests need none in particular.
 struct AnyCard;
 
@@ -22,7 +25,7 @@ impl CardRenderer for AnyCard {
 
     fn html(&self, id: &str, lang: Lang) -> Result<String, String> {
         let word = if lang == Lang::En { "interviewer" } else { "面试官" };
-        Ok(format!("<section class=\"cb-card\" data-card=\"{id}\"><p>{word}</p>\n\n<pre>kind: Pod\n\nspec: {{}}</pre></section>"))
+        Ok(format!("<section class=\"cb-card\" data-card=\"{id}\"><p>{word}</p>\n\n{DATA}<pre>kind: Pod\n\nspec: {{}}</pre></section>"))
     }
 }
 
@@ -125,7 +128,9 @@ fn cards_stand_whole_in_pages_that_load_the_labs() {
     for lang in Lang::ALL {
         let page = |name: &str| fs::read_to_string(dir.path().join("www").join(lang.code()).join(name)).unwrap();
         let html = page("pods/creation.html");
-        assert!(html.contains("kind: Pod\n\nspec: {}</pre></section>"), "{html}");
+        let card = html.split("<section class=\"cb-card\"").nth(1).and_then(|rest| rest.split("</section>").next()).unwrap();
+        assert!(card.contains("<pre>kind: Pod\n\nspec: {}</pre>"), "{card}");
+        assert!(card.contains(DATA), "{card}");
         assert!(html.contains(&format!("<html lang=\"{}\"", lang.code())));
         assert!(html.contains("../../lab/loader.js"));
         assert!(!page("introduction.html").contains("loader.js"));

@@ -10,8 +10,9 @@ use std::process::Stdio;
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::site::error::SiteError;
-use crate::site::fingerprint::{Fingerprint, Stages};
+use crate::site::fingerprint::{Fingerprint, Stages, files_below};
 use crate::site::layout::Layout;
+use crate::site::precompress::precompress;
 use crate::site::toolchain::{self, TARGET, Tools};
 
 /// The worker is the page's own program in another role.
@@ -53,13 +54,31 @@ pub fn build(layout: &Layout, profile: Profile, say: &dyn Fn(&str)) -> Result<bo
         let module = compile(layout, profile, say)?;
         say("Binding the page's program to JavaScript …");
         fs::create_dir_all(&lab).map_err(SiteError::io("create", &lab))?;
+        // What was compressed from another build must never stand beside this one.
+        forget_compressed(&lab)?;
         bind(&module, &lab)?;
     }
     let restyled = write_assets(layout.root(), &lab)?;
+    if profile == Profile::Small {
+        if changed {
+            say("Compressing the page's program (some seconds) …");
+        }
+        precompress(&lab, &layout.state().join("br"))?;
+    }
     if changed {
         stages.done("wasm", &fingerprint)?;
     }
     Ok(changed || restyled)
+}
+
+/// Removes every compressed file in `lab`.
+fn forget_compressed(lab: &Path) -> Result<(), SiteError> {
+    for file in files_below(lab)? {
+        if file.extension().is_some_and(|ending| ending == "br") {
+            fs::remove_file(&file).map_err(SiteError::io("remove", &file))?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything that is compiled into the page's program. What only the native program uses is left out.
@@ -111,6 +130,10 @@ pub(crate) fn write_assets(root: &Path, lab: &Path) -> Result<bool, SiteError> {
             continue;
         }
         fs::write(&file, content).map_err(SiteError::io("write", &file))?;
+        let compressed = lab.join(format!("{name}.br"));
+        if compressed.is_file() {
+            fs::remove_file(&compressed).map_err(SiteError::io("remove", &compressed))?;
+        }
         changed = true;
     }
     Ok(changed)
@@ -149,7 +172,9 @@ mod tests {
         assert!(!write_assets(dir.path(), &lab).unwrap());
         fs::create_dir_all(dir.path().join("web")).unwrap();
         fs::write(dir.path().join("web/style.css"), ".cb-lab{}").unwrap();
+        fs::write(lab.join("style.css.br"), "of the old styles").unwrap();
         assert!(write_assets(dir.path(), &lab).unwrap());
+        assert!(!lab.join("style.css.br").exists());
         assert_eq!(fs::read_to_string(lab.join("style.css")).unwrap(), ".cb-lab{}");
     }
 }
