@@ -10,6 +10,7 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::lang::Lang;
+use crate::site::prose::join_lines;
 
 /// Renders cards for the book. The site knows nothing else about them.
 pub trait CardRenderer {
@@ -100,7 +101,8 @@ impl Cards {
     fn chapter(&self, chapter: &mut Chapter) -> Result<(), CardError> {
         let Some(path) = &chapter.source_path else { return Ok(()) };
         let file = format!("book/{}/{}", self.lang, path.display());
-        chapter.content = embed(&chapter.content, &file, self.renderer.as_ref(), self.lang)?;
+        let content = embed(&chapter.content, &file, self.renderer.as_ref(), self.lang)?;
+        chapter.content = if self.lang == Lang::ZhCn { join_lines(&content) } else { content };
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod pages;
 pub mod port;
 pub mod precompress;
+pub mod prose;
 pub mod search;
 pub mod serve;
 pub mod toolchain;

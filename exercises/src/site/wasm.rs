@@ -88,6 +88,8 @@ fn inputs(root: &Path, profile: Profile) -> Result<String, SiteError> {
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"] {
         all.path(&root.join(file), &[])?;
     }
+    // How the module is bound counts, too.
+    all.path(&root.join("exercises/src/site/wasm.rs"), &[])?;
     all.path(&root.join("web"), &["style.css", "tests"])?;
     all.path(&root.join("lab-engine"), &[])?;
     all.path(&root.join("exercises"), &["src/site", "src/cli", "src/main.rs", "cards", "tests"])?;
@@ -113,7 +115,14 @@ fn compile(layout: &Layout, profile: Profile, say: &dyn Fn(&str)) -> Result<Path
 
 fn bind(module: &Path, lab: &Path) -> Result<(), SiteError> {
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(module).out_name("lab").typescript(false).remove_name_section(true).remove_producers_section(true);
+    // `init()` without an argument finds the module beside its JavaScript.
+    bindgen
+        .input_path(module)
+        .out_name("lab")
+        .omit_default_module_path(false)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
     let bound = bindgen.web(true).and_then(|bindgen| bindgen.generate(lab));
     bound.map_err(|error| SiteError::Bindgen { module: module.to_path_buf(), message: format!("{error:#}") })
 }
