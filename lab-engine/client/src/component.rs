@@ -71,8 +71,8 @@ pub enum Action {
     Respond(ServeId, Response),
     /// Send more text of a streamed answer, after a first `Respond`; the flag says whether it is the last.
     Stream(ServeId, Arc<str>, bool),
-    /// Add an event to the trace; what follows is caused by it.
-    Trace(What),
+    /// Add an event to the trace, in the name of a part of the component if one is given; what follows is caused by it.
+    Trace(Option<Arc<str>>, What),
 }
 
 /// What a component wants done, in order.
@@ -113,7 +113,12 @@ impl Outbox {
 
     /// Adds an event to the trace.
     pub fn trace(&mut self, what: What) {
-        self.actions.push(Action::Trace(what));
+        self.actions.push(Action::Trace(None, what));
+    }
+
+    /// Adds an event to the trace in the name of a part of the component, for example `deployment-controller`.
+    pub fn trace_as(&mut self, actor: &Arc<str>, what: What) {
+        self.actions.push(Action::Trace(Some(actor.clone()), what));
     }
 
     /// Takes all actions out, and says which number the next request gets.
