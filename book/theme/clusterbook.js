@@ -92,7 +92,7 @@
             parent.append(text);
             return;
         }
-        text.split(new RegExp(`(${escaped.join('|')})`, 'giu')).forEach((piece, i) => {
+        text.split(new RegExp(`((?:${escaped.join('|')})+)`, 'giu')).forEach((piece, i) => {
             if (i % 2 === 0) {
                 parent.append(piece);
             } else {
@@ -107,7 +107,9 @@
         const lower = text.toLowerCase();
         const places = terms.map(term => lower.indexOf(term)).filter(at => at >= 0);
         const first = places.length > 0 ? Math.min(...places) : 0;
-        const start = Math.max(0, first - EXCERPT / 3);
+        let start = Math.max(0, first - Math.floor(EXCERPT / 3));
+        const space = text.indexOf(' ', start);
+        if (start > 0 && space >= 0 && space < Math.min(first, start + 16)) start = space + 1;
         const end = start + EXCERPT;
         return (start > 0 ? '…' : '') + text.slice(start, end) + (end < text.length ? '…' : '');
     }
@@ -216,6 +218,7 @@
         if (event.isComposing) return;
         if (event.key === 'ArrowDown') select(selected + 1);
         else if (event.key === 'ArrowUp') select(selected - 1);
+        else if (event.key === 'Escape') dialog.close(); // before the browser clears the field instead
         else if (event.key === 'Enter' && list.children[selected]) follow(list.children[selected]);
         else return;
         event.preventDefault();

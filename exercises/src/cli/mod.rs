@@ -2,13 +2,14 @@
 
 mod site;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// A Kubernetes workbook whose cards have graded labs.
 #[derive(Debug, Parser)]
-#[command(name = "clusterbook", version, about, long_about = None)]
+#[command(name = "clusterbook", version, about, long_about = None, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,10 +36,15 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line on stderr; a closed stderr is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[cfg(test)]
@@ -57,5 +63,10 @@ mod tests {
         let cli = Cli::parse_from(["clusterbook", "--port", "4000", "--dev"]);
         assert!(cli.command.is_none());
         assert_eq!(format!("{:?}", cli.serve), "Serve { port: Some(4000), open: false, dev: true }");
+    }
+
+    #[test]
+    fn options_of_serving_are_not_swallowed_before_another_command() {
+        assert!(Cli::try_parse_from(["clusterbook", "--dev", "build"]).is_err());
     }
 }

@@ -45,7 +45,7 @@ impl Build {
         let layout = Layout::find()?;
         site::build(&layout, Profile::Small, load_cards)?;
         let (files, bytes) = site::export::export(&layout.www(), &self.out)?;
-        eprintln!("The site is in {}: {files} files, {} kB.", self.out.display(), bytes / 1000);
+        super::say(&format!("The site is in {}: {files} files, {} kB.", self.out.display(), bytes / 1000));
         Ok(())
     }
 }

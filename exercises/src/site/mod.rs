@@ -28,6 +28,7 @@ pub mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::fs::{File, TryLockError};
 use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -61,7 +62,10 @@ pub struct ServeOptions {
 /// # Errors
 /// The first stage that fails; the output of earlier builds stays.
 pub fn build(layout: &Layout, profile: Profile, cards: LoadCards) -> Result<(), SiteError> {
-    let program = wasm::build(layout, profile, &say)?;
+    let program = {
+        let _lock = lock(layout)?;
+        wasm::build(layout, profile, &say)?
+    };
     let book = build_book(layout, cards)?;
     if !(program || book) {
         say("Nothing changed since the last build.");
@@ -74,6 +78,7 @@ pub fn build(layout: &Layout, profile: Profile, cards: LoadCards) -> Result<(), 
 /// # Errors
 /// [`SiteError`]; the book of the last good build stays.
 pub fn build_book(layout: &Layout, load: LoadCards) -> Result<bool, SiteError> {
+    let _lock = lock(layout)?;
     let stages = Stages::new(layout.state());
     let mut inputs = Fingerprint::new();
     for input in ["book.toml", "book"] {
@@ -97,6 +102,23 @@ pub fn build_book(layout: &Layout, load: LoadCards) -> Result<bool, SiteError> {
     }
     stages.done("book", &inputs)?;
     Ok(true)
+}
+
+/// Keeps a second process from building into the same folder at the same time; the lock ends with the returned file.
+fn lock(layout: &Layout) -> Result<File, SiteError> {
+    let state = layout.state();
+    std::fs::create_dir_all(&state).map_err(SiteError::io("create", &state))?;
+    let path = state.join("lock");
+    let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(SiteError::io("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            say("Waiting for another build of this workbook …");
+            file.lock().map_err(SiteError::io("lock", &path))?;
+            Ok(file)
+        }
+        Err(TryLockError::Error(error)) => Err(SiteError::io("lock", &path)(error)),
+    }
 }
 
 /// Builds, then serves on the loopback address until Ctrl-C; rebuilds the book when its sources change.
@@ -127,7 +149,8 @@ pub async fn serve(layout: &Layout, options: ServeOptions, cards: LoadCards) -> 
 }
 
 fn rebuild(layout: &Layout, cards: LoadCards) {
-    match wasm::write_assets(layout.root(), &layout.lab()).and_then(|_| build_book(layout, cards)) {
+    let styles = lock(layout).and_then(|_lock| wasm::write_assets(layout.root(), &layout.lab()));
+    match styles.and_then(|_| build_book(layout, cards)) {
         Ok(true) => say("The book is rebuilt; reload the page."),
         Ok(false) => {}
         Err(error) => say(&format!("error: {error}\nThe last good book is still served.")),

@@ -180,3 +180,34 @@ fn a_mistake_in_a_chapter_keeps_the_old_book() {
     assert!(error.starts_with("the book (en) does not build: book/en/") && error.contains("there is no card `"), "{error}");
     assert!(www.join("en/pods/creation.html").is_file() && www.join("zh-CN/pods/creation.html").is_file());
 }
+
+#[test]
+fn a_chapter_that_is_listed_and_missing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    fs::create_dir_all(root.join("book/en")).unwrap();
+    fs::write(root.join("book.toml"), "[book]\n").unwrap();
+    fs::write(root.join("book/en/SUMMARY.md"), "- [Gone](gone.md)\n").unwrap();
+    let cards: Arc<dyn CardRenderer> = Arc::new(AnyCard);
+    let error = book::build(root, &root.join("www"), &root.join("next"), &cards).unwrap_err().to_string();
+    assert!(error.starts_with("the book (en) does not build:") && error.contains("gone.md"), "{error}");
+    fs::write(root.join("book.toml"), "[book\n").unwrap();
+    let error = book::build(root, &root.join("www"), &root.join("next"), &cards).unwrap_err().to_string();
+    assert!(error.contains("book.toml"), "{error}");
+}
+
+#[test]
+fn one_build_waits_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = super::Layout::new(dir.path(), "target");
+    let first = super::lock(&layout).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let second = std::thread::spawn(move || {
+        let _lock = super::lock(&layout).unwrap();
+        tell.send(()).unwrap();
+    });
+    assert!(told.recv_timeout(std::time::Duration::from_millis(50)).is_err(), "the second got in while the first held the lock");
+    drop(first);
+    told.recv().unwrap();
+    second.join().unwrap();
+}
