@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::lang::Lang;
 use crate::site::toolchain::ToolchainError;
 
-/// A failure of the site pipeline. `Display` is the whole message, several lines where a remedy needs them.
+/// A failure of the site pipeline. `Display` is the whole message, several lines where a remedy needs them; that is why no variant
+/// has a further source to print.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     /// The program runs outside of a Clusterbook checkout.
@@ -18,14 +19,14 @@ pub enum SiteError {
     )]
     NoWorkbook(PathBuf),
     /// A file or folder could not be read or written.
-    #[error("cannot {action} `{}`: {}{}", .path.display(), plain(.source), IoHelp(.source))]
+    #[error("cannot {action} `{}`: {}{}", .path.display(), plain(.cause), IoHelp(.cause))]
     Io {
         /// The verb phrase after "cannot".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
-        source: io::Error,
+        cause: io::Error,
     },
     /// There is no compiler for the page's program.
     #[error(transparent)]
@@ -79,7 +80,7 @@ pub enum SiteError {
     /// None of the ports could be had.
     #[error(
         "no free port on 127.0.0.1 from {first} to {last}: {}\nhelp: choose another with `--port N`",
-        plain(.source)
+        plain(.cause)
     )]
     NoPort {
         /// The first port tried.
@@ -87,7 +88,7 @@ pub enum SiteError {
         /// The last port tried.
         last: u16,
         /// Why the last one was refused.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The server stopped.
     #[error("the server stopped: {}", plain(.0))]
@@ -98,7 +99,7 @@ impl SiteError {
     /// Turns an IO error into one that says what was being done to which path; made for `map_err`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::Io { action, path, source }
+        move |cause| Self::Io { action, path, cause }
     }
 }
 
@@ -138,6 +139,8 @@ mod tests {
         assert!(text.starts_with("cannot write `target/site/www/index.html`: No space left on device\nhelp: the disk is full"), "{text}");
         let text = SiteError::io("create", "target/site")(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)).to_string();
         assert!(text.contains("help: ") && text.contains("CARGO_TARGET_DIR"), "{text}");
+        let error = anyhow::Error::from(SiteError::io("create", "x")(io::Error::from(io::ErrorKind::StorageFull)));
+        assert_eq!(format!("{error:#}"), format!("{error}"), "nothing is said twice");
         let text = SiteError::io("read", "book.toml")(io::Error::from(io::ErrorKind::NotFound)).to_string();
         assert!(!text.contains("help"), "{text}");
     }

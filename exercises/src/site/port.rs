@@ -22,17 +22,17 @@ pub fn listen(wanted: u16) -> Result<TcpListener, SiteError> {
     for port in wanted..=last {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             Ok(listener) => return Ok(listener),
-            Err(source) => {
-                let taken = source.kind() == io::ErrorKind::AddrInUse;
-                refused = Some((port, source));
+            Err(cause) => {
+                let taken = cause.kind() == io::ErrorKind::AddrInUse;
+                refused = Some((port, cause));
                 if !taken {
                     break;
                 }
             }
         }
     }
-    let (last, source) = refused.expect("the range holds at least the wanted port");
-    Err(SiteError::NoPort { first: wanted, last, source })
+    let (last, cause) = refused.expect("the range holds at least the wanted port");
+    Err(SiteError::NoPort { first: wanted, last, cause })
 }
 
 #[cfg(test)]
