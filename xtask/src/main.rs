@@ -6,20 +6,25 @@ mod test;
 
 use std::process::ExitCode;
 
-/// The tasks: name, what it does, and the function that does it.
-const TASKS: &[(&str, &str, fn() -> anyhow::Result<()>)] =
-    &[("test", "format, lints, documentation, tests: all that must hold", test::run)];
+/// A task of this program.
+struct Task {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> anyhow::Result<()>,
+}
+
+const TASKS: &[Task] = &[Task { name: "test", what: "format, lints, documentation, tests: all that must hold", run: test::run }];
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let Some((_, _, run)) = TASKS.iter().find(|(task, _, _)| *task == name) else {
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
         eprintln!("usage: cargo xtask TASK\n");
-        for (task, what, _) in TASKS {
-            eprintln!("  {task:<10} {what}");
+        for task in TASKS {
+            eprintln!("  {:<10} {}", task.name, task.what);
         }
         return ExitCode::from(2);
     };
-    match run() {
+    match (task.run)() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo xtask {name}: {error:#}");
