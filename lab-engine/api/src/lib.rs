@@ -17,5 +17,6 @@ pub mod meta;
 mod object;
 pub mod quantity;
 pub mod status;
+pub mod yaml;
 
 pub use object::{Dynamic, Object, Resource};
