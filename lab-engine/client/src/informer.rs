@@ -1,0 +1,234 @@
+//! The shared informer: a reflector, the cache it fills, and what changed (`client-go/tools/cache/shared_informer.go`).
+//!
+//! The cache is updated before the caller sees the changes, so a handler that looks into the cache finds at least what it was told.
+//! The cache may be behind the store, never ahead, and it goes forward only.
+//!
+//! **Simplified here:** no resync and no transform function; the DeltaFIFO between reflector and cache is the returned list.
+
+use crate::reflector::{Change, ListOptions, Reflector};
+use crate::store::{IndexFunc, Indexer, ObjectKey};
+use crate::{Input, Outbox, RequestId};
+use api::Resource;
+use sim::{Rng, Time};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How an object in the cache changed (`ResourceEventHandler`).
+#[derive(Clone, Debug)]
+pub enum Delta<R> {
+    /// It is new.
+    Added(Arc<R>),
+    /// It was the first, and is the second. Both can be equal after a list.
+    Updated(Arc<R>, Arc<R>),
+    /// It is gone. The flag says that the deletion itself was missed, so that the last state may be older than the object's true
+    /// end (`DeletedFinalStateUnknown`).
+    Deleted(Arc<R>, bool),
+}
+
+impl<R> Delta<R> {
+    /// The newest state.
+    pub fn object(&self) -> &Arc<R> {
+        match self {
+            Delta::Added(object) | Delta::Updated(_, object) | Delta::Deleted(object, _) => object,
+        }
+    }
+}
+
+/// A cache of one collection that keeps itself up to date.
+#[derive(Debug)]
+pub struct Informer<R> {
+    reflector: Reflector<R>,
+    cache: Indexer<R>,
+    synced: bool,
+}
+
+impl<R: Resource> Informer<R> {
+    /// An informer that does nothing until [`Informer::start`]. `agent` is the user agent of its requests, for example `kubelet`.
+    pub fn new(options: ListOptions, agent: impl Into<Arc<str>>, rng: Rng) -> Self {
+        Informer { reflector: Reflector::new(options, agent.into(), rng), cache: Indexer::default(), synced: false }
+    }
+
+    /// The same informer with an index over its cache.
+    pub fn with_index(mut self, name: &'static str, function: IndexFunc<R>) -> Self {
+        self.cache.add_index(name, function);
+        self
+    }
+
+    /// Asks for everything there is. A second call does nothing.
+    pub fn start(&mut self, _now: Time, out: &mut Outbox) {
+        self.reflector.start(out);
+    }
+
+    /// Applies an input; `None` when it is not for this informer. [`Input::Wake`] is for everyone and gives `None`.
+    pub fn handle(&mut self, now: Time, input: &Input, out: &mut Outbox) -> Option<Vec<Delta<R>>> {
+        let changes = self.reflector.handle(now, input, out)?;
+        let mut deltas = Vec::new();
+        for change in changes {
+            match change {
+                Change::Replace(objects) => self.replace(objects, &mut deltas),
+                Change::Upsert(object) => self.upsert(object, &mut deltas),
+                Change::Delete(object) => {
+                    if self.cache.remove(&ObjectKey::of(object.as_ref())).is_some() {
+                        deltas.push(Delta::Deleted(object, false));
+                    }
+                }
+            }
+        }
+        Some(deltas)
+    }
+
+    /// Whether the cache has been filled once. Before that, an absent object means nothing.
+    pub fn has_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// The cache.
+    pub fn lister(&self) -> &Indexer<R> {
+        &self.cache
+    }
+
+    /// Whether `id` is a request of this informer.
+    pub fn owns(&self, id: RequestId) -> bool {
+        self.reflector.owns(id)
+    }
+
+    /// When it wants to be woken next.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.reflector.next_wake()
+    }
+
+    fn upsert(&mut self, object: Arc<R>, deltas: &mut Vec<Delta<R>>) {
+        deltas.push(match self.cache.insert(object.clone()) {
+            // An object of the same name with another UID is another object, but client-go's caches too call this an update.
+            Some(old) => Delta::Updated(old, object),
+            None => Delta::Added(object),
+        });
+    }
+
+    fn replace(&mut self, objects: Vec<Arc<R>>, deltas: &mut Vec<Delta<R>>) {
+        let present: BTreeSet<ObjectKey> = objects.iter().map(|object| ObjectKey::of(object.as_ref())).collect();
+        let gone: Vec<ObjectKey> = self.cache.keys().filter(|key| !present.contains(key)).cloned().collect();
+        for object in objects {
+            self.upsert(object, deltas);
+        }
+        deltas.extend(gone.iter().filter_map(|key| self.cache.remove(key)).map(|last| Delta::Deleted(last, true)));
+        self.synced = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Action;
+    use api::Object;
+    use api::core::Pod;
+    use api::http::{Body, List, Request, Response, WatchEvent};
+    use api::meta::ResourceVersion;
+    use api::status::Status;
+    use sim::Seed;
+
+    fn pod(name: &str, revision: u64) -> Object {
+        let mut pod = Pod::default();
+        pod.metadata.name = name.to_owned();
+        pod.metadata.resource_version = ResourceVersion(revision);
+        pod.into()
+    }
+
+    fn informer() -> Informer<Pod> {
+        Informer::new(ListOptions::default(), "test", Seed(1).stream("informer"))
+    }
+
+    fn sent(out: &mut Outbox) -> Vec<(RequestId, Request)> {
+        let (actions, _) = out.take();
+        let request = |action| if let Action::Request(id, request) = action { Some((id, *request)) } else { None };
+        actions.into_iter().filter_map(request).collect()
+    }
+
+    fn watch(id: RequestId, events: Vec<WatchEvent>) -> Input {
+        Input::Watch(id, events.into())
+    }
+
+    fn end(revision: u64) -> WatchEvent {
+        WatchEvent::Bookmark { resource_version: revision, initial_events_end: true }
+    }
+
+    #[test]
+    fn a_streaming_list_ends_with_a_bookmark_and_goes_on_as_a_watch() {
+        let (mut informer, mut out) = (informer(), Outbox::new(1));
+        informer.start(Time::ZERO, &mut out);
+        let (id, request) = sent(&mut out).remove(0);
+        assert!(request.is_watch() && request.flag("sendInitialEvents"));
+        let deltas = informer.handle(Time::ZERO, &watch(id, vec![WatchEvent::Added(pod("a", 3))]), &mut out).unwrap();
+        assert!(deltas.is_empty() && !informer.has_synced());
+        let deltas = informer.handle(Time::ZERO, &watch(id, vec![end(5), WatchEvent::Modified(pod("a", 6))]), &mut out).unwrap();
+        assert!(matches!(&deltas[..], [Delta::Added(_), Delta::Updated(old, _)] if old.metadata.resource_version.0 == 3));
+        assert!(informer.has_synced());
+        let later = Time::from_secs(400);
+        informer.handle(later, &Input::WatchEnded(id, None), &mut out).unwrap();
+        let (_, request) = sent(&mut out).remove(0);
+        assert_eq!((request.param("resourceVersion"), request.flag("sendInitialEvents")), (Some("6"), false));
+    }
+
+    #[test]
+    fn a_compacted_revision_means_to_list_again_and_missed_deletions_are_found() {
+        let (mut informer, mut out) = (informer(), Outbox::new(1));
+        informer.start(Time::ZERO, &mut out);
+        let (id, _) = sent(&mut out).remove(0);
+        let events = vec![WatchEvent::Added(pod("a", 1)), WatchEvent::Added(pod("b", 2)), end(2)];
+        informer.handle(Time::ZERO, &watch(id, events), &mut out);
+        let expired = WatchEvent::Error(Box::new(Status::expired("too old resource version: 2 (9)")));
+        informer.handle(Time::ZERO, &watch(id, vec![expired]), &mut out);
+        assert!(sent(&mut out).is_empty());
+        let wake = informer.next_wake().unwrap();
+        assert!(wake >= Time::from_millis(800) && wake <= Time::from_millis(1600), "{wake}");
+        assert!(informer.handle(wake, &Input::Wake, &mut out).is_none());
+        let (id, request) = sent(&mut out).remove(0);
+        assert_eq!(request.param("resourceVersion"), None);
+        let deltas = informer.handle(wake, &watch(id, vec![WatchEvent::Added(pod("b", 2)), end(9)]), &mut out).unwrap();
+        assert!(matches!(&deltas[..], [Delta::Updated(..), Delta::Deleted(gone, true)] if gone.metadata.name == "a"));
+    }
+
+    #[test]
+    fn a_server_without_streaming_lists_gets_a_plain_list_in_pages() {
+        let (mut informer, mut out) = (informer(), Outbox::new(1));
+        informer.start(Time::ZERO, &mut out);
+        let (id, _) = sent(&mut out).remove(0);
+        let refusal = Status::invalid("meta.k8s.io", "ListOptions", "", &[]);
+        informer.handle(Time::ZERO, &Input::Response(id, Ok(refusal.into())), &mut out);
+        let page = |name: &str, token: &str| {
+            let list = List {
+                api_version: "v1".to_owned(),
+                kind: "Pod".to_owned(),
+                resource_version: 7,
+                continue_token: token.to_owned(),
+                remaining: None,
+                items: vec![pod(name, 1)],
+            };
+            Ok(Response::ok(Body::List(Box::new(list))))
+        };
+        let (id, request) = sent(&mut out).remove(0);
+        assert!(!request.is_watch());
+        assert!(informer.handle(Time::ZERO, &Input::Response(id, page("a", "next")), &mut out).unwrap().is_empty());
+        let (id, request) = sent(&mut out).remove(0);
+        assert_eq!(request.param("continue"), Some("next"));
+        let deltas = informer.handle(Time::ZERO, &Input::Response(id, page("b", "")), &mut out).unwrap();
+        assert_eq!((deltas.len(), informer.lister().len()), (2, 2));
+        assert_eq!(sent(&mut out)[0].1.param("resourceVersion"), Some("7"));
+    }
+
+    #[test]
+    fn failures_wait_longer_each_time_up_to_the_limit() {
+        let (mut informer, mut out) = (informer(), Outbox::new(1));
+        informer.start(Time::ZERO, &mut out);
+        let mut now = Time::ZERO;
+        for attempt in 0..8_u32 {
+            let (id, _) = sent(&mut out).remove(0);
+            informer.handle(now, &Input::Response(id, Err(crate::Transport::Timeout)), &mut out);
+            let pause = informer.next_wake().unwrap().since(now);
+            let base = (crate::reflector::BACKOFF_MIN * 2_u32.pow(attempt)).min(crate::reflector::BACKOFF_MAX);
+            assert!(pause >= base && pause <= base * 2, "{pause:?}");
+            now = informer.next_wake().unwrap();
+            informer.handle(now, &Input::Wake, &mut out);
+        }
+    }
+}

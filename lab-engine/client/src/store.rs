@@ -1,0 +1,176 @@
+//! The cache behind an informer: objects by key, and indices over them (`client-go/tools/cache/store.go`, `thread_safe_store.go`).
+//!
+//! An index is a function from an object to the values under which it is found, for example the UID of its controller. The cache keeps
+//! one sorted set of keys per value, so a look-up costs what it finds, not what the cache holds.
+
+use api::Resource;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Namespace and name: what a work queue holds and a cache is keyed by (`cache.ObjectName`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// The namespace; empty for objects of the cluster.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// A key; `namespace` is empty for objects of the cluster.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        ObjectKey { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of an object (`MetaNamespaceKeyFunc`).
+    pub fn of<R: Resource>(object: &R) -> Self {
+        let metadata = object.metadata();
+        ObjectKey::new(metadata.namespace.as_str(), metadata.name.as_str())
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    /// `default/web`, or `node-1` for objects of the cluster.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// The values under which an index finds an object (`cache.IndexFunc`).
+pub type IndexFunc<R> = fn(&R) -> Vec<String>;
+
+#[derive(Debug)]
+struct Index<R> {
+    function: IndexFunc<R>,
+    keys: BTreeMap<String, BTreeSet<ObjectKey>>,
+}
+
+/// Objects of one kind by key, with indices.
+#[derive(Debug)]
+pub struct Indexer<R> {
+    objects: BTreeMap<ObjectKey, Arc<R>>,
+    indices: BTreeMap<&'static str, Index<R>>,
+}
+
+impl<R> Default for Indexer<R> {
+    fn default() -> Self {
+        Indexer { objects: BTreeMap::new(), indices: BTreeMap::new() }
+    }
+}
+
+impl<R: Resource> Indexer<R> {
+    /// Adds an index under `name`; objects already in the cache are indexed at once. A second index of the same name replaces the first.
+    pub fn add_index(&mut self, name: &'static str, function: IndexFunc<R>) {
+        let mut index = Index { function, keys: BTreeMap::new() };
+        for (key, object) in &self.objects {
+            index.insert(key, object);
+        }
+        self.indices.insert(name, index);
+    }
+
+    /// The object with this key.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<R>> {
+        self.objects.get(key)
+    }
+
+    /// All objects, by namespace, then by name.
+    pub fn list(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.objects.values()
+    }
+
+    /// The objects of one namespace, by name.
+    pub fn list_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<R>> {
+        let from = ObjectKey::new(namespace, "");
+        self.objects.range(from..).take_while(move |(key, _)| key.namespace == namespace).map(|(_, object)| object)
+    }
+
+    /// The objects that the index `name` finds under `value`, by key. Empty when there is no such index.
+    pub fn by_index<'a>(&'a self, name: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> {
+        let keys = self.indices.get(name).and_then(|index| index.keys.get(value));
+        keys.into_iter().flatten().filter_map(|key| self.objects.get(key))
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there is no object.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Puts an object in, and returns the one it replaces.
+    pub fn insert(&mut self, object: Arc<R>) -> Option<Arc<R>> {
+        let key = ObjectKey::of(object.as_ref());
+        let old = self.remove(&key);
+        for index in self.indices.values_mut() {
+            index.insert(&key, &object);
+        }
+        self.objects.insert(key, object);
+        old
+    }
+
+    /// Takes an object out.
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<R>> {
+        let old = self.objects.remove(key)?;
+        for index in self.indices.values_mut() {
+            index.remove(key, &old);
+        }
+        Some(old)
+    }
+
+    /// The keys of all objects, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.objects.keys()
+    }
+}
+
+impl<R> Index<R> {
+    fn insert(&mut self, key: &ObjectKey, object: &R) {
+        for value in (self.function)(object) {
+            self.keys.entry(value).or_default().insert(key.clone());
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey, object: &R) {
+        for value in (self.function)(object) {
+            if let Some(keys) = self.keys.get_mut(&value) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.keys.remove(&value);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::core::Pod;
+
+    fn pod(name: &str, node: &str) -> Arc<Pod> {
+        let mut pod = Pod::default();
+        pod.metadata.namespace = "default".to_owned();
+        pod.metadata.name = name.to_owned();
+        pod.spec.node_name = node.to_owned();
+        Arc::new(pod)
+    }
+
+    #[test]
+    fn an_index_follows_its_objects() {
+        let mut pods = Indexer::default();
+        pods.insert(pod("early", "a"));
+        pods.add_index("node", |pod: &Pod| vec![pod.spec.node_name.clone()]);
+        pods.insert(pod("web", "a"));
+        pods.insert(pod("early", "b"));
+        let names = |node: &str| pods.by_index("node", node).map(|pod| pod.metadata.name.clone()).collect::<Vec<_>>();
+        assert_eq!((names("a"), names("b")), (vec!["web".to_owned()], vec!["early".to_owned()]));
+        assert_eq!(pods.list_namespace("default").count(), 2);
+        assert_eq!(pods.list_namespace("defaul").count(), 0);
+        pods.remove(&ObjectKey::new("default", "early"));
+        assert_eq!(pods.by_index("node", "b").count(), 0);
+    }
+}
