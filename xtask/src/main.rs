@@ -2,6 +2,7 @@
 //!
 //! One module per task; `cargo xtask` alone lists them.
 
+mod schema;
 mod test;
 
 use std::process::ExitCode;
@@ -13,7 +14,10 @@ struct Task {
     run: fn() -> anyhow::Result<()>,
 }
 
-const TASKS: &[Task] = &[Task { name: "test", what: "format, lints, documentation, tests: all that must hold", run: test::run }];
+const TASKS: &[Task] = &[
+    Task { name: "schema", what: "the fields of all built-in kinds, for the api crate", run: schema::run },
+    Task { name: "test", what: "format, lints, documentation, tests: all that must hold", run: test::run },
+];
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();

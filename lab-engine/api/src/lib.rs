@@ -9,6 +9,7 @@ extern crate self as api;
 pub mod apps;
 pub mod coordination;
 pub mod core;
+pub mod decode;
 pub mod http;
 pub mod intstr;
 pub mod json;
@@ -16,6 +17,7 @@ pub mod kinds;
 pub mod meta;
 mod object;
 pub mod quantity;
+pub mod schema;
 pub mod status;
 pub mod yaml;
 

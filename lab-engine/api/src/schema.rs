@@ -1,0 +1,317 @@
+//! The fields of all built-in kinds: names, types, and how a strategic merge patch treats them.
+//!
+//! Read once from `schema/types.txt`, which `cargo xtask schema` writes. Its lines: `>GROUP VERSION KIND TYPE` names the type of a kind,
+//! `#TYPE` begins a type, and each line below is a field: `NAME TYPE [MERGE-KEY STRATEGY]`, with `!` behind the names of required fields.
+//! Types are `[]T` (list), `{}T` (map), the name of another type, or a letter: `s` text, `y` bytes, `i` and `l` integers of 32 and 64
+//! bits, `f` float, `b` boolean, `q` quantity, `x` integer or text, `t` and `u` times, `o` any object, `a` any value.
+//!
+//! **Simplified here:** no descriptions and no lists of allowed values.
+
+use crate::kinds::KindInfo;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// A struct of the API.
+#[derive(Debug)]
+pub struct TypeSchema {
+    /// Its name, for example `DeploymentSpec`; with group and version behind it where several groups have the name.
+    pub name: &'static str,
+    fields: BTreeMap<&'static str, Field>,
+}
+
+/// A field of a struct.
+#[derive(Debug)]
+pub struct Field {
+    /// Its type.
+    pub type_: Type,
+    /// Whether it must be there.
+    pub required: bool,
+    /// How a strategic merge patch treats it.
+    pub patch: PatchStrategy,
+}
+
+/// How a strategic merge patch treats a field (`patchStrategy` and `patchMergeKey`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PatchStrategy {
+    /// Lists: merged, not replaced.
+    pub merge: bool,
+    /// Merged lists of objects: the field that tells their elements apart.
+    pub merge_key: Option<&'static str>,
+    /// Unions: fields that the patch does not name go away.
+    pub retain_keys: bool,
+}
+
+/// A field's type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A text.
+    String,
+    /// Bytes, as base64 text.
+    Bytes,
+    /// A 32-bit integer.
+    Int32,
+    /// A 64-bit integer.
+    Int64,
+    /// A float.
+    Float,
+    /// A boolean.
+    Bool,
+    /// `resource.Quantity`.
+    Quantity,
+    /// An integer or a text.
+    IntOrString,
+    /// `metav1.Time`.
+    Time,
+    /// `metav1.MicroTime`.
+    MicroTime,
+    /// Any JSON object.
+    Object,
+    /// Any JSON value.
+    Any,
+    /// A list.
+    List(Box<Type>),
+    /// A map with texts as keys.
+    Map(Box<Type>),
+    /// A struct, by name.
+    Struct(&'static str),
+}
+
+impl Type {
+    fn parse(text: &'static str) -> Type {
+        if let Some(item) = text.strip_prefix("[]") {
+            return Type::List(Box::new(Type::parse(item)));
+        }
+        if let Some(item) = text.strip_prefix("{}") {
+            return Type::Map(Box::new(Type::parse(item)));
+        }
+        match text {
+            "s" => Type::String,
+            "y" => Type::Bytes,
+            "i" => Type::Int32,
+            "l" => Type::Int64,
+            "f" => Type::Float,
+            "b" => Type::Bool,
+            "q" => Type::Quantity,
+            "x" => Type::IntOrString,
+            "t" => Type::Time,
+            "u" => Type::MicroTime,
+            "o" => Type::Object,
+            "a" => Type::Any,
+            name => Type::Struct(name),
+        }
+    }
+
+    /// The struct that the type is, if it is one.
+    pub fn as_struct(&self) -> Option<&'static TypeSchema> {
+        match self {
+            Type::Struct(name) => table().types.get(name),
+            _ => None,
+        }
+    }
+
+    /// The type of the elements of a list or the values of a map.
+    pub fn element(&self) -> Option<&Type> {
+        match self {
+            Type::List(element) | Type::Map(element) => Some(element),
+            _ => None,
+        }
+    }
+}
+
+/// As `kubectl explain` writes types: `<string>`, `<[]Container>`, without the brackets.
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Type::String | Type::Bytes | Type::Time | Type::MicroTime | Type::Quantity | Type::IntOrString => f.write_str(match self {
+                Type::Quantity => "Quantity",
+                Type::IntOrString => "IntOrString",
+                _ => "string",
+            }),
+            Type::Int32 | Type::Int64 => f.write_str("integer"),
+            Type::Float => f.write_str("number"),
+            Type::Bool => f.write_str("boolean"),
+            Type::Object | Type::Any => f.write_str("Object"),
+            Type::List(element) => write!(f, "[]{element}"),
+            Type::Map(element) => write!(f, "map[string]{element}"),
+            Type::Struct(name) => f.write_str(name.split('.').next().unwrap_or(name)),
+        }
+    }
+}
+
+impl TypeSchema {
+    /// The field with this name.
+    pub fn get(&self, name: &str) -> Option<&'static Field> {
+        // The table lives as long as the program; looking the type up again gives that lifetime.
+        table().types.get(self.name)?.fields.get(name)
+    }
+
+    /// All fields, in name order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
+        self.fields.iter().map(|(name, field)| (*name, field))
+    }
+
+    /// The field at a path such as `spec.template.spec.containers`; list indices are not needed, map keys are passed over by any name.
+    pub fn field(&self, path: &str) -> Option<&'static Field> {
+        let mut here = self.name;
+        let mut found: Option<&'static Field> = None;
+        let mut inside_map = false;
+        for step in path.split('.').filter(|step| !step.is_empty()) {
+            if std::mem::take(&mut inside_map) {
+                continue;
+            }
+            let name = step.split('[').next().unwrap_or(step);
+            let field = table().types.get(here)?.fields.get(name)?;
+            let mut type_ = &field.type_;
+            while let Type::List(element) = type_ {
+                type_ = element;
+            }
+            if let Type::Map(element) = type_ {
+                inside_map = true;
+                type_ = element;
+            }
+            here = type_.as_struct().map_or("", |schema| schema.name);
+            found = Some(field);
+        }
+        found
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    kinds: BTreeMap<(&'static str, &'static str, &'static str), &'static str>,
+    types: BTreeMap<&'static str, TypeSchema>,
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| parse(include_str!("../schema/types.txt")))
+}
+
+fn parse(text: &'static str) -> Table {
+    let mut table = Table::default();
+    let mut current: Option<TypeSchema> = None;
+    for line in text.lines() {
+        if let Some(kind) = line.strip_prefix('>') {
+            if let [group, version, kind, name] = kind.split(' ').collect::<Vec<_>>()[..] {
+                table.kinds.insert((group, version, kind), name);
+            }
+        } else if let Some(name) = line.strip_prefix('#') {
+            table.types.extend(current.replace(TypeSchema { name, fields: BTreeMap::new() }).map(|schema| (schema.name, schema)));
+        } else if let Some(schema) = &mut current {
+            let (name, field) = parse_field(line);
+            schema.fields.insert(name, field);
+        }
+    }
+    table.types.extend(current.map(|schema| (schema.name, schema)));
+    table
+}
+
+fn parse_field(line: &'static str) -> (&'static str, Field) {
+    let mut words = line.split(' ');
+    let name = words.next().unwrap_or_default();
+    let type_ = Type::parse(words.next().unwrap_or("a"));
+    let key = words.next().filter(|key| *key != "-");
+    let strategy = words.next().unwrap_or_default();
+    let has = |part: &str| strategy.split(',').any(|p| p == part);
+    let patch = PatchStrategy { merge: has("merge"), merge_key: key, retain_keys: has("retainKeys") };
+    (name.strip_suffix('!').unwrap_or(name), Field { type_, required: name.ends_with('!'), patch })
+}
+
+/// The fields of a kind.
+pub fn for_kind(info: &KindInfo) -> Option<&'static TypeSchema> {
+    let table = table();
+    table.types.get(table.kinds.get(&(info.group, info.version, info.kind))?)
+}
+
+/// The paths in `value` that its kind does not have, for example `spec.template.spec.containers[0].imagePullPolcy`, in the order of their
+/// names. They are taken out of `value`.
+pub fn prune(schema: &TypeSchema, value: &mut Value) -> Vec<String> {
+    let mut unknown = Vec::new();
+    prune_struct(schema, value, "", &mut unknown);
+    unknown
+}
+
+fn prune_struct(schema: &TypeSchema, value: &mut Value, path: &str, unknown: &mut Vec<String>) {
+    let Value::Object(fields) = value else { return };
+    fields.retain(|name, value| {
+        let here = crate::json::join(path, name);
+        if let Some(field) = schema.fields.get(name.as_str()) {
+            prune_type(&field.type_, value, &here, unknown);
+            return true;
+        }
+        unknown.push(here);
+        false
+    });
+}
+
+fn prune_type(type_: &Type, value: &mut Value, path: &str, unknown: &mut Vec<String>) {
+    match (type_, value) {
+        (Type::List(element), Value::Array(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                prune_type(element, item, &format!("{path}[{index}]"), unknown);
+            }
+        }
+        (Type::Map(element), Value::Object(entries)) => {
+            for (key, value) in entries {
+                prune_type(element, value, &format!("{path}.{key}"), unknown);
+            }
+        }
+        (Type::Struct(_), value) => {
+            if let Some(schema) = type_.as_struct() {
+                prune_struct(schema, value, path, unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::{KINDS, find_kind};
+    use serde_json::json;
+
+    fn schema(api_version: &str, kind: &str) -> &'static TypeSchema {
+        for_kind(find_kind(api_version, kind).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_kind_has_a_schema_and_every_named_type_exists() {
+        for info in KINDS {
+            let schema = for_kind(info).unwrap_or_else(|| panic!("{} has no schema", info.kind));
+            assert!(schema.get("metadata").is_some(), "{}", info.kind);
+        }
+        for (name, schema) in &table().types {
+            for (field, Field { type_, .. }) in schema.fields() {
+                let mut inner = type_;
+                while let Some(element) = inner.element() {
+                    inner = element;
+                }
+                assert!(!matches!(inner, Type::Struct(_)) || inner.as_struct().is_some(), "{name}.{field}: {inner:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_found_through_lists_and_templates() {
+        let deployment = schema("apps/v1", "Deployment");
+        let containers = deployment.field("spec.template.spec.containers").unwrap();
+        assert_eq!((containers.type_.to_string().as_str(), containers.required), ("[]Container", true));
+        assert_eq!(containers.patch, PatchStrategy { merge: true, merge_key: Some("name"), retain_keys: false });
+        assert_eq!(deployment.field("spec.template.spec.containers[0].ports.containerPort").unwrap().type_, Type::Int32);
+        assert_eq!(deployment.field("metadata.labels").unwrap().type_.to_string(), "map[string]string");
+        assert_eq!(deployment.field("spec.template.spec.nothing").map(|f| f.required), None);
+        assert!(deployment.field("spec.strategy").unwrap().patch.retain_keys);
+        assert_eq!(schema("v1", "Secret").field("data").unwrap().type_, Type::Map(Box::new(Type::Bytes)));
+    }
+
+    #[test]
+    fn unknown_fields_are_named_and_taken_out() {
+        let mut value =
+            json!({"spec": {"foo": 1, "nodeSelector": {"any": "x"}, "containers": [{"name": "a", "imagePullPolcy": "Always"}]}});
+        let unknown = prune(schema("v1", "Pod"), &mut value);
+        assert_eq!(unknown, ["spec.containers[0].imagePullPolcy", "spec.foo"]);
+        assert_eq!(value, json!({"spec": {"nodeSelector": {"any": "x"}, "containers": [{"name": "a"}]}}));
+    }
+}
