@@ -49,3 +49,17 @@ impl Default for NodeConfig {
         NodeConfig { name: None, cpu: "4".to_owned(), memory: "8Gi".to_owned(), labels: StringMap::new(), taints: Vec::new() }
     }
 }
+
+/// A node of a configuration cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node {node}: {field}: {value:?}: {message}")]
+pub struct ConfigError {
+    /// The node.
+    pub node: String,
+    /// The field.
+    pub field: &'static str,
+    /// What it holds.
+    pub value: String,
+    /// What is wrong with it.
+    pub message: String,
+}

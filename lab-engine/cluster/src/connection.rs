@@ -22,16 +22,16 @@ enum Pending {
 
 /// What the end of a connection means for one of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// It gets this instead of its answer.
+pub enum Broken {
+    /// The request gets this instead of its answer.
     Request(RequestId, Transport),
-    /// Its watch ended.
+    /// The watch ended.
     Watch(RequestId, Transport),
 }
 
 /// The requests of one component that are under way.
 #[derive(Debug, Default)]
-pub(crate) struct Connection {
+pub struct Connection {
     pending: BTreeMap<RequestId, Pending>,
     /// Deadlines in the order of sending, which is their own order since all requests have the same time.
     deadlines: VecDeque<(Time, RequestId)>,
@@ -39,7 +39,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A request was sent.
-    pub(crate) fn sent(&mut self, now: Time, id: RequestId, watch: bool) {
+    pub fn sent(&mut self, now: Time, id: RequestId, watch: bool) {
         if watch {
             self.pending.insert(id, Pending::Watch);
         } else {
@@ -49,29 +49,29 @@ impl Connection {
     }
 
     /// The component forgets a request.
-    pub(crate) fn cancelled(&mut self, id: RequestId) {
+    pub fn cancelled(&mut self, id: RequestId) {
         self.pending.remove(&id);
     }
 
     /// An answer arrived; says whether the component still waits for it.
-    pub(crate) fn answered(&mut self, id: RequestId) -> bool {
+    pub fn answered(&mut self, id: RequestId) -> bool {
         self.pending.remove(&id).is_some()
     }
 
     /// Something of a stream or watch arrived; says whether the component still wants it.
-    pub(crate) fn is_open(&self, id: RequestId) -> bool {
+    pub fn is_open(&self, id: RequestId) -> bool {
         self.pending.contains_key(&id)
     }
 
     /// An answer arrived that goes on as a stream of text.
-    pub(crate) fn streaming(&mut self, id: RequestId) {
+    pub fn streaming(&mut self, id: RequestId) {
         if let Some(pending) = self.pending.get_mut(&id) {
             *pending = Pending::Watch;
         }
     }
 
     /// The requests whose time is up at `now`, in the order of sending.
-    pub(crate) fn expired(&mut self, now: Time) -> Vec<Broken> {
+    pub fn expired(&mut self, now: Time) -> Vec<Broken> {
         let mut broken = Vec::new();
         while let Some(&(deadline, id)) = self.deadlines.front() {
             let waits = self.pending.get(&id) == Some(&Pending::Answer);
@@ -88,12 +88,12 @@ impl Connection {
     }
 
     /// When the next request times out.
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
+    pub fn next_deadline(&self) -> Option<Time> {
         self.deadlines.iter().find(|(_, id)| self.pending.get(id) == Some(&Pending::Answer)).map(|&(deadline, _)| deadline)
     }
 
     /// The connection breaks: nothing that is under way will be answered.
-    pub(crate) fn broke(&mut self) -> Vec<Broken> {
+    pub fn broke(&mut self) -> Vec<Broken> {
         self.deadlines.clear();
         std::mem::take(&mut self.pending)
             .into_iter()

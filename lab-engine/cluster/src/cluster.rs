@@ -1,0 +1,283 @@
+//! A whole cluster: control plane, nodes, and the learner's terminal.
+//!
+//! ```text
+//! etcd-1 ◄──► kube-apiserver ◄──► kube-scheduler, kube-controller-manager, kubelet/node-1 …, kubectl
+//! ```
+
+use crate::config::{ClusterConfig, NodeConfig};
+use crate::host::Host;
+use crate::config::ConfigError;
+use api::Object;
+use apiserver::ApiServer;
+use api::core::{Node, Taint};
+use api::meta::condition_is_true;
+use api::quantity::Quantity;
+use client::{Component, Input, Outbox};
+use controllers::ControllerManager;
+use kubectl::{Stream, Terminal};
+use kubelet::{Kubelet, KubeletConfig};
+use scheduler::Scheduler;
+use sim::{Time, Trace, What};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long [`Cluster::booted`] waits for the nodes, in virtual time.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many occurrences a command may cost before it counts as hanging.
+const COMMAND_STEPS: u64 = 20_000_000;
+
+/// What a command printed, and its exit status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandResult {
+    /// What it printed.
+    pub stdout: String,
+    /// Its errors and warnings.
+    pub stderr: String,
+    /// 0 for success; 124 when its time was up, as `timeout(1)` gives.
+    pub exit_code: i32,
+}
+
+/// How far [`Cluster::advance`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    /// To the time asked for.
+    Reached,
+    /// Not as far: the budget of steps ran out first.
+    OutOfSteps,
+}
+
+/// Something bad that can happen to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The node can no longer reach the API server, nor be reached.
+    CutNode(String),
+}
+
+/// A part that talks to the API server.
+enum Part {
+    Scheduler(Box<Scheduler>),
+    Controllers(Box<ControllerManager>),
+    Kubelet(Box<Kubelet>),
+    Terminal(Box<Terminal>),
+}
+
+impl Part {
+    fn component(&self) -> &dyn Component {
+        match self {
+            Part::Scheduler(part) => part.as_ref(),
+            Part::Controllers(part) => part.as_ref(),
+            Part::Kubelet(part) => part.as_ref(),
+            Part::Terminal(part) => part.as_ref(),
+        }
+    }
+
+    fn component_mut(&mut self) -> &mut dyn Component {
+        match self {
+            Part::Scheduler(part) => part.as_mut(),
+            Part::Controllers(part) => part.as_mut(),
+            Part::Kubelet(part) => part.as_mut(),
+            Part::Terminal(part) => part.as_mut(),
+        }
+    }
+}
+
+impl Component for Part {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        self.component_mut().handle(now, input, out);
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        self.component().next_wake()
+    }
+}
+
+/// A cluster in virtual time.
+pub struct Cluster {
+    host: Host<Part>,
+    terminal: usize,
+    kubelets: BTreeMap<String, usize>,
+}
+
+impl Cluster {
+    /// A cluster at time zero; its parts start when it is advanced.
+    ///
+    /// # Errors
+    /// Names the node of the configuration whose CPU, memory or taint cannot be read.
+    pub fn new(config: &ClusterConfig) -> Result<Self, ConfigError> {
+        let mut host = Host::new(config.seed, etcd::Member::new(), |kernel| {
+            ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config::default())
+        });
+        let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
+        let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
+        host.add("kube-scheduler", scheduler, Time::from_millis(100));
+        let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
+        host.add("kube-controller-manager", controllers, Time::from_millis(100));
+        let mut kubelets = BTreeMap::new();
+        for (index, node) in config.nodes.iter().enumerate() {
+            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            let settings = kubelet_config(node, number)?;
+            let name = settings.node_name.clone();
+            let endpoint = format!("kubelet/{name}");
+            let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint))));
+            let start = Time::from_millis(200 + u64::from(number) * 10);
+            kubelets.insert(name.to_string(), host.add(&endpoint, part, start));
+        }
+        let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
+        Ok(Cluster { host, terminal, kubelets })
+    }
+
+    /// A cluster whose nodes are all Ready, some virtual seconds after its start.
+    ///
+    /// # Errors
+    /// As [`Cluster::new`].
+    pub fn booted(config: &ClusterConfig) -> Result<Self, ConfigError> {
+        let mut cluster = Cluster::new(config)?;
+        let expected = cluster.kubelets.len();
+        let limit = cluster.now() + BOOT_LIMIT;
+        cluster.advance_until(limit, COMMAND_STEPS, |cluster| cluster.ready_nodes() == expected);
+        Ok(cluster)
+    }
+
+    /// How many nodes are Ready.
+    pub fn ready_nodes(&self) -> usize {
+        let nodes = self.objects().filter_map(|object| object.as_kind::<Node>());
+        nodes.filter(|node| condition_is_true(&node.status.conditions, "Ready")).count()
+    }
+
+    /// The present.
+    pub fn now(&self) -> Time {
+        self.host.kernel().now()
+    }
+
+    /// Everything that happened.
+    pub fn trace(&self) -> &Trace {
+        self.host.kernel().trace()
+    }
+
+    /// What the API server holds, in the order of its keys.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.host.apiserver().objects()
+    }
+
+    /// Lets virtual time pass, at most `max_steps` occurrences of it.
+    pub fn advance(&mut self, by: Duration, max_steps: u64) -> Advanced {
+        let limit = self.now() + by;
+        if self.advance_until(limit, max_steps, |_| false) || self.now() >= limit { Advanced::Reached } else { Advanced::OutOfSteps }
+    }
+
+    /// Lets virtual time pass until `stop` says so, but not beyond `limit` and at most `max_steps` occurrences. Says whether `stop` did.
+    pub fn advance_until(&mut self, limit: Time, max_steps: u64, mut stop: impl FnMut(&Cluster) -> bool) -> bool {
+        for _ in 0..max_steps {
+            if stop(self) {
+                return true;
+            }
+            if !self.host.step(limit) {
+                self.host.kernel_mut().idle_until(limit);
+                return stop(self);
+            }
+        }
+        false
+    }
+
+    /// The learner's terminal.
+    pub fn terminal(&self) -> &Terminal {
+        match self.host.component(self.terminal) {
+            Part::Terminal(terminal) => terminal,
+            _ => unreachable!("the slot was filled with the terminal"),
+        }
+    }
+
+    /// The learner's terminal, to change its files or take its output.
+    pub fn terminal_mut(&mut self) -> &mut Terminal {
+        match self.host.component_mut(self.terminal) {
+            Part::Terminal(terminal) => terminal,
+            _ => unreachable!("the slot was filled with the terminal"),
+        }
+    }
+
+    /// Types a line into the terminal. It runs as time passes.
+    pub fn start_line(&mut self, line: &str) {
+        let now = self.now();
+        let cause = self.host.kernel_mut().trace_mut().record(now, &"kubectl".into(), None, What::Command { line: line.into() });
+        self.host.act(self.terminal, Some(cause), |part, now, out| {
+            if let Part::Terminal(terminal) = part {
+                terminal.run(now, line, out);
+            }
+        });
+    }
+
+    /// Interrupts what runs in the terminal, as Ctrl-C does.
+    pub fn interrupt(&mut self) {
+        self.host.act(self.terminal, None, |part, _, out| {
+            if let Part::Terminal(terminal) = part {
+                terminal.interrupt(out);
+            }
+        });
+    }
+
+    /// Types a line and lets time pass until it is done, at most `limit` of virtual time; then it is interrupted.
+    pub fn run_line(&mut self, line: &str, limit: Duration) -> CommandResult {
+        self.start_line(line);
+        let deadline = self.now() + limit;
+        let done = self.advance_until(deadline, COMMAND_STEPS, |cluster| !cluster.terminal().is_busy());
+        if !done {
+            self.interrupt();
+        }
+        let mut result = CommandResult { exit_code: if done { self.terminal().exit_code() } else { 124 }, ..CommandResult::default() };
+        for output in self.terminal_mut().take_output() {
+            match output.stream {
+                Stream::Stdout => result.stdout.push_str(&output.text),
+                Stream::Stderr => result.stderr.push_str(&output.text),
+            }
+        }
+        result
+    }
+
+    /// Puts a fault on the cluster. A node that does not exist changes nothing.
+    pub fn inject(&mut self, fault: &Fault) {
+        let Fault::CutNode(name) = fault;
+        if let Some(&number) = self.kubelets.get(name) {
+            self.record_fault(format!("cut {name} from the API server"));
+            self.host.isolate(number);
+        }
+    }
+
+    /// Takes a fault away again.
+    pub fn heal(&mut self, fault: &Fault) {
+        let Fault::CutNode(name) = fault;
+        if let Some(&number) = self.kubelets.get(name) {
+            let cause = self.record_fault(format!("reconnected {name} to the API server"));
+            self.host.reconnect(number, Some(cause));
+        }
+    }
+
+    fn record_fault(&mut self, description: String) -> sim::EventId {
+        let now = self.now();
+        let what = What::Fault { description: description.into() };
+        self.host.kernel_mut().trace_mut().record(now, &"learner".into(), None, what)
+    }
+}
+
+/// Reads a node's configuration.
+fn kubelet_config(node: &NodeConfig, number: u32) -> Result<KubeletConfig, ConfigError> {
+    let name = node.name.clone().unwrap_or_else(|| format!("node-{number}"));
+    let quantity = |field: &'static str, text: &str| {
+        Quantity::parse(text).map_err(|message| ConfigError { node: name.clone(), field, value: text.to_owned(), message })
+    };
+    let cpu_milli = quantity("cpu", &node.cpu)?.milli_value();
+    let memory_bytes = quantity("memory", &node.memory)?.value();
+    let taints = node.taints.iter().map(|text| taint(&name, text)).collect::<Result<_, _>>()?;
+    Ok(KubeletConfig { node_name: name.as_str().into(), index: number, cpu_milli, memory_bytes, labels: node.labels.clone(), taints, ..KubeletConfig::default() })
+}
+
+/// Reads `key=value:Effect` or `key:Effect`.
+fn taint(node: &str, text: &str) -> Result<Taint, ConfigError> {
+    let wrong = |message: &str| ConfigError { node: node.to_owned(), field: "taints", value: text.to_owned(), message: message.to_owned() };
+    let (key, effect) = text.rsplit_once(':').ok_or_else(|| wrong("a taint is written key=value:Effect or key:Effect"))?;
+    if !matches!(effect, "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
+        return Err(wrong("the effect is NoSchedule, PreferNoSchedule or NoExecute"));
+    }
+    let (key, value) = key.split_once('=').unwrap_or((key, ""));
+    Ok(Taint { key: key.to_owned(), value: value.to_owned(), effect: effect.to_owned(), ..Taint::default() })
+}
