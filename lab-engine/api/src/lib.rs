@@ -18,6 +18,7 @@ pub mod kinds;
 pub mod labels;
 pub mod meta;
 mod object;
+pub mod patch;
 pub mod quantity;
 pub mod schema;
 pub mod status;
