@@ -1,1 +1,26 @@
-//! (being written)
+//! etcd: the revisioned key-value store under the API server.
+//!
+//! [`Store`] is the MVCC key space (`go.etcd.io/etcd/server/v3/storage/mvcc`): every write makes a new revision, old revisions can be
+//! read until they are compacted away, and a watch can start in the past. [`Member`] serves it over messages ([`Request`],
+//! [`Response`]) to clients that it knows only by number.
+//!
+//! Values are shared ([`Value`]): what the API server writes, what the store keeps and what every watcher gets is one object. Whoever
+//! wants bytes asks for them with [`Encode::encode`].
+//!
+//! **Simplified here:** one member and no log on disk yet (the Raft group comes behind the same messages); no leases; keys are text; the
+//! response to a put carries the pair as it was written; no quota.
+
+mod error;
+mod member;
+mod message;
+mod store;
+mod value;
+
+pub use error::EtcdError;
+pub use member::{Input, Member, Output};
+pub use message::{
+    CallId, Compare, CompareResult, CompareTarget, Event, EventKind, KeyRange, KeyValue, Op, OpResponse, Range, RangeResponse, Request,
+    Response, Revision, Txn, TxnResponse, Watch,
+};
+pub use store::Store;
+pub use value::{Encode, Value};
