@@ -1,1 +1,28 @@
-//! (being written)
+//! `kubectl` and the learner's terminal around it, as clients of the API server.
+//!
+//! Both are state machines ([`client::Component`]): a line is started with [`Terminal::run`], requests leave through the outbox, and
+//! answers come back as inputs. What is printed has the layout and wording of kubectl v1.36.
+//!
+//! Flags are read by a small table per command (`flags`) with pflag's rules and cobra's messages: `clap` words its errors
+//! differently, and would cost the page more than the rest of this crate.
+//!
+//! **Simplified here:** kinds are resolved from the built-in table, not by discovery; the commands are those that `kubectl help` lists.
+
+mod command;
+mod commands;
+mod files;
+mod flags;
+mod invocation;
+mod manifest;
+mod print;
+mod resources;
+mod shell;
+mod terminal;
+mod yaml;
+
+pub use files::{FileError, Files, MAX_FILE_BYTES, MAX_FILES};
+pub use invocation::{Environment, Kubectl, Usage};
+pub use terminal::{MAX_LINE_BYTES, Output, Stream, Terminal};
+
+#[cfg(test)]
+mod tests;

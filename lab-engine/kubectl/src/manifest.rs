@@ -1,0 +1,114 @@
+//! Manifests given by `-f`: read, resolved to a kind, and kept with the places of their fields.
+//!
+//! After an error that the server lays to a field, the place in the file is shown too; that line is an addition of this workbook.
+
+use crate::command::Failure;
+use crate::invocation::Environment;
+use api::http::ResourcePath;
+use api::kinds::{KindInfo, find_kind};
+use api::yaml::{Document, excerpt, read_documents};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One object of a file.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    /// The file, or `STDIN`.
+    pub(crate) source: String,
+    /// Its kind.
+    pub(crate) info: &'static KindInfo,
+    /// Its name; may be empty.
+    pub(crate) name: String,
+    /// Its namespace; empty for objects of the cluster.
+    pub(crate) namespace: String,
+    /// What the file says, with the namespace filled in.
+    pub(crate) value: Value,
+    text: Arc<str>,
+    document: Document,
+}
+
+impl Manifest {
+    /// The object's path.
+    pub(crate) fn path(&self) -> ResourcePath {
+        ResourcePath::object(self.info, &self.namespace, &self.name)
+    }
+
+    /// An error with, where it is known, the place in the file.
+    pub(crate) fn explain(&self, failure: &Failure, doing: &str) -> String {
+        let mut text = failure.text(&format!("{doing} {:?}", self.source));
+        if let Failure::Refused(status) = failure {
+            for cause in &status.details.causes {
+                if let Some(position) = self.document.positions.find(&cause.field).filter(|_| !cause.field.is_empty()) {
+                    let shown = excerpt(&self.text, position).replace('\n', "\n      ");
+                    let place = format!("\n  --> {}:{}:{}  {}\n      {shown}", self.source, position.line, position.column, cause.field);
+                    text.push_str(&place);
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Reads every file, folder or `-` in `paths`.
+///
+/// # Errors
+/// The text that follows `error: `.
+pub(crate) fn load(paths: &[&str], namespace: &str, environment: &Environment<'_>) -> Result<Vec<Manifest>, String> {
+    let mut manifests = Vec::new();
+    for path in paths {
+        let texts = match (*path, environment.files.read(path)) {
+            ("-", _) => vec![("STDIN", environment.stdin)],
+            (_, Some(text)) => vec![(*path, text)],
+            _ => environment.files.manifests_in(path),
+        };
+        if texts.is_empty() {
+            return Err(format!("the path {path:?} does not exist"));
+        }
+        for (source, text) in texts {
+            let shared: Arc<str> = text.into();
+            let documents = read_documents(text).map_err(|error| {
+                let shown = excerpt(text, error.position()).replace('\n', "\n      ");
+                let place = format!("  --> {source}:{}:{}\n      {shown}", error.line, error.column);
+                format!("error parsing {source}: error converting YAML to JSON: yaml: line {}: {}\n{place}", error.line, error.message)
+            })?;
+            for document in documents {
+                manifests.push(resolve(source, &shared, document, namespace)?);
+            }
+        }
+    }
+    Ok(manifests)
+}
+
+fn resolve(source: &str, text: &Arc<str>, document: Document, namespace: &str) -> Result<Manifest, String> {
+    let mut value = document.value.clone();
+    let field = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+    let (api_version, kind, name, own) = (field("/apiVersion"), field("/kind"), field("/metadata/name"), field("/metadata/namespace"));
+    let missing: Vec<&str> = [(&api_version, "apiVersion not set"), (&kind, "kind not set")]
+        .iter()
+        .filter(|(text, _)| text.is_empty())
+        .map(|(_, m)| *m)
+        .collect();
+    if !missing.is_empty() {
+        let list = if let [only] = missing[..] { only.to_owned() } else { format!("[{}]", missing.join(", ")) };
+        return Err(format!(
+            "error validating {source:?}: error validating data: {list}; if you choose to ignore these errors, turn validation off with --validate=false"
+        ));
+    }
+    let info = find_kind(&api_version, &kind).ok_or_else(|| {
+        format!(
+            "resource mapping not found for name: {name:?} namespace: {own:?} from {source:?}: \
+             no matches for kind {kind:?} in version {api_version:?}\nensure CRDs are installed first"
+        )
+    })?;
+    let namespace = match (info.namespaced, own.is_empty()) {
+        (false, _) => String::new(),
+        (true, false) => own,
+        (true, true) => namespace.to_owned(),
+    };
+    if info.namespaced
+        && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        metadata.insert("namespace".to_owned(), Value::String(namespace.clone()));
+    }
+    Ok(Manifest { source: source.to_owned(), info, name, namespace, value, text: text.clone(), document })
+}

@@ -1,0 +1,172 @@
+//! Lines of the terminal against canned answers: what is asked, and what is printed.
+
+use crate::terminal::{Stream, Terminal};
+use api::Object;
+use api::http::{Body, Method, Path, Request, Response};
+use api::kinds::find_resource;
+use api::status::{FieldError, Status};
+use client::{Action, Component, Input, Outbox};
+use serde_json::json;
+use sim::Time;
+
+struct Run {
+    stdout: String,
+    stderr: String,
+    code: i32,
+    requests: Vec<Request>,
+}
+
+fn run_in(terminal: &mut Terminal, line: &str, answers: Vec<Response>) -> Run {
+    let mut outbox = Outbox::new(1);
+    let mut answers = answers.into_iter();
+    let mut requests = Vec::new();
+    terminal.run(Time::ZERO, line, &mut outbox);
+    loop {
+        let (actions, next) = outbox.take();
+        outbox = Outbox::new(next);
+        let mut asked = false;
+        for action in actions {
+            if let Action::Request(id, request) = action {
+                requests.push(*request);
+                let answer = answers.next().expect("an answer for every request");
+                terminal.handle(Time::ZERO, Input::Response(id, Ok(answer)), &mut outbox);
+                asked = true;
+            }
+        }
+        if !asked {
+            break;
+        }
+    }
+    assert!(!terminal.is_busy() && answers.next().is_none());
+    let output = terminal.take_output();
+    let of = |stream| output.iter().filter(|o| o.stream == stream).map(|o| o.text.as_str()).collect();
+    Run { stdout: of(Stream::Stdout), stderr: of(Stream::Stderr), code: terminal.exit_code(), requests }
+}
+
+fn run(line: &str, answers: Vec<Response>) -> Run {
+    run_in(&mut Terminal::new(), line, answers)
+}
+
+fn path(request: &Request) -> String {
+    match &request.path {
+        Path::Resource(path) => path.to_string(),
+        Path::Other(path) => path.clone(),
+    }
+}
+
+fn refused(plural: &str) -> Response {
+    Status::not_found(&find_resource("", "v1", plural).unwrap().gvr(), "web").into()
+}
+
+fn pod() -> Body {
+    let value = json!({"metadata": {"name": "web", "namespace": "default"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}});
+    Body::Object(Object::decode_as("v1", "Pod", value).unwrap())
+}
+
+fn table(rows: &[[&str; 2]]) -> Response {
+    let rows: Vec<_> =
+        rows.iter().map(|r| json!({"cells": [r[0], r[1], "10.0.0.1"], "object": {"metadata": {"namespace": "prod"}}})).collect();
+    Response::ok(Body::Json(json!({"kind": "Table", "rows": rows, "columnDefinitions": [
+        {"name": "Name", "priority": 0}, {"name": "Ready", "priority": 0}, {"name": "IP", "priority": 1}]})))
+}
+
+#[test]
+fn get_prints_the_tables_of_the_server() {
+    let result = run("kubectl get po -l app=web", vec![table(&[["web-1", "1/1"], ["a", "0/1"]])]);
+    assert_eq!(result.stdout, "NAME    READY\nweb-1   1/1\na       0/1\n");
+    assert_eq!(
+        (path(&result.requests[0]).as_str(), result.requests[0].param("labelSelector")),
+        ("/api/v1/namespaces/default/pods", Some("app=web"))
+    );
+    assert_eq!(&*result.requests[0].user_agent, "kubectl");
+    let result = run("k get pods -A -owide", vec![table(&[["web-1", "1/1"]])]);
+    assert_eq!(result.stdout, "NAMESPACE   NAME    READY   IP\nprod        web-1   1/1     10.0.0.1\n");
+    let result = run("k get pods,svc", vec![table(&[["a", "1/1"]]), table(&[["b", "x"]])]);
+    assert_eq!(result.stdout, "NAME    READY\npod/a   1/1\n\nNAME        READY\nservice/b   x\n");
+}
+
+#[test]
+fn get_says_when_there_is_nothing() {
+    let result = run("kubectl get pods", vec![table(&[])]);
+    assert_eq!((result.stderr.as_str(), result.code), ("No resources found in default namespace.\n", 0));
+    let result = run("kubectl get nodes", vec![table(&[])]);
+    assert_eq!(result.stderr, "No resources found\n");
+    let result = run("kubectl get pod web", vec![refused("pods")]);
+    assert_eq!((result.stderr.as_str(), result.code), ("Error from server (NotFound): pods \"web\" not found\n", 1));
+    let result = run("kubectl get foo", vec![]);
+    assert_eq!(result.stderr, "error: the server doesn't have a resource type \"foo\"\n");
+}
+
+#[test]
+fn get_prints_objects() {
+    let result = run("kubectl get pod/web -o yaml > out.yaml && cat out.yaml", vec![Response::ok(pod())]);
+    let head =
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  namespace: default\nspec:\n  containers:\n  - image: nginx\n    name: c\n";
+    assert!(result.stdout.starts_with(head), "{}", result.stdout);
+    assert_eq!(run("kubectl get pod web -o name", vec![Response::ok(pod())]).stdout, "pod/web\n");
+}
+
+const MANIFEST: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - {name: c, image: nginx}\n";
+
+#[test]
+fn apply_creates_then_finds_nothing_to_change_then_patches() {
+    let mut terminal = Terminal::new();
+    terminal.files_mut().write("web.yaml", MANIFEST).unwrap();
+    let result = run_in(&mut terminal, "kubectl apply -f web.yaml", vec![refused("pods"), Response::created(pod())]);
+    assert_eq!((result.stdout.as_str(), result.requests[1].method), ("pod/web created\n", Method::Post));
+    let Body::Json(created) = result.requests[1].body.clone() else { panic!("a JSON body") };
+    let object = |value: &serde_json::Value| Body::Object(Object::decode_as("v1", "Pod", value.clone()).unwrap());
+    let result = run_in(&mut terminal, "kubectl apply -f ./web.yaml", vec![Response::ok(object(&created))]);
+    assert_eq!(result.stdout, "pod/web unchanged\n");
+    terminal.files_mut().write("web.yaml", MANIFEST.replace("nginx", "nginx:2")).unwrap();
+    let result = run_in(&mut terminal, "kubectl apply -f web.yaml", vec![Response::ok(object(&created)), Response::ok(pod())]);
+    assert_eq!((result.stdout.as_str(), result.requests[1].method), ("pod/web configured\n", Method::Patch));
+    let Body::Patch(_, patch) = &result.requests[1].body else { panic!("a patch") };
+    assert_eq!(patch["spec"], json!({"containers": [{"name": "c", "image": "nginx:2"}]}));
+}
+
+#[test]
+fn an_invalid_field_is_shown_in_its_file() {
+    let errors = [FieldError::required("spec.containers[0].image", "")];
+    let line = format!("kubectl create -f - <<EOF\n{MANIFEST}EOF\n");
+    let result = run(&line, vec![Status::invalid("", "Pod", "web", &errors).into()]);
+    assert_eq!(
+        result.stderr,
+        "The Pod \"web\" is invalid: spec.containers[0].image: Required value\n  --> STDIN:6:15  spec.containers[0].image\n      \
+         \u{20} - {name: c, image: nginx}\n                    ^\n"
+    );
+}
+
+#[test]
+fn deleting_scaling_and_logs() {
+    let result = run("kubectl delete pod web", vec![Response::ok(pod())]);
+    assert_eq!(result.stdout, "pod \"web\" deleted from default namespace\n");
+    let result = run("kubectl scale deploy/web --replicas=3 -n prod", vec![Response::ok(Body::Empty)]);
+    assert_eq!(result.stdout, "deployment.apps/web scaled\n");
+    assert_eq!(path(&result.requests[0]), "/apis/apps/v1/namespaces/prod/deployments/web/scale");
+    let result = run("kubectl logs web -c c --tail=2", vec![Response::ok(Body::Text("a\nb\n".into()))]);
+    assert_eq!((result.stdout.as_str(), result.requests[0].param("tailLines")), ("a\nb\n", Some("2")));
+}
+
+#[test]
+fn words_that_make_no_command() {
+    let result = run("kubectl gte pods; nope", vec![]);
+    assert_eq!(
+        result.stderr,
+        "error: unknown command \"gte\" for \"kubectl\"\n\nDid you mean this?\n\tget\n\nsh: nope: command not found\n"
+    );
+    assert_eq!(result.code, 127);
+    assert_eq!(Terminal::new().complete("kubectl get deplo", 17), ["deployments"]);
+    assert!(run(&"x".repeat(2_000_000), vec![]).stderr.contains("too long"));
+}
+
+#[test]
+fn an_interrupted_line_forgets_its_request() {
+    let mut terminal = Terminal::new();
+    let mut outbox = Outbox::new(1);
+    terminal.run(Time::ZERO, "kubectl get pods; echo more", &mut outbox);
+    assert_eq!(terminal.exit_code(), -1);
+    terminal.interrupt(&mut outbox);
+    assert_eq!((terminal.exit_code(), terminal.is_busy()), (130, false));
+    assert!(matches!(outbox.take().0[..], [Action::Request(asked, _), Action::Cancel(forgotten)] if asked == forgotten));
+}
