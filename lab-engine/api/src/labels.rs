@@ -185,7 +185,7 @@ impl<'t> Tokens<'t> {
         let length = if is_special(rest) {
             if rest.starts_with("==") || rest.starts_with("!=") { 2 } else { 1 }
         } else {
-            rest.find(|c: char| matches!(c, ' ' | '\t' | '\r' | '\n' | '=' | '!' | '(' | ')' | ',' | '>' | '<')).unwrap_or(rest.len())
+            rest.find([' ', '\t', '\r', '\n', '=', '!', '(', ')', ',', '>', '<']).unwrap_or(rest.len())
         };
         rest.split_at(length)
     }
