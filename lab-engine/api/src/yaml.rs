@@ -1,7 +1,7 @@
 //! Manifests: YAML text to JSON values, with the line and column of every field.
 //!
 //! Models what `kubectl` does with a file (`sigs.k8s.io/yaml` over go-yaml v2, YAML 1.1): which plain scalars are numbers, booleans or
-//! null ([`scalar`]), anchors, aliases and merge keys, several documents in one file, and refusal of keys that stand twice.
+//! null, anchors, aliases and merge keys, several documents in one file, and refusal of keys that stand twice.
 //! The text itself is parsed by `saphyr-parser`.
 //!
 //! What a hostile file could blow up is bounded: [`MAX_BYTES`] of text, [`MAX_DEPTH`] levels, [`MAX_WEIGHT`] values once aliases are
