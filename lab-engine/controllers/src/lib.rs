@@ -1,1 +1,111 @@
-//! (being written)
+//! kube-controller-manager: the controllers, and the caches they share.
+//!
+//! A controller is a function from the caches to writes: it compares what is with what should be and plans the next step. What the
+//! writes change comes back by the watch and leads to the next look. Controllers do not know each other; the Deployment controller
+//! makes ReplicaSets, and it is the ReplicaSet controller that makes Pods of them.
+//!
+//! **Simplified here:** no leader election. Garbage collection, node lifecycle, namespaces and the other controllers are not here yet.
+
+mod caches;
+mod deployment;
+mod driver;
+mod pods;
+mod replica_set;
+
+use api::Resource;
+use api::apps::{Deployment, ReplicaSet};
+use api::core::Pod;
+use caches::Caches;
+use client::{Component, Delta, Input, ObjectKey, Outbox};
+use deployment::DeploymentController;
+use driver::Driver;
+use replica_set::ReplicaSetController;
+use sim::{Rng, Time};
+use std::sync::Arc;
+
+/// The component kube-controller-manager.
+#[derive(Debug)]
+pub struct ControllerManager {
+    caches: Caches,
+    deployments: Driver<DeploymentController>,
+    replica_sets: Driver<ReplicaSetController>,
+}
+
+impl ControllerManager {
+    /// A controller manager that knows nothing yet. Its first input makes it ask the API server.
+    pub fn new(rng: Rng) -> Self {
+        let agent: Arc<str> = "kube-controller-manager".into();
+        ControllerManager {
+            caches: Caches::new(&rng, &agent),
+            deployments: Driver::new("deployment-controller", &agent, DeploymentController),
+            replica_sets: Driver::new("replicaset-controller", &agent, ReplicaSetController::default()),
+        }
+    }
+
+    /// Passes the input to the informers, and what changed to the queues of those whom it concerns.
+    fn learn(&mut self, now: Time, input: &Input, out: &mut Outbox) {
+        for delta in self.caches.deployments.handle(now, input, out).into_iter().flatten() {
+            self.deployments.queue.add(ObjectKey::of(delta.object().as_ref()));
+        }
+        for delta in self.caches.replica_sets.handle(now, input, out).into_iter().flatten() {
+            let key = ObjectKey::of(delta.object().as_ref());
+            if matches!(delta, Delta::Deleted(..)) {
+                self.replica_sets.controller.expectations.delete(&key);
+            }
+            self.replica_sets.queue.add(key);
+            if let Some(owner) = controller_key(delta.object().as_ref(), Deployment::INFO.kind) {
+                self.deployments.queue.add(owner);
+            }
+        }
+        for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
+            self.pod_changed(&delta);
+        }
+    }
+
+    /// Models `addPod`, `updatePod` and `deletePod` of the ReplicaSet controller.
+    fn pod_changed(&mut self, delta: &Delta<Pod>) {
+        let pod = delta.object();
+        let Some(key) = controller_key(pod.as_ref(), ReplicaSet::INFO.kind) else {
+            return;
+        };
+        let expectations = &mut self.replica_sets.controller.expectations;
+        if matches!(delta, Delta::Added(_)) {
+            expectations.creation_observed(&key);
+        }
+        if pod.metadata.is_deleting() || matches!(delta, Delta::Deleted(..)) {
+            expectations.deletion_observed(&key, &pod.metadata.uid);
+        }
+        // A Deployment with the strategy Recreate waits for the last old Pod.
+        if matches!(delta, Delta::Deleted(..))
+            && let Some(rs) = self.caches.replica_sets.lister().get(&key)
+            && let Some(owner) = controller_key(rs.as_ref(), Deployment::INFO.kind)
+        {
+            self.deployments.queue.add(owner);
+        }
+        self.replica_sets.queue.add(key);
+    }
+}
+
+/// The key of the managing controller, if it is of this kind.
+fn controller_key<R: Resource>(object: &R, kind: &str) -> Option<ObjectKey> {
+    let owner = object.metadata().controller().filter(|owner| owner.kind == kind)?;
+    Some(ObjectKey::new(object.metadata().namespace.as_str(), owner.name.as_str()))
+}
+
+impl Component for ControllerManager {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        self.caches.deployments.start(now, out);
+        self.caches.replica_sets.start(now, out);
+        self.caches.pods.start(now, out);
+        self.learn(now, &input, out);
+        let _taken = self.deployments.handle(now, &input, &self.caches, out) || self.replica_sets.handle(now, &input, &self.caches, out);
+        if self.caches.synced() {
+            self.deployments.work(now, &self.caches, out);
+            self.replica_sets.work(now, &self.caches, out);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        [self.caches.next_wake(), self.deployments.next_wake(), self.replica_sets.next_wake()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,271 @@
+//! The Deployment controller: versions of a Pod template, one ReplicaSet each (`pkg/controller/deployment/deployment_controller.go`).
+//!
+//! The ReplicaSet with the Deployment's own template is the new one, the others are old. Each look at a Deployment takes one step:
+//! create the new ReplicaSet, or make it larger, or make old ones smaller, or remove old ones that are beyond the history limit.
+//!
+//! **Simplified here:** `pod-template-hash` is FNV-1a over the template's JSON, where upstream hashes a dump of the Go struct, so hashes
+//! differ from those of a real cluster. Hash collisions are not resolved, ReplicaSets are not adopted, and a change of `replicas` in the
+//! midst of a rollout is not spread over the versions in proportion: the rolling update itself brings them there.
+
+mod rolling;
+mod status;
+
+use crate::caches::{BY_CONTROLLER, Caches};
+use crate::driver::{Call, Controller, Plan, Sink};
+use api::apps::{Deployment, ReplicaSet};
+use api::core::PodTemplateSpec;
+use api::http::{Body, Method, Request, ResourcePath};
+use api::json::Json;
+use api::meta::OwnerReference;
+use api::{Object, Resource};
+use client::{EventType, ObjectKey};
+use rolling::{desired, is_rolling, max_surge, new_size, old_sizes, size};
+use sim::Time;
+use std::sync::Arc;
+use std::time::Duration;
+
+const HASH_LABEL: &str = "pod-template-hash";
+const REVISION: &str = "deployment.kubernetes.io/revision";
+const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
+const MAX_REPLICAS: &str = "deployment.kubernetes.io/max-replicas";
+
+/// What a write is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Note {
+    /// A ReplicaSet of this name changes its size.
+    Scale { deployment: Arc<Deployment>, name: String, from: i32, to: i32 },
+    /// Anything without an event.
+    Quiet,
+}
+
+/// Rolls out versions of a Pod template.
+#[derive(Debug, Default)]
+pub(crate) struct DeploymentController;
+
+/// The ReplicaSets of a Deployment.
+struct Versions {
+    new: Option<Arc<ReplicaSet>>,
+    /// Oldest first.
+    old: Vec<Arc<ReplicaSet>>,
+    all: Vec<Arc<ReplicaSet>>,
+}
+
+/// The template as JSON, without the label that tells versions apart.
+fn canonical(template: &PodTemplateSpec) -> String {
+    let mut template = template.clone();
+    template.metadata.labels.remove(HASH_LABEL);
+    template.to_json().to_string()
+}
+
+/// The value of `pod-template-hash` (`ComputeHash`): the decimal hash in an alphabet without vowels (`SafeEncodeString`).
+fn template_hash(template: &PodTemplateSpec) -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let hash = canonical(template).bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash.to_string().bytes().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
+}
+
+fn revision(rs: &ReplicaSet) -> u64 {
+    rs.metadata.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
+    let own = caches.replica_sets.lister().by_index(BY_CONTROLLER, &deployment.metadata.uid);
+    let mut all: Vec<_> = own.cloned().collect();
+    all.sort_by(|a, b| (a.metadata.creation_timestamp, &a.metadata.name).cmp(&(b.metadata.creation_timestamp, &b.metadata.name)));
+    let template = canonical(&deployment.spec.template);
+    let new = all.iter().find(|rs| canonical(&rs.spec.template) == template).cloned();
+    let old = all.iter().filter(|rs| new.as_ref().is_none_or(|new| new.metadata.uid != rs.metadata.uid)).cloned().collect();
+    Versions { new, old, all }
+}
+
+/// Annotations of a ReplicaSet that tell of its Deployment's size (`SetReplicasAnnotations`).
+fn annotate(rs: &mut ReplicaSet, deployment: &Deployment) {
+    let desired = desired(deployment);
+    let most = desired.saturating_add(max_surge(deployment));
+    rs.metadata.annotations.insert(DESIRED_REPLICAS.to_owned(), desired.to_string());
+    rs.metadata.annotations.insert(MAX_REPLICAS.to_owned(), most.to_string());
+}
+
+/// Models `getNewReplicaSet` where there is none yet.
+fn create(deployment: &Arc<Deployment>, replicas: i32, revision: u64) -> Call<Note> {
+    let hash = template_hash(&deployment.spec.template);
+    let mut rs = ReplicaSet::default();
+    rs.metadata.name = format!("{}-{hash}", deployment.metadata.name);
+    rs.metadata.namespace = deployment.metadata.namespace.clone();
+    rs.metadata.owner_references = vec![OwnerReference {
+        api_version: Deployment::INFO.api_version(),
+        kind: Deployment::INFO.kind.to_owned(),
+        name: deployment.metadata.name.clone(),
+        uid: deployment.metadata.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+        ..OwnerReference::default()
+    }];
+    rs.spec.replicas = Some(replicas);
+    rs.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
+    rs.spec.selector = deployment.spec.selector.clone();
+    rs.spec.selector.match_labels.insert(HASH_LABEL.to_owned(), hash.clone());
+    rs.spec.template = deployment.spec.template.clone();
+    rs.spec.template.metadata.labels.insert(HASH_LABEL.to_owned(), hash);
+    rs.metadata.labels = rs.spec.template.metadata.labels.clone();
+    let inherited = deployment.metadata.annotations.iter().filter(|(key, _)| *key != "kubectl.kubernetes.io/last-applied-configuration");
+    rs.metadata.annotations = inherited.map(|(key, value)| (key.clone(), value.clone())).collect();
+    rs.metadata.annotations.insert(REVISION.to_owned(), revision.to_string());
+    annotate(&mut rs, deployment);
+    let note = Note::Scale { deployment: deployment.clone(), name: rs.metadata.name.clone(), from: 0, to: replicas };
+    let path = ResourcePath::collection(ReplicaSet::INFO, &deployment.metadata.namespace);
+    Call { request: Request::new(Method::Post, path).body(Body::Object(rs.into())), note }
+}
+
+fn put<R: Resource>(object: R, subresource: &'static str) -> Request {
+    let metadata = object.metadata();
+    let path = ResourcePath::object(R::INFO, &metadata.namespace, &metadata.name).with_subresource(subresource);
+    Request::new(Method::Put, path).body(Body::Object(Arc::new(object).into_object()))
+}
+
+/// Models `scaleReplicaSet`.
+fn scale(deployment: &Arc<Deployment>, rs: &ReplicaSet, to: i32) -> Call<Note> {
+    let mut changed = rs.clone();
+    changed.spec.replicas = Some(to);
+    annotate(&mut changed, deployment);
+    let note = Note::Scale { deployment: deployment.clone(), name: rs.metadata.name.clone(), from: size(rs), to };
+    Call { request: put(changed, ""), note }
+}
+
+/// The calls that bring the revision annotations up to date; empty when they are.
+fn revise(deployment: &Deployment, new: &ReplicaSet, wanted: u64) -> Vec<Call<Note>> {
+    let mut calls = Vec::new();
+    if revision(new) < wanted {
+        let mut changed = new.clone();
+        changed.metadata.annotations.insert(REVISION.to_owned(), wanted.to_string());
+        changed.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
+        calls.push(Call { request: put(changed, ""), note: Note::Quiet });
+    }
+    let shown = revision(new).max(wanted).to_string();
+    if deployment.metadata.annotations.get(REVISION) != Some(&shown) {
+        let mut changed = deployment.clone();
+        changed.metadata.annotations.insert(REVISION.to_owned(), shown);
+        calls.push(Call { request: put(changed, ""), note: Note::Quiet });
+    }
+    calls
+}
+
+/// The old ReplicaSets beyond the history limit, once the rollout is complete (`cleanupDeployment`).
+fn cleanup(deployment: &Deployment, versions: &Versions) -> Vec<Call<Note>> {
+    let limit = usize::try_from(deployment.spec.revision_history_limit.unwrap_or(10)).unwrap_or(0);
+    if !status::is_complete(deployment, &deployment.status) || versions.old.len() <= limit {
+        return Vec::new();
+    }
+    let excess = versions.old.len() - limit;
+    let mut oldest = versions.old.clone();
+    oldest.sort_by_key(|rs| revision(rs));
+    let removable = |rs: &&Arc<ReplicaSet>| size(rs) == 0 && rs.status.replicas == 0 && !rs.metadata.is_deleting();
+    let delete = |rs: &Arc<ReplicaSet>| {
+        let path = ResourcePath::object(ReplicaSet::INFO, &rs.metadata.namespace, &rs.metadata.name);
+        Call { request: Request::new(Method::Delete, path), note: Note::Quiet }
+    };
+    oldest.iter().take(excess).filter(removable).map(delete).collect()
+}
+
+/// The next step of the rollout (`rolloutRolling`, `rolloutRecreate`): calls, and words for them.
+fn step(caches: &Caches, deployment: &Arc<Deployment>, versions: &Versions) -> (Vec<Call<Note>>, String) {
+    let total = versions.all.iter().map(|rs| size(rs)).fold(0_i32, i32::saturating_add);
+    let wanted_revision = versions.old.iter().map(|rs| revision(rs)).max().unwrap_or(0) + 1;
+    if !is_rolling(deployment) {
+        let calls: Vec<_> = versions.old.iter().filter(|rs| size(rs) > 0).map(|rs| scale(deployment, rs, 0)).collect();
+        if !calls.is_empty() {
+            return (calls, "scale down all old ReplicaSets".to_owned());
+        }
+        let finished = |phase: &str| matches!(phase, "Succeeded" | "Failed");
+        let mut pods = versions.old.iter().flat_map(|rs| caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata.uid));
+        if pods.any(|pod| !finished(&pod.status.phase)) {
+            return (Vec::new(), String::new());
+        }
+    }
+    let Some(new) = &versions.new else {
+        let replicas = new_size(deployment, 0, total);
+        return (vec![create(deployment, replicas, wanted_revision)], format!("create a ReplicaSet for revision {wanted_revision}"));
+    };
+    let calls = revise(deployment, new, wanted_revision);
+    if !calls.is_empty() {
+        return (calls, format!("note revision {}", revision(new).max(wanted_revision)));
+    }
+    let wanted = new_size(deployment, size(new), total);
+    if wanted != size(new) {
+        return (vec![scale(deployment, new, wanted)], format!("scale {} from {} to {wanted}", new.metadata.name, size(new)));
+    }
+    let sizes = old_sizes(deployment, new, &versions.old);
+    let smaller = versions.old.iter().zip(sizes).filter(|(rs, wanted)| size(rs) != *wanted);
+    let calls: Vec<_> = smaller.map(|(rs, wanted)| scale(deployment, rs, wanted)).collect();
+    if !calls.is_empty() {
+        return (calls, "scale down old ReplicaSets".to_owned());
+    }
+    (cleanup(deployment, versions), "remove old ReplicaSets beyond the history limit".to_owned())
+}
+
+impl Controller for DeploymentController {
+    type Note = Note;
+
+    /// Models `syncDeployment`.
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+        let mut plan = Plan::default();
+        let Some(deployment) = caches.deployments.lister().get(key) else {
+            return plan;
+        };
+        if deployment.metadata.is_deleting() {
+            return plan;
+        }
+        let versions = versions(caches, deployment);
+        let (calls, decision) = if deployment.spec.paused == Some(true) {
+            let new = versions.new.as_ref().filter(|new| versions.old.iter().all(|rs| size(rs) == 0) && size(new) != desired(deployment));
+            (new.map(|new| scale(deployment, new, desired(deployment))).into_iter().collect(), "scale while paused".to_owned())
+        } else {
+            step(caches, deployment, &versions)
+        };
+        if !calls.is_empty() {
+            plan.decision = Some((deployment.object_ref(), decision));
+            plan.phases.push_back(calls);
+        }
+        plan
+    }
+
+    fn answered(&mut self, now: Time, _key: &ObjectKey, note: &Note, outcome: Result<Object, String>, sink: &mut Sink<'_>) {
+        if let (Note::Scale { deployment, name, from, to }, Ok(_)) = (note, outcome)
+            && from != to
+        {
+            let direction = if to > from { "up" } else { "down" };
+            let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
+            sink.events.event(now, deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message, sink.out);
+        }
+    }
+
+    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
+
+    /// Models `syncRolloutStatus`, and looks again when the rollout would have failed.
+    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        let Some(deployment) = caches.deployments.lister().get(key).filter(|_| failure.is_none()) else {
+            return (None, None);
+        };
+        let versions = versions(caches, deployment);
+        let shown = deployment.metadata.annotations.get(REVISION);
+        let paused = deployment.spec.paused == Some(true);
+        // A write of this very run is not in the cache yet: its watch event brings us back.
+        let current = versions.new.as_ref().is_some_and(|new| shown == Some(&revision(new).to_string()));
+        if !current && !paused && is_rolling(deployment) {
+            return (None, None);
+        }
+        let status = status::calculate(now, deployment, versions.new.as_deref(), &versions.all);
+        let unfinished = !paused && !status::is_complete(deployment, &status);
+        let progressing = api::meta::condition(&status.conditions, "Progressing").filter(|c| c.status == "True" && unfinished);
+        let again = progressing.and_then(|condition| {
+            let due = condition.last_update_time?.0 + status::progress_deadline(deployment)?;
+            Some(due.since(now) + Duration::from_secs(1))
+        });
+        if status == deployment.status {
+            return (None, again);
+        }
+        let mut changed = Deployment::clone(deployment);
+        changed.status = status;
+        (Some(Call { request: put(changed, "status"), note: Note::Quiet }), again)
+    }
+}

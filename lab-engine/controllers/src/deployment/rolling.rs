@@ -1,0 +1,123 @@
+//! The arithmetic of a rolling update (`pkg/controller/deployment/rolling.go` and `util/deployment_util.go`).
+
+use api::apps::{Deployment, ReplicaSet};
+use api::intstr::IntOrString;
+use std::sync::Arc;
+
+/// How many Pods a ReplicaSet should have.
+pub(crate) fn size(rs: &ReplicaSet) -> i32 {
+    rs.spec.replicas.unwrap_or(1)
+}
+
+/// How many Pods the Deployment should have.
+pub(crate) fn desired(deployment: &Deployment) -> i32 {
+    deployment.spec.replicas.unwrap_or(1)
+}
+
+/// Whether the Deployment replaces Pods step by step.
+pub(crate) fn is_rolling(deployment: &Deployment) -> bool {
+    deployment.spec.strategy.type_ != "Recreate"
+}
+
+/// `(maxSurge, maxUnavailable)` as numbers (`ResolveFenceposts`). Both zero would be a standstill: then one may be missing. A text
+/// that is no percentage counts as zero; validation does not let it in.
+pub(crate) fn fenceposts(deployment: &Deployment) -> (i32, i32) {
+    let bounds = deployment.spec.strategy.rolling_update.as_ref();
+    let scaled = |bound: Option<&IntOrString>, up| bound.map_or(0, |bound| bound.scaled(desired(deployment), up).unwrap_or(0));
+    let surge = scaled(bounds.and_then(|b| b.max_surge.as_ref()), true);
+    let unavailable = scaled(bounds.and_then(|b| b.max_unavailable.as_ref()), false);
+    if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
+}
+
+/// How many Pods may be too many (`MaxSurge`).
+pub(crate) fn max_surge(deployment: &Deployment) -> i32 {
+    if is_rolling(deployment) { fenceposts(deployment).0 } else { 0 }
+}
+
+/// How many Pods may be missing (`MaxUnavailable`).
+pub(crate) fn max_unavailable(deployment: &Deployment) -> i32 {
+    if is_rolling(deployment) { fenceposts(deployment).1.min(desired(deployment)) } else { 0 }
+}
+
+/// The size that the new ReplicaSet should have (`reconcileNewReplicaSet`, `NewRSNewReplicas`), given the Pods of all ReplicaSets.
+pub(crate) fn new_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
+    let desired = desired(deployment);
+    if !is_rolling(deployment) || new >= desired {
+        return desired;
+    }
+    let room = desired.saturating_add(max_surge(deployment)).saturating_sub(total);
+    if room <= 0 { new } else { new + room.min(desired - new) }
+}
+
+/// The sizes that the old ReplicaSets should have, in the given order, oldest first (`reconcileOldReplicaSets`): unhealthy Pods go
+/// first, then as many as the new version allows.
+pub(crate) fn old_sizes(deployment: &Deployment, new: &ReplicaSet, old: &[Arc<ReplicaSet>]) -> Vec<i32> {
+    let mut sizes: Vec<i32> = old.iter().map(|rs| size(rs)).collect();
+    let available = |rs: &ReplicaSet| rs.status.available_replicas.unwrap_or(0);
+    let min_available = desired(deployment) - max_unavailable(deployment);
+    let new_unavailable = size(new) - available(new);
+    let budget = sizes.iter().sum::<i32>() + size(new) - min_available - new_unavailable;
+    if budget <= 0 {
+        return sizes;
+    }
+    // `cleanupUnhealthyReplicas`
+    let mut cleaned = 0;
+    for (size, rs) in sizes.iter_mut().zip(old) {
+        let unhealthy = (*size - available(rs)).clamp(0, budget - cleaned);
+        *size -= unhealthy;
+        cleaned += unhealthy;
+    }
+    // `scaleDownOldReplicaSetsForRollingUpdate`
+    let total_available = old.iter().map(|rs| available(rs)).sum::<i32>() + available(new);
+    let mut left = (total_available - min_available).max(0);
+    for size in &mut sizes {
+        let cut = (*size).min(left);
+        *size -= cut;
+        left -= cut;
+    }
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::json::decode;
+    use serde_json::{Value, json};
+
+    fn deployment(replicas: i32, surge: Value, unavailable: Value) -> Deployment {
+        decode(json!({"spec": {"replicas": replicas, "strategy": {"type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}}}))
+        .unwrap()
+    }
+
+    fn rs(size: i32, available: i32) -> Arc<ReplicaSet> {
+        Arc::new(decode(json!({"spec": {"replicas": size}, "status": {"availableReplicas": available}})).unwrap())
+    }
+
+    #[test]
+    fn bounds_round_apart_and_are_never_both_zero() {
+        assert_eq!(fenceposts(&deployment(10, json!("25%"), json!("25%"))), (3, 2));
+        assert_eq!(fenceposts(&deployment(1, json!("0%"), json!("25%"))), (0, 1));
+        assert_eq!(max_unavailable(&deployment(10, json!(1), json!("120%"))), 10);
+    }
+
+    #[test]
+    fn the_new_version_grows_into_the_room_there_is() {
+        let new = |surge, total, new| new_size(&deployment(10, json!(surge), json!(0)), new, total);
+        assert_eq!((new(0, 10, 0), new(2, 10, 0), new(2, 5, 0), new(2, 10, 2), new(2, 12, 12)), (0, 2, 7, 4, 10));
+    }
+
+    #[test]
+    fn the_old_version_shrinks_as_far_as_availability_allows() {
+        let old = |unavailable, new: (i32, i32), old: (i32, i32)| {
+            old_sizes(&deployment(10, json!(1), json!(unavailable)), &rs(new.0, new.1), &[rs(old.0, old.1)])[0]
+        };
+        assert_eq!(old(0, (0, 0), (10, 10)), 10);
+        assert_eq!(old(2, (0, 0), (10, 10)), 8);
+        // Two of the old are not ready: they go, and no more.
+        assert_eq!(old(2, (0, 0), (10, 8)), 8);
+        // The new Pods are not ready yet, so nothing of the old may go.
+        assert_eq!(old(2, (2, 0), (8, 8)), 8);
+        assert_eq!(old(2, (2, 2), (8, 8)), 6);
+    }
+}

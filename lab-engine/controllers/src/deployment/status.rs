@@ -1,0 +1,149 @@
+//! The status of a Deployment (`calculateStatus` in `sync.go`, `syncRolloutStatus` in `progress.go`).
+
+use super::rolling::{desired, max_unavailable, size};
+use api::apps::{Deployment, DeploymentStatus, ReplicaSet};
+use api::meta::{Condition, condition};
+use sim::Time;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a condition should say.
+struct Wanted<'a> {
+    type_: &'a str,
+    status: &'a str,
+    reason: &'a str,
+    message: String,
+}
+
+/// Puts a condition in; one with the same status and reason stays as it is (`SetDeploymentCondition`).
+fn set(status: &mut DeploymentStatus, now: Time, wanted: Wanted<'_>) {
+    let old = condition(&status.conditions, wanted.type_);
+    if old.is_some_and(|old| old.status == wanted.status && old.reason == wanted.reason) {
+        return;
+    }
+    let transition = old.filter(|old| old.status == wanted.status).and_then(|old| old.last_transition_time);
+    let new = Condition {
+        type_: wanted.type_.to_owned(),
+        status: wanted.status.to_owned(),
+        reason: wanted.reason.to_owned(),
+        message: wanted.message,
+        last_update_time: Some(now.into()),
+        last_transition_time: transition.or(Some(now.into())),
+        ..Condition::default()
+    };
+    status.conditions.retain(|condition| condition.type_ != new.type_);
+    status.conditions.push(new);
+}
+
+/// The time in which a rollout must progress; `None` when there is no limit (`HasProgressDeadline`).
+pub(crate) fn progress_deadline(deployment: &Deployment) -> Option<Duration> {
+    let seconds = deployment.spec.progress_deadline_seconds.filter(|seconds| *seconds != i32::MAX)?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Whether all Pods are of the new version and available (`DeploymentComplete`).
+pub(crate) fn is_complete(deployment: &Deployment, status: &DeploymentStatus) -> bool {
+    let all = Some(desired(deployment));
+    let or_zero = |count: Option<i32>| Some(count.unwrap_or(0));
+    or_zero(status.updated_replicas) == all && or_zero(status.replicas) == all && or_zero(status.available_replicas) == all
+}
+
+/// Whether there is more of the new or less of the old than before (`DeploymentProgressing`).
+fn is_progressing(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
+    let n = |count: Option<i32>| count.unwrap_or(0);
+    let outdated = |status: &DeploymentStatus| n(status.replicas) - n(status.updated_replicas);
+    n(new.updated_replicas) > n(old.updated_replicas)
+        || outdated(new) < outdated(old)
+        || n(new.ready_replicas) > n(old.ready_replicas)
+        || n(new.available_replicas) > n(old.available_replicas)
+}
+
+/// The Deployment's status, given its new ReplicaSet and all of them.
+pub(crate) fn calculate(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, all: &[Arc<ReplicaSet>]) -> DeploymentStatus {
+    let sum = |count: fn(&ReplicaSet) -> i32| all.iter().map(|rs| count(rs)).fold(0_i32, i32::saturating_add);
+    let shown = |count: i32| (count != 0).then_some(count);
+    let available = sum(|rs| rs.status.available_replicas.unwrap_or(0));
+    let mut status = deployment.status.clone();
+    status.observed_generation = deployment.metadata.generation;
+    status.replicas = shown(sum(|rs| rs.status.replicas));
+    status.updated_replicas = shown(new.map_or(0, |rs| rs.status.replicas));
+    status.ready_replicas = shown(sum(|rs| rs.status.ready_replicas.unwrap_or(0)));
+    status.available_replicas = shown(available);
+    status.unavailable_replicas = shown((sum(size) - available).max(0));
+    status.terminating_replicas = Some(sum(|rs| rs.status.terminating_replicas.unwrap_or(0)));
+    let (value, reason, message) = if available >= desired(deployment) - max_unavailable(deployment) {
+        ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+    } else {
+        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    };
+    set(&mut status, now, Wanted { type_: "Available", status: value, reason, message: message.to_owned() });
+    if let Some(deadline) = progress_deadline(deployment) {
+        progress(now, deployment, new, deadline, &mut status);
+    }
+    match all.iter().find_map(|rs| condition(&rs.status.conditions, "ReplicaFailure")) {
+        Some(failure) => {
+            let message = failure.message.clone();
+            set(&mut status, now, Wanted { type_: "ReplicaFailure", status: "True", reason: &failure.reason, message });
+        }
+        None => status.conditions.retain(|condition| condition.type_ != "ReplicaFailure"),
+    }
+    status
+}
+
+fn progress(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, deadline: Duration, status: &mut DeploymentStatus) {
+    let current = condition(&status.conditions, "Progressing");
+    let settled = status.replicas == status.updated_replicas && current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
+    if settled || deployment.spec.paused == Some(true) {
+        return;
+    }
+    let what = new.map_or_else(|| format!("Deployment {:?}", deployment.metadata.name), |rs| format!("ReplicaSet {:?}", rs.metadata.name));
+    let timed_out = current.is_some_and(|current| {
+        current.reason == "ProgressDeadlineExceeded" || current.last_update_time.is_some_and(|at| now.since(at.0) > deadline)
+    });
+    let wanted = if is_complete(deployment, status) {
+        ("True", "NewReplicaSetAvailable", format!("{what} has successfully progressed."))
+    } else if is_progressing(&deployment.status, status) {
+        // Progress restarts the clock, also when the condition said so before.
+        status.conditions.retain(|condition| condition.type_ != "Progressing" || condition.reason != "ReplicaSetUpdated");
+        ("True", "ReplicaSetUpdated", format!("{what} is progressing."))
+    } else if timed_out {
+        ("False", "ProgressDeadlineExceeded", format!("{what} has timed out progressing."))
+    } else if let (None, Some(rs)) = (current, new) {
+        ("True", "NewReplicaSetCreated", format!("Created new replica set {:?}", rs.metadata.name))
+    } else {
+        return;
+    };
+    set(status, now, Wanted { type_: "Progressing", status: wanted.0, reason: wanted.1, message: wanted.2 });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::json::decode;
+    use serde_json::json;
+
+    #[test]
+    fn a_rollout_is_created_progresses_completes_or_times_out() {
+        let mut deployment: Deployment = decode(json!({"spec": {"replicas": 2, "progressDeadlineSeconds": 60,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}}))
+        .unwrap();
+        let rs = |count: i32| -> Arc<ReplicaSet> {
+            Arc::new(
+                decode(json!({"metadata": {"name": "web-1"}, "spec": {"replicas": 2},
+                "status": {"replicas": count, "readyReplicas": count, "availableReplicas": count}}))
+                .unwrap(),
+            )
+        };
+        let mut reason = |at, count| {
+            let new = rs(count);
+            deployment.status = calculate(Time::from_secs(at), &deployment, Some(&new), std::slice::from_ref(&new));
+            condition(&deployment.status.conditions, "Progressing").unwrap().reason.clone()
+        };
+        assert_eq!(reason(0, 0), "NewReplicaSetCreated");
+        assert_eq!(reason(10, 1), "ReplicaSetUpdated");
+        assert_eq!(reason(70, 1), "ReplicaSetUpdated");
+        assert_eq!(reason(71, 1), "ProgressDeadlineExceeded");
+        assert_eq!(reason(80, 2), "NewReplicaSetAvailable");
+        assert_eq!(deployment.status.conditions.len(), 2);
+    }
+}

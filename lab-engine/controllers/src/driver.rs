@@ -1,0 +1,185 @@
+//! What runs a controller: its work queue, and the writes of each plan until all are answered (`processNextWorkItem`).
+//!
+//! A plan is a list of phases. The calls of a phase go out together; the next phase follows when all of them are answered, and not at
+//! all when one failed. Then the controller may add a last call, for the status. Only then is the key done: as upstream, no key is
+//! worked on twice at a time. A failure queues the key again with back-off.
+
+use crate::caches::Caches;
+use api::Object;
+use api::http::{Request, Response};
+use api::status::Status;
+use client::{EventRecorder, Input, ObjectKey, Outbox, RequestId, WorkQueue};
+use sim::{ObjectRef, Time, What};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One write, and what the controller wants to remember of it until it is answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<N> {
+    pub(crate) request: Request,
+    pub(crate) note: N,
+}
+
+/// What a controller decided.
+#[derive(Debug)]
+pub(crate) struct Plan<N> {
+    /// What it decided, in words, when it acts.
+    pub(crate) decision: Option<(ObjectRef, String)>,
+    /// The writes.
+    pub(crate) phases: VecDeque<Vec<Call<N>>>,
+}
+
+impl<N> Default for Plan<N> {
+    fn default() -> Self {
+        Plan { decision: None, phases: VecDeque::new() }
+    }
+}
+
+/// A controller: decides from the caches.
+pub(crate) trait Controller {
+    /// What it remembers of a write.
+    type Note: Clone;
+
+    /// Decides what to do about the key; writes down what it expects to see.
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Self::Note>;
+
+    /// Takes the outcome of one write.
+    fn answered(&mut self, now: Time, key: &ObjectKey, note: &Self::Note, outcome: Result<Object, String>, sink: &mut Sink<'_>);
+
+    /// A write that was never sent, because an earlier one failed.
+    fn skipped(&mut self, key: &ObjectKey, note: &Self::Note);
+
+    /// The last call, after all others; `failure` is the message of the first that failed. With it, when to look again.
+    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Self::Note>>, Option<Duration>);
+}
+
+/// Where a controller tells of its work.
+pub(crate) struct Sink<'a> {
+    pub(crate) events: &'a mut EventRecorder,
+    pub(crate) out: &'a mut Outbox,
+}
+
+#[derive(Debug)]
+struct Run<N> {
+    phases: VecDeque<Vec<Call<N>>>,
+    in_flight: BTreeMap<RequestId, N>,
+    failure: Option<String>,
+    concluded: bool,
+}
+
+/// Runs one controller.
+#[derive(Debug)]
+pub(crate) struct Driver<C: Controller> {
+    pub(crate) controller: C,
+    pub(crate) queue: WorkQueue<ObjectKey>,
+    name: Arc<str>,
+    agent: Arc<str>,
+    events: EventRecorder,
+    runs: BTreeMap<ObjectKey, Run<C::Note>>,
+    owners: BTreeMap<RequestId, ObjectKey>,
+}
+
+impl<C: Controller> Driver<C> {
+    pub(crate) fn new(name: &str, agent: &Arc<str>, controller: C) -> Self {
+        let name: Arc<str> = name.into();
+        let events = EventRecorder::new(&name, "", agent.clone(), Some(name.clone()));
+        Driver {
+            controller,
+            queue: WorkQueue::default(),
+            name,
+            agent: agent.clone(),
+            events,
+            runs: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// Takes an answer; whether it was for this controller.
+    pub(crate) fn handle(&mut self, now: Time, input: &Input, caches: &Caches, out: &mut Outbox) -> bool {
+        if self.events.handle(now, input, out) {
+            return true;
+        }
+        let Input::Response(id, answer) = input else {
+            return false;
+        };
+        let Some(key) = self.owners.remove(id) else {
+            return false;
+        };
+        let run = self.runs.get_mut(&key).expect("a request belongs to a run until it is answered");
+        let note = run.in_flight.remove(id).expect("a request is in flight until it is answered");
+        let outcome = match answer {
+            Ok(response) => outcome(response.clone()).map_err(|status| status.message),
+            Err(transport) => Err(transport.to_string()),
+        };
+        if let Err(message) = &outcome {
+            run.failure.get_or_insert_with(|| message.clone());
+        }
+        self.controller.answered(now, &key, &note, outcome, &mut Sink { events: &mut self.events, out });
+        self.advance(now, key, caches, out);
+        true
+    }
+
+    /// Works on every key that is due.
+    pub(crate) fn work(&mut self, now: Time, caches: &Caches, out: &mut Outbox) {
+        while let Some(key) = self.queue.get(now) {
+            let plan = self.controller.reconcile(now, caches, &key);
+            if let Some((object, decision)) = plan.decision {
+                out.trace_as(&self.name, What::Reconciled { object, decision: decision.into() });
+            }
+            let run = Run { phases: plan.phases, in_flight: BTreeMap::new(), failure: None, concluded: false };
+            self.runs.insert(key.clone(), run);
+            self.advance(now, key, caches, out);
+        }
+    }
+
+    /// Sends the next phase of the key's run when the present one is answered, or ends the run.
+    fn advance(&mut self, now: Time, key: ObjectKey, caches: &Caches, out: &mut Outbox) {
+        let run = self.runs.get_mut(&key).expect("only keys with a run advance");
+        if !run.in_flight.is_empty() {
+            return;
+        }
+        if run.failure.is_some() {
+            for call in run.phases.drain(..).flatten() {
+                self.controller.skipped(&key, &call.note);
+            }
+        }
+        let mut phase = run.phases.pop_front().unwrap_or_default();
+        if phase.is_empty() && !run.concluded {
+            run.concluded = true;
+            let (call, requeue) = self.controller.conclude(now, caches, &key, run.failure.as_deref());
+            phase.extend(call);
+            if let Some(delay) = requeue {
+                self.queue.add_after(now, key.clone(), delay);
+            }
+        }
+        for call in phase {
+            let id = out.request(call.request.agent(&self.agent));
+            run.in_flight.insert(id, call.note);
+            self.owners.insert(id, key.clone());
+        }
+        if run.in_flight.is_empty() {
+            let failed = run.failure.is_some();
+            self.runs.remove(&key);
+            if failed {
+                self.queue.add_rate_limited(now, key.clone());
+            } else {
+                self.queue.forget(&key);
+            }
+            self.queue.done(&key);
+        }
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.queue.next_wake()
+    }
+}
+
+/// The object of a success. The answer to a deletion may be a `Status` instead, which counts as no particular object.
+fn outcome(response: Response) -> Result<Object, Box<Status>> {
+    if response.result.is_ok() {
+        let nothing = || Object::from(api::core::ConfigMap::default());
+        return Ok(response.into_object().unwrap_or_else(|_| nothing()));
+    }
+    response.into_object()
+}

@@ -1,0 +1,227 @@
+//! The ReplicaSet controller: as many Pods as asked for (`pkg/controller/replicaset/replica_set.go`).
+//!
+//! It creates missing Pods in batches of 1, 2, 4, … that each wait for the one before, so that a Pod which is refused is not tried a
+//! thousand times at once. Of superfluous Pods it deletes those that are the least loss.
+//!
+//! **Simplified here:** Pods are not adopted or released; a Pod is a ReplicaSet's own by its controller reference alone.
+
+use crate::caches::{BY_CONTROLLER, Caches};
+use crate::driver::{Call, Controller, Plan, Sink};
+use crate::pods::{delete_rank, is_available, is_ready, remaining_until_available};
+use api::apps::{ReplicaSet, ReplicaSetStatus};
+use api::core::Pod;
+use api::http::{Body, Method, Request, ResourcePath};
+use api::meta::{Condition, OwnerReference};
+use api::{Object, Resource};
+use client::{EventType, Expectations, ObjectKey};
+use sim::Time;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// At most so many Pods are created or deleted at once (`BurstReplicas`).
+const BURST_REPLICAS: usize = 500;
+/// The first batch of creations (`SlowStartInitialBatchSize`).
+const SLOW_START: usize = 1;
+
+/// What a write is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Note {
+    Create(Arc<ReplicaSet>),
+    Delete(Arc<ReplicaSet>, Arc<Pod>),
+    Status,
+}
+
+/// Keeps numbers of equal Pods.
+#[derive(Debug, Default)]
+pub(crate) struct ReplicaSetController {
+    pub(crate) expectations: Expectations,
+}
+
+/// The Pods of a ReplicaSet that are neither finished nor on their way out (`FilterActivePods`), and how many are on their way out.
+fn pods_of(caches: &Caches, rs: &ReplicaSet) -> (Vec<Arc<Pod>>, usize) {
+    let own = caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata.uid);
+    let unfinished = own.filter(|pod| !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"));
+    let (going, active): (Vec<_>, Vec<_>) = unfinished.cloned().partition(|pod| pod.metadata.is_deleting());
+    (active, going.len())
+}
+
+/// The reference by which a Pod names its ReplicaSet.
+fn controller_reference(rs: &ReplicaSet) -> OwnerReference {
+    OwnerReference {
+        api_version: ReplicaSet::INFO.api_version(),
+        kind: ReplicaSet::INFO.kind.to_owned(),
+        name: rs.metadata.name.clone(),
+        uid: rs.metadata.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+        ..OwnerReference::default()
+    }
+}
+
+fn create_call(rs: &Arc<ReplicaSet>) -> Call<Note> {
+    let mut pod = Pod { spec: rs.spec.template.spec.clone(), ..Pod::default() };
+    pod.metadata.generate_name = format!("{}-", rs.metadata.name);
+    pod.metadata.namespace = rs.metadata.namespace.clone();
+    pod.metadata.labels = rs.spec.template.metadata.labels.clone();
+    pod.metadata.annotations = rs.spec.template.metadata.annotations.clone();
+    pod.metadata.finalizers = rs.spec.template.metadata.finalizers.clone();
+    pod.metadata.owner_references = vec![controller_reference(rs)];
+    let path = ResourcePath::collection(Pod::INFO, &rs.metadata.namespace);
+    Call { request: Request::new(Method::Post, path).body(Body::Object(pod.into())), note: Note::Create(rs.clone()) }
+}
+
+fn delete_call(rs: &Arc<ReplicaSet>, pod: &Arc<Pod>) -> Call<Note> {
+    let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name);
+    Call { request: Request::new(Method::Delete, path), note: Note::Delete(rs.clone(), pod.clone()) }
+}
+
+/// The sizes of the batches in which `count` Pods are created: 1, 2, 4, … (`slowStartBatch`).
+fn slow_start(count: usize) -> Vec<usize> {
+    let (mut left, mut size, mut batches) = (count, SLOW_START, Vec::new());
+    while left > 0 {
+        batches.push(size.min(left));
+        left -= size.min(left);
+        size *= 2;
+    }
+    batches
+}
+
+/// The `count` Pods whose loss hurts least (`getPodsToDelete`).
+fn pods_to_delete(now: Time, mut pods: Vec<Arc<Pod>>, count: usize) -> Vec<Arc<Pod>> {
+    if count < pods.len() {
+        let mut on_node: BTreeMap<String, usize> = BTreeMap::new();
+        for pod in &pods {
+            *on_node.entry(pod.spec.node_name.clone()).or_default() += 1;
+        }
+        pods.sort_by_cached_key(|pod| delete_rank(now, pod, on_node[&pod.spec.node_name]));
+    }
+    pods.truncate(count);
+    pods
+}
+
+/// What the ReplicaSet's status should be (`calculateStatus`).
+fn calculate_status(now: Time, rs: &ReplicaSet, pods: &[Arc<Pod>], terminating: usize, failure: Option<&str>) -> ReplicaSetStatus {
+    let min_ready = rs.spec.min_ready_seconds.unwrap_or(0);
+    let template = &rs.spec.template.metadata.labels;
+    let count = |test: &dyn Fn(&Pod) -> bool| i32::try_from(pods.iter().filter(|pod| test(pod)).count()).unwrap_or(i32::MAX);
+    let mut status = rs.status.clone();
+    status.replicas = count(&|_| true);
+    status.fully_labeled_replicas =
+        some_unless_zero(count(&|pod| template.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value))));
+    status.ready_replicas = some_unless_zero(count(&is_ready));
+    status.available_replicas = some_unless_zero(count(&|pod| is_available(pod, min_ready, now)));
+    status.terminating_replicas = Some(i32::try_from(terminating).unwrap_or(i32::MAX));
+    status.observed_generation = rs.metadata.generation;
+    let short = status.replicas < rs.spec.replicas.unwrap_or(1);
+    match failure {
+        Some(message) if api::meta::condition(&status.conditions, "ReplicaFailure").is_none() => status.conditions.push(Condition {
+            type_: "ReplicaFailure".to_owned(),
+            status: "True".to_owned(),
+            reason: if short { "FailedCreate" } else { "FailedDelete" }.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: Some(now.into()),
+            ..Condition::default()
+        }),
+        Some(_) => {}
+        None => status.conditions.retain(|condition| condition.type_ != "ReplicaFailure"),
+    }
+    status
+}
+
+/// Go's `omitempty` does not write a zero.
+fn some_unless_zero(count: i32) -> Option<i32> {
+    (count != 0).then_some(count)
+}
+
+impl Controller for ReplicaSetController {
+    type Note = Note;
+
+    /// Models `syncReplicaSet` and `manageReplicas`.
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+        let mut plan = Plan::default();
+        let Some(rs) = caches.replica_sets.lister().get(key) else {
+            self.expectations.delete(key);
+            return plan;
+        };
+        if rs.metadata.is_deleting() || !self.expectations.satisfied(now, key) {
+            return plan;
+        }
+        let (pods, _) = pods_of(caches, rs);
+        let wanted = usize::try_from(rs.spec.replicas.unwrap_or(1)).unwrap_or(0);
+        if pods.len() < wanted {
+            let missing = (wanted - pods.len()).min(BURST_REPLICAS);
+            self.expectations.expect_creations(now, key, missing);
+            plan.phases = slow_start(missing).into_iter().map(|size| vec![create_call(rs); size]).collect();
+            plan.decision = Some((rs.object_ref(), format!("create {missing} of {wanted} Pods")));
+        } else if pods.len() > wanted {
+            let excess = (pods.len() - wanted).min(BURST_REPLICAS);
+            let victims = pods_to_delete(now, pods, excess);
+            self.expectations.expect_deletions(now, key, victims.iter().map(|pod| pod.metadata.uid.clone()));
+            plan.phases.push_back(victims.iter().map(|pod| delete_call(rs, pod)).collect());
+            plan.decision = Some((rs.object_ref(), format!("delete {excess} Pods, {wanted} stay")));
+        }
+        plan
+    }
+
+    fn answered(&mut self, now: Time, key: &ObjectKey, note: &Note, outcome: Result<Object, String>, sink: &mut Sink<'_>) {
+        let (rs, kind, reason, message) = match (note, outcome) {
+            (Note::Create(rs), Ok(pod)) => (rs, EventType::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata().name)),
+            (Note::Create(rs), Err(message)) => {
+                self.expectations.creation_observed(key);
+                (rs, EventType::Warning, "FailedCreate", format!("Error creating: {message}"))
+            }
+            (Note::Delete(rs, pod), Ok(_)) => (rs, EventType::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name)),
+            (Note::Delete(rs, pod), Err(message)) => {
+                self.expectations.deletion_observed(key, &pod.metadata.uid);
+                (rs, EventType::Warning, "FailedDelete", format!("Error deleting: {message}"))
+            }
+            (Note::Status, _) => return,
+        };
+        sink.events.event(now, rs.as_ref(), kind, reason, &message, sink.out);
+    }
+
+    fn skipped(&mut self, key: &ObjectKey, note: &Note) {
+        if matches!(note, Note::Create(_)) {
+            self.expectations.creation_observed(key);
+        }
+    }
+
+    /// Models `updateReplicaSetStatus`, and looks again when the next Pod may have become available.
+    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        let Some(rs) = caches.replica_sets.lister().get(key) else {
+            return (None, None);
+        };
+        let (pods, terminating) = pods_of(caches, rs);
+        let min_ready = rs.spec.min_ready_seconds.unwrap_or(0);
+        let again = pods.iter().filter_map(|pod| remaining_until_available(pod, min_ready, now)).min();
+        let status = calculate_status(now, rs, &pods, terminating, failure);
+        if status == rs.status {
+            return (None, again);
+        }
+        let mut changed = ReplicaSet::clone(rs);
+        changed.status = status;
+        let path = ResourcePath::object(ReplicaSet::INFO, &key.namespace, &key.name).with_subresource("status");
+        (Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: Note::Status }), again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_double() {
+        assert_eq!(slow_start(10), [1, 2, 4, 3]);
+        assert_eq!(slow_start(0), [0; 0]);
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_taken_back() {
+        let mut rs = ReplicaSet::default();
+        rs.status = calculate_status(Time::ZERO, &rs, &[], 0, Some("no"));
+        assert_eq!((rs.status.conditions.len(), rs.status.conditions[0].reason.as_str()), (1, "FailedCreate"));
+        assert_eq!(calculate_status(Time::from_secs(9), &rs, &[], 0, Some("again")), rs.status);
+        assert!(calculate_status(Time::ZERO, &rs, &[], 0, None).conditions.is_empty());
+    }
+}
