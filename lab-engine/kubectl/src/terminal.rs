@@ -31,7 +31,7 @@ pub struct Output {
     pub text: String,
 }
 
-/// The learner's terminal. See the [module](self).
+/// The learner's terminal.
 #[derive(Debug, Default)]
 pub struct Terminal {
     files: Files,
