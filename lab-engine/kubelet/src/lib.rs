@@ -1,1 +1,26 @@
-//! (being written)
+//! The kubelet: the agent that runs Pods on a node, and the simulated container runtime below it.
+//!
+//! [`Kubelet`] is a [`client::Component`]: it watches the Pods that are bound to its node, brings each forward through a pod worker, and
+//! reports by status writes and Events. What runs in the containers is simulated by `runtime`: images, processes, files, logs, a shell.
+//! It models `pkg/kubelet` of Kubernetes v1.36 and, below the Container Runtime Interface, containerd 2.2.
+//!
+//! **Simplified here:** no Pod network, so Pods reach only themselves; no resource admission, eviction, cgroups or static Pods; in-place
+//! changes of a running Pod's spec are not acted on. The modules say what they leave out.
+
+mod backoff;
+mod env;
+mod images;
+mod kubelet;
+mod node;
+mod pod_status;
+mod pod_worker;
+mod prober;
+mod probes;
+mod runtime;
+mod serve;
+mod status;
+mod sync;
+mod termination;
+mod volumes;
+
+pub use kubelet::{Kubelet, KubeletConfig};

@@ -1,0 +1,493 @@
+//! The kubelet itself: what reaches it, what it waits for, and whom it hands that to (`pkg/kubelet/kubelet.go`).
+//!
+//! Every Pod has a [`PodWorker`](crate::pod_worker::PodWorker). The kubelet keeps one deadline per worker, in order, so that being woken
+//! costs as much as there is to do, not as much as there are Pods.
+
+use crate::images::ImageManager;
+use crate::node;
+use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
+use crate::runtime::ImageFiles;
+use crate::runtime::fs::Tree;
+use crate::serve::{Execs, Follower};
+use crate::volumes::{Known, RefKind};
+use api::coordination::Lease;
+use api::core::{ConfigMap, Node, Pod, Secret, Taint};
+use api::http::{Body, Method, Request, ResourcePath, Response};
+use api::meta::{ResourceVersion, StringMap};
+use api::{Object, Resource};
+use client::{Component, Delta, EventRecorder, Informer, Input, ListOptions, Outbox, RequestId, Transport};
+use sim::{Rng, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The machine that a kubelet runs on.
+#[derive(Clone, Debug)]
+pub struct KubeletConfig {
+    /// The node's name, unique in the cluster.
+    pub node_name: String,
+    /// The node's number, from 0: its Pods get `10.244.INDEX.0/24`, it has the address `172.18.0.(INDEX + 2)`.
+    pub index: u32,
+    /// CPU in thousandths of a core.
+    pub cpu_milli: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// How many Pods may run (`maxPods`).
+    pub pods: u32,
+    /// Labels besides those that every node has.
+    pub labels: StringMap,
+    /// Taints to register with.
+    pub taints: Vec<Taint>,
+    /// How fast images are pulled, in bytes per second.
+    pub image_pull_bytes_per_second: u64,
+}
+
+impl Default for KubeletConfig {
+    /// A worker with 4 cores, 8 GiB and room for 110 Pods that pulls 50 MB/s.
+    fn default() -> Self {
+        KubeletConfig {
+            node_name: "node-1".to_owned(),
+            index: 0,
+            cpu_milli: 4000,
+            memory_bytes: 8 << 30,
+            pods: 110,
+            labels: StringMap::new(),
+            taints: Vec::new(),
+            image_pull_bytes_per_second: 50_000_000,
+        }
+    }
+}
+
+/// What a request that is under way is for.
+#[derive(Clone, Debug)]
+enum Pending {
+    RegisterNode,
+    NodeStatus,
+    Lease,
+    /// The status of the Pod with this UID.
+    PodStatus(Arc<str>),
+    /// A fresh read of the Pod after a conflict.
+    Refetch(Arc<str>),
+    DeletePod(Arc<str>),
+    Reference(Arc<str>, RefKind, String),
+}
+
+/// A Pod and what the kubelet has to remember of it.
+#[derive(Debug)]
+pub(crate) struct Managed {
+    pub(crate) worker: PodWorker,
+    wake: Option<Time>,
+    /// A status write, or a read after a conflict, is under way.
+    writing: bool,
+    /// The status has changed since the last write began.
+    dirty: bool,
+    deleting: bool,
+    /// When a failed write is tried again.
+    retry_at: Option<Time>,
+}
+
+/// The agent of one node: it runs the Pods that are bound to the node and reports how they fare.
+#[derive(Debug)]
+pub struct Kubelet {
+    pub(crate) config: KubeletConfig,
+    pods: Informer<Pod>,
+    recorder: EventRecorder,
+    pub(crate) managed: BTreeMap<Arc<str>, Managed>,
+    wakes: BTreeSet<(Time, Arc<str>)>,
+    images: ImageManager,
+    files: ImageFiles,
+    host: Tree,
+    rng: Rng,
+    addresses: Addresses,
+    pending: BTreeMap<RequestId, Pending>,
+    agent: Arc<str>,
+    started: Option<Time>,
+    node: Option<Arc<Node>>,
+    node_images: usize,
+    next_register: Option<Time>,
+    next_lease: Time,
+    next_status: Time,
+    lease: Option<Arc<Lease>>,
+    pub(crate) execs: Execs,
+    pub(crate) followers: Vec<Follower>,
+}
+
+/// How long the kubelet waits before it tries a failed request again.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Kubelet {
+    /// A kubelet that registers its node with its first input. `rng` decides how long the runtime takes for things.
+    pub fn new(config: KubeletConfig, mut rng: Rng) -> Self {
+        let agent: Arc<str> = "kubelet".into();
+        let options = ListOptions { field_selector: format!("spec.nodeName={}", config.node_name), ..ListOptions::default() };
+        // Streams of their own, so that a pull does not change what the reflector draws.
+        let seed = |rng: &mut Rng, name: &str| sim::Seed(rng.below(u64::MAX)).stream(name);
+        let (reflector, images) = (seed(&mut rng, "reflector"), seed(&mut rng, "images"));
+        Kubelet {
+            pods: Informer::new(options, agent.clone(), reflector),
+            recorder: EventRecorder::new("kubelet", &config.node_name, agent.clone(), None),
+            managed: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            images: ImageManager::new(config.image_pull_bytes_per_second, images),
+            files: ImageFiles::default(),
+            host: Tree::with_files([
+                ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
+                ("/var/log/.keep", ""),
+                ("/data/.keep", ""),
+            ]),
+            rng,
+            addresses: Addresses::default(),
+            pending: BTreeMap::new(),
+            agent,
+            started: None,
+            node: None,
+            node_images: 0,
+            next_register: None,
+            next_lease: Time::ZERO,
+            next_status: Time::ZERO,
+            lease: None,
+            execs: Execs::default(),
+            followers: Vec::new(),
+            config,
+        }
+    }
+
+    fn send(&mut self, request: Request, why: Pending, out: &mut Outbox) {
+        let id = out.request(request.agent(&self.agent));
+        self.pending.insert(id, why);
+    }
+
+    /// Works with one Pod: `f` does, then the worker runs, and what follows is sent.
+    pub(crate) fn work<T>(
+        &mut self,
+        uid: &Arc<str>,
+        now: Time,
+        out: &mut Outbox,
+        f: impl FnOnce(&mut PodWorker, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        let managed = self.managed.get_mut(uid)?;
+        let mut cx = Cx {
+            now,
+            out,
+            recorder: &mut self.recorder,
+            config: &self.config,
+            images: &mut self.images,
+            files: &mut self.files,
+            host: &mut self.host,
+            rng: &mut self.rng,
+            addresses: &mut self.addresses,
+            wanted: Vec::new(),
+        };
+        let result = f(&mut managed.worker, &mut cx);
+        managed.dirty |= managed.worker.run(&mut cx);
+        let wanted = std::mem::take(&mut cx.wanted);
+        let namespace = managed.worker.pod.metadata.namespace.clone();
+        for (kind, name) in wanted {
+            let info = if kind == RefKind::ConfigMap { ConfigMap::INFO } else { Secret::INFO };
+            let request = Request::new(Method::Get, ResourcePath::object(info, &namespace, &name));
+            self.send(request, Pending::Reference(uid.clone(), kind, name), out);
+        }
+        self.deliver_execs(uid, out);
+        self.feed_followers(uid, out);
+        self.flush(uid, now, out);
+        self.reindex(uid);
+        Some(result)
+    }
+
+    fn reindex(&mut self, uid: &Arc<str>) {
+        let Some(managed) = self.managed.get_mut(uid) else { return };
+        let wake = [managed.worker.next_wake(), managed.retry_at].into_iter().flatten().min();
+        if managed.wake != wake {
+            if let Some(old) = managed.wake {
+                self.wakes.remove(&(old, uid.clone()));
+            }
+            if let Some(at) = wake {
+                self.wakes.insert((at, uid.clone()));
+            }
+            managed.wake = wake;
+        }
+    }
+
+    /// Writes the status of a Pod if it has changed and nothing is under way; deletes the Pod when it has ended and is to go.
+    fn flush(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
+        let Some(managed) = self.managed.get_mut(uid) else { return };
+        if managed.writing || managed.retry_at.is_some_and(|at| at > now) {
+            return;
+        }
+        managed.retry_at = None;
+        let worker = &managed.worker;
+        let meta = &worker.pod.metadata;
+        let path = ResourcePath::object(Pod::INFO, &meta.namespace, &meta.name);
+        if managed.dirty {
+            managed.dirty = false;
+            managed.writing = true;
+            let mut pod = Pod::clone(&worker.pod);
+            pod.status = worker.status.clone();
+            let request = Request::new(Method::Put, path.with_subresource("status")).body(Body::Object(pod.into()));
+            self.send(request, Pending::PodStatus(uid.clone()), out);
+        } else if worker.stage == Stage::Finished && worker.is_deleting() && !managed.deleting {
+            managed.deleting = true;
+            let options = serde_json::json!({
+                "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": {"uid": meta.uid},
+            });
+            let request = Request::new(Method::Delete, path).body(Body::Json(options));
+            self.send(request, Pending::DeletePod(uid.clone()), out);
+        }
+    }
+
+    fn pod_deltas(&mut self, now: Time, deltas: Vec<Delta<Pod>>, out: &mut Outbox) {
+        for delta in deltas {
+            let pod = delta.object().clone();
+            let uid: Arc<str> = pod.metadata.uid.as_str().into();
+            match delta {
+                Delta::Deleted(..) => self.remove(&uid, now, out),
+                Delta::Added(_) => self.observe(uid, pod, now, out),
+                Delta::Updated(old, _) => {
+                    if old.metadata.uid != pod.metadata.uid {
+                        self.remove(&old.metadata.uid.as_str().into(), now, out);
+                    }
+                    self.observe(uid, pod, now, out);
+                }
+            }
+        }
+    }
+
+    fn observe(&mut self, uid: Arc<str>, pod: Arc<Pod>, now: Time, out: &mut Outbox) {
+        if !self.managed.contains_key(&uid) {
+            // A Pod that had ended before this kubelet saw it has nothing left to run.
+            if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") && !pod.metadata.is_deleting() {
+                return;
+            }
+            let worker = PodWorker::new(pod.clone(), now);
+            let managed = Managed { worker, wake: None, writing: false, dirty: false, deleting: false, retry_at: None };
+            self.managed.insert(uid.clone(), managed);
+        } else if let Some(managed) = self.managed.get_mut(&uid)
+            && managed.worker.pod.spec == pod.spec
+            && managed.worker.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
+            && managed.worker.pod.metadata.deletion_grace_period_seconds == pod.metadata.deletion_grace_period_seconds
+        {
+            // Mostly the echo of the worker's own status: nothing to do but to remember it.
+            managed.worker.update(pod);
+            self.flush(&uid, now, out);
+            return;
+        }
+        self.work(&uid, now, out, |worker, _| worker.update(pod));
+    }
+
+    fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
+        self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
+        self.end_followers(uid, out);
+        if let Some(managed) = self.managed.remove(uid)
+            && let Some(wake) = managed.wake
+        {
+            self.wakes.remove(&(wake, uid.clone()));
+        }
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Outbox) {
+        if self.started.is_none() {
+            self.started = Some(now);
+            self.next_status = now + node::STATUS_PERIOD;
+            self.next_lease = now;
+            self.next_register = Some(now);
+            self.pods.start(now, out);
+        }
+        if self.next_register.is_some_and(|at| at <= now) {
+            self.next_register = None;
+            let node = node::node(&self.config, now, &self.images);
+            let request = Request::new(Method::Post, ResourcePath::collection(Node::INFO, "")).body(Body::Object(node.into()));
+            self.send(request, Pending::RegisterNode, out);
+        }
+        if self.next_lease <= now {
+            self.renew_lease(now, out);
+        }
+        if self.next_status <= now {
+            self.write_node_status(now, out);
+        }
+        self.pulls(now, out);
+        while let Some((at, uid)) = self.wakes.first().cloned().filter(|(at, _)| *at <= now) {
+            self.work(&uid, now, out, |_, _| ());
+            // A worker that is due again at this very instant waits for the next input, so that no worker can keep the kubelet here.
+            if self.managed.get(&uid).is_some_and(|managed| managed.wake.is_some_and(|wake| wake <= at)) {
+                self.postpone(&uid, now);
+            }
+        }
+    }
+
+    fn postpone(&mut self, uid: &Arc<str>, now: Time) {
+        let Some(managed) = self.managed.get_mut(uid) else { return };
+        if let Some(old) = managed.wake {
+            self.wakes.remove(&(old, uid.clone()));
+        }
+        let later = now + Duration::from_micros(1);
+        managed.wake = Some(later);
+        self.wakes.insert((later, uid.clone()));
+    }
+
+    fn pulls(&mut self, now: Time, out: &mut Outbox) {
+        while let Some(pulled) = self.images.finish(now) {
+            let uid: Arc<str> = pulled.waiter.0.as_str().into();
+            self.work(&uid, now, out, |worker, cx| worker.pull_done(pulled, cx));
+        }
+    }
+
+    fn renew_lease(&mut self, now: Time, out: &mut Outbox) {
+        self.next_lease = now + node::LEASE_PERIOD;
+        if self.pending.values().any(|pending| matches!(pending, Pending::Lease)) {
+            return;
+        }
+        let uid = self.node.as_ref().map_or("", |node| node.metadata.uid.as_str());
+        let mut lease = node::lease(&self.config, uid, now);
+        let request = match &self.lease {
+            Some(known) => {
+                lease.metadata = known.metadata.clone();
+                let path = ResourcePath::object(Lease::INFO, node::LEASE_NAMESPACE, &self.config.node_name);
+                Request::new(Method::Put, path).body(Body::Object(lease.into()))
+            }
+            None => {
+                let path = ResourcePath::collection(Lease::INFO, node::LEASE_NAMESPACE);
+                Request::new(Method::Post, path).body(Body::Object(lease.into()))
+            }
+        };
+        self.send(request, Pending::Lease, out);
+    }
+
+    fn write_node_status(&mut self, now: Time, out: &mut Outbox) {
+        self.next_status = now + node::STATUS_PERIOD;
+        let Some(node) = &self.node else { return };
+        let ready_since = self.started.unwrap_or(now);
+        let mut node = Node::clone(node);
+        node.status = node::status(&self.config, now, ready_since, &self.images);
+        self.node_images = node.status.images.len();
+        // Without a revision the write does not conflict with a cordon or a label.
+        node.metadata.resource_version = ResourceVersion(0);
+        let path = ResourcePath::object(Node::INFO, "", &self.config.node_name).with_subresource("status");
+        self.send(Request::new(Method::Put, path).body(Body::Object(node.into())), Pending::NodeStatus, out);
+    }
+
+    fn answered(&mut self, id: RequestId, answer: Result<Response, Transport>, now: Time, out: &mut Outbox) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        let code = answer.as_ref().map_or(0, |response| response.code);
+        let message = match &answer {
+            Ok(Response { result: Err(status), .. }) => status.message.clone(),
+            Err(transport) => transport.to_string(),
+            Ok(_) => String::new(),
+        };
+        let object = answer.ok().and_then(|response| response.into_object().ok());
+        match pending {
+            Pending::RegisterNode => self.registered(code, object, now, out),
+            Pending::NodeStatus => {
+                if let Some(Object::Node(node)) = object {
+                    self.node = Some(node);
+                }
+            }
+            Pending::Lease => match object {
+                Some(Object::Lease(lease)) => self.lease = Some(lease),
+                _ if code == 404 && self.lease.is_none() => self.next_lease = now + RETRY,
+                _ if code == 404 => self.lease = None,
+                _ if code == 409 => {
+                    let path = ResourcePath::object(Lease::INFO, node::LEASE_NAMESPACE, &self.config.node_name);
+                    self.send(Request::new(Method::Get, path), Pending::Lease, out);
+                }
+                _ => self.next_lease = now + RETRY,
+            },
+            Pending::PodStatus(uid) => self.status_written(&uid, code, object, now, out),
+            Pending::Refetch(uid) => {
+                if let Some(managed) = self.managed.get_mut(&uid) {
+                    managed.writing = false;
+                    if let Some(Object::Pod(pod)) = object.filter(|object| *object.metadata().uid == *uid) {
+                        self.work(&uid, now, out, |worker, _| worker.update(pod));
+                    }
+                }
+            }
+            Pending::DeletePod(uid) => {
+                if let Some(managed) = self.managed.get_mut(&uid)
+                    && !matches!(code, 200 | 202 | 404 | 409)
+                {
+                    managed.deleting = false;
+                    managed.retry_at = Some(now + RETRY);
+                    self.reindex(&uid);
+                }
+            }
+            Pending::Reference(uid, kind, name) => {
+                let known = match object {
+                    Some(Object::ConfigMap(map)) => Known::ConfigMap(map),
+                    Some(Object::Secret(secret)) => Known::Secret(secret),
+                    _ => Known::Missing(message),
+                };
+                self.work(&uid, now, out, |worker, _| {
+                    worker.asked.remove(&(kind, name.clone()));
+                    worker.objects.known.insert((kind, name), known);
+                });
+            }
+        }
+    }
+
+    fn registered(&mut self, code: u16, object: Option<Object>, now: Time, out: &mut Outbox) {
+        match object {
+            Some(Object::Node(node)) => {
+                self.node = Some(node);
+                self.write_node_status(now, out);
+            }
+            // It is there from an earlier life: read it, then report.
+            _ if code == 409 => {
+                let path = ResourcePath::object(Node::INFO, "", &self.config.node_name);
+                self.send(Request::new(Method::Get, path), Pending::RegisterNode, out);
+            }
+            _ => self.next_register = Some(now + RETRY),
+        }
+    }
+
+    fn status_written(&mut self, uid: &Arc<str>, code: u16, object: Option<Object>, now: Time, out: &mut Outbox) {
+        let Some(managed) = self.managed.get_mut(uid) else { return };
+        managed.writing = false;
+        match object {
+            Some(Object::Pod(pod)) => {
+                managed.worker.update(pod);
+                self.flush(uid, now, out);
+            }
+            _ if code == 409 => {
+                managed.dirty = true;
+                managed.writing = true;
+                let meta = &managed.worker.pod.metadata;
+                let request = Request::new(Method::Get, ResourcePath::object(Pod::INFO, &meta.namespace, &meta.name));
+                self.send(request, Pending::Refetch(uid.clone()), out);
+            }
+            // Gone: the watch will say so.
+            _ if code == 404 => {}
+            _ => {
+                managed.dirty = true;
+                managed.retry_at = Some(now + RETRY);
+            }
+        }
+        self.reindex(uid);
+    }
+}
+
+impl Component for Kubelet {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        if let Some(deltas) = self.pods.handle(now, &input, out) {
+            self.pod_deltas(now, deltas, out);
+            return;
+        }
+        if self.recorder.handle(now, &input, out) {
+            return;
+        }
+        match input {
+            Input::Wake => self.wake(now, out),
+            Input::Response(id, answer) => self.answered(id, answer, now, out),
+            Input::Serve(id, request) => self.serve(now, id, &request, out),
+            Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) => {}
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        if self.started.is_none() {
+            return Some(Time::ZERO);
+        }
+        let workers = self.wakes.first().map(|(at, _)| *at);
+        let own =
+            [Some(self.next_lease), Some(self.next_status), self.next_register, workers, self.images.next_wake(), self.pods.next_wake()];
+        own.into_iter().flatten().min()
+    }
+}

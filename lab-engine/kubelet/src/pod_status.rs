@@ -1,0 +1,161 @@
+//! The status of a Pod, computed from what its worker knows (`generateAPIPodStatus`, `convertToAPIContainerStatuses`).
+
+use crate::node::node_ip;
+use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
+use crate::runtime::registry::hex_id;
+use crate::runtime::sandbox::State;
+use crate::status::{self, Draft};
+use api::core::{
+    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodIp, PodStatus,
+};
+use sim::What;
+
+impl PodWorker {
+    /// Computes the status anew; true when it differs from the one before.
+    pub(crate) fn compute_status(&mut self, cx: &mut Cx<'_>) -> bool {
+        let inits = self.pod.spec.init_containers.len();
+        let statuses: Vec<ContainerStatus> = (0..self.records.len()).map(|index| self.container_status(index)).collect();
+        let (init, main) = statuses.split_at(inits);
+        let finished = self.stage == Stage::Finished;
+        let spec = &self.pod.spec;
+        let forced = self.ending.as_ref().and_then(|why| why.as_ref());
+        let phase = if forced.is_some() { "Failed" } else { status::phase(spec, init, main, finished) };
+        let generation = self.pod.metadata.generation;
+        let sandbox = !self.sandbox.ip.is_empty() && !finished;
+        let ready_to_start = Draft { type_: "PodReadyToStartContainers", status: sandbox, reason: String::new(), message: String::new() };
+        let drafts = vec![
+            ready_to_start,
+            status::initialized(spec, init, main, phase),
+            status::containers_ready("Ready", spec, init, main, phase),
+            status::containers_ready("ContainersReady", spec, init, main, phase),
+        ];
+        let host_ip = node_ip(cx.config.index);
+        let ip = |ip: &String| PodIp { ip: ip.clone(), ..PodIp::default() };
+        let old = &self.pod.status;
+        let mut new = PodStatus {
+            phase: phase.to_owned(),
+            reason: forced.map_or_else(String::new, |(reason, _)| (*reason).to_owned()),
+            message: forced.map_or_else(String::new, |(_, message)| message.clone()),
+            host_ips: vec![ip(&host_ip)],
+            host_ip,
+            pod_ips: if self.sandbox.ip.is_empty() { Vec::new() } else { vec![ip(&self.sandbox.ip)] },
+            pod_ip: self.sandbox.ip.clone(),
+            start_time: Some(self.start_time.into()),
+            qos_class: old.qos_class.clone(),
+            nominated_node_name: String::new(),
+            observed_generation: generation,
+            rest: old.rest.clone(),
+            ..PodStatus::default()
+        };
+        // What others own comes from the API server's version, what the worker owns from its own last status.
+        let mut conditions = self.status.conditions.clone();
+        conditions.retain(|condition| drafts.iter().any(|draft| draft.type_ == condition.type_));
+        let others = old.conditions.iter().filter(|condition| drafts.iter().all(|draft| draft.type_ != condition.type_));
+        conditions.extend(others.cloned());
+        status::set_conditions(&mut new, &conditions, drafts, generation, cx.now);
+        new.container_statuses = main.to_vec();
+        new.init_container_statuses = init.to_vec();
+        let changed = new != self.status;
+        self.status = new;
+        changed
+    }
+
+    fn container_status(&self, index: usize) -> ContainerStatus {
+        let spec = self.spec(index);
+        let record = &self.records[index];
+        let (state, last) = self.states(index);
+        let id = record.runs.last().map(|run| self.container_id(*run)).unwrap_or_default();
+        let image = record.image.as_ref();
+        let ready = match record.role {
+            Role::Init => self.exit_code(index) == Some(0),
+            _ => record.ready(),
+        };
+        ContainerStatus {
+            name: spec.name.clone(),
+            last_state: last.map_or_else(ContainerState::default, |run| self.terminated(run, index)),
+            state,
+            ready,
+            restart_count: i32::try_from(record.runs.len().saturating_sub(1)).unwrap_or(i32::MAX),
+            image: image.map_or_else(|| spec.image.clone(), |image| image.name.clone()),
+            image_id: image.map(crate::images::PresentImage::id).unwrap_or_default(),
+            container_id: id,
+            started: Some(record.started()),
+            ..ContainerStatus::default()
+        }
+    }
+
+    /// The present state, and the run that `lastState` tells of.
+    fn states(&self, index: usize) -> (ContainerState, Option<usize>) {
+        let record = &self.records[index];
+        let mut runs = record.runs.iter().rev().copied();
+        let latest = runs.next();
+        let waiting = |reason: &str, message: &str| ContainerState {
+            waiting: Some(ContainerStateWaiting {
+                reason: reason.to_owned(),
+                message: message.to_owned(),
+                ..ContainerStateWaiting::default()
+            }),
+            ..ContainerState::default()
+        };
+        match (latest, &record.waiting) {
+            (Some(run), _) if record.is_alive() => {
+                let started_at = Some(self.sandbox.containers[run].started.into());
+                let running = Some(ContainerStateRunning { started_at, ..ContainerStateRunning::default() });
+                (ContainerState { running, ..ContainerState::default() }, runs.next())
+            }
+            (latest, Some((reason, message))) if self.stage != Stage::Finished && matches!(record.step, Step::Waits(_) | Step::Pulling) => {
+                (waiting(reason, message), latest)
+            }
+            (Some(run), _) => (self.terminated(run, index), runs.next()),
+            (None, _) if self.stage == Stage::Finished && self.is_deleting() => (never_started(), None),
+            (None, _) if self.pod.spec.init_containers.is_empty() => (waiting("ContainerCreating", ""), None),
+            (None, _) => (waiting("PodInitializing", ""), None),
+        }
+    }
+
+    fn terminated(&self, run: usize, index: usize) -> ContainerState {
+        let container = &self.sandbox.containers[run];
+        let State::Exited { code, reason, message, at } = &container.state else { return ContainerState::default() };
+        let fallback = self.spec(index).termination_message_policy == "FallbackToLogsOnError" && *code != 0 && message.is_empty();
+        let terminated = ContainerStateTerminated {
+            exit_code: *code,
+            reason: (*reason).to_owned(),
+            message: if fallback { container.log.tail_for_termination() } else { message.clone() },
+            started_at: Some(container.started.into()),
+            finished_at: Some((*at).into()),
+            container_id: self.container_id(run),
+            ..ContainerStateTerminated::default()
+        };
+        ContainerState { terminated: Some(terminated), ..ContainerState::default() }
+    }
+
+    /// The id of a run of a container.
+    pub(crate) fn container_id(&self, run: usize) -> String {
+        format!("containerd://{}", hex_id(&format!("{} {run}", self.pod.metadata.uid)))
+    }
+
+    /// Tells the trace that the worker is gone with a sandbox that nobody stopped.
+    pub(crate) fn drop_sandbox(&mut self, cx: &mut Cx<'_>) {
+        if self.stage == Stage::Finished {
+            return;
+        }
+        if let Some(octet) = self.octet.take() {
+            cx.addresses.give_back(octet);
+        }
+        if !self.sandbox.ip.is_empty() {
+            cx.out.trace(What::SandboxRemoved { pod: self.object.clone() });
+        }
+        cx.images.forget(&self.pod.metadata.uid);
+    }
+}
+
+/// The state of a container that was never started when its Pod ended.
+fn never_started() -> ContainerState {
+    let terminated = ContainerStateTerminated {
+        exit_code: 137,
+        reason: "ContainerStatusUnknown".to_owned(),
+        message: "The container could not be located when the pod was terminated".to_owned(),
+        ..ContainerStateTerminated::default()
+    };
+    ContainerState { terminated: Some(terminated), ..ContainerState::default() }
+}

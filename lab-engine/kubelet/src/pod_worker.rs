@@ -1,0 +1,376 @@
+//! A pod worker: everything the kubelet knows of one Pod, and the loop that brings it forward (`pkg/kubelet/pod_workers.go`).
+//!
+//! A Pod's way on its node: volumes → sandbox → init containers, one after the other → containers → termination. [`PodWorker::run`] is
+//! called when something that concerns the Pod has happened: an update from the API server, a deadline, a pull that ended. It takes in what
+//! the runtime did, runs the probes that are due, does what the Pod needs next, and computes the status.
+
+use crate::images::ImageManager;
+use crate::kubelet::KubeletConfig;
+use crate::probes::{ProbeType, ProbeWorker, Target};
+use crate::runtime::ImageFiles;
+use crate::runtime::fs::Tree;
+use crate::runtime::sandbox::{ExecResult, Happened, Sandbox, State};
+use crate::status::is_sidecar;
+use crate::volumes::{Objects, RefKind};
+use api::core::{Container, ObjectReference, Pod, PodStatus};
+use client::{EventRecorder, EventType, Outbox};
+use sim::{ObjectRef, Rng, Time, What};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a worker may use of its kubelet.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Time,
+    pub(crate) out: &'a mut Outbox,
+    pub(crate) recorder: &'a mut EventRecorder,
+    pub(crate) config: &'a KubeletConfig,
+    pub(crate) images: &'a mut ImageManager,
+    pub(crate) files: &'a mut ImageFiles,
+    pub(crate) host: &'a mut Tree,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) addresses: &'a mut Addresses,
+    /// Objects that the worker wants to be read from the API server.
+    pub(crate) wanted: Vec<(RefKind, String)>,
+}
+
+/// The Pod addresses of a node (the part of host-local IPAM).
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    taken: BTreeSet<u8>,
+    last: u8,
+}
+
+impl Addresses {
+    /// The next free last octet, 2 to 254, going round; `None` when all are taken.
+    pub(crate) fn take(&mut self) -> Option<u8> {
+        let from = self.last.max(1);
+        let free = (1..=253u16).map(|step| u8::try_from((u16::from(from) + step + 251) % 253 + 2).unwrap_or(2));
+        let found = free.into_iter().find(|octet| !self.taken.contains(octet))?;
+        self.taken.insert(found);
+        self.last = found;
+        Some(found)
+    }
+
+    /// Gives an address back.
+    pub(crate) fn give_back(&mut self, octet: u8) {
+        self.taken.remove(&octet);
+    }
+}
+
+/// What a container is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Init,
+    Sidecar,
+    Main,
+}
+
+/// What happens to a container.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// Nothing yet, or nothing any more.
+    Idle,
+    /// Its image is being pulled.
+    Pulling,
+    /// It is being created and starts at a time.
+    Creating(Time),
+    /// It runs.
+    Running,
+    /// It waits to be tried again at a time, or for ever.
+    Waits(Option<Time>),
+    /// It runs its `preStop` hook: a command, or until a time; then SIGTERM, then SIGKILL at `kill_at`.
+    PreStop { exec: Option<u64>, until: Option<Time>, kill_at: Time },
+    /// It was told to end.
+    Stopping,
+}
+
+/// One container of the Pod.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) role: Role,
+    pub(crate) step: Step,
+    /// Reason and message of the waiting state; the default one when `None`.
+    pub(crate) waiting: Option<(&'static str, String)>,
+    /// Its runs in the sandbox, oldest first.
+    pub(crate) runs: Vec<usize>,
+    pub(crate) image: Option<crate::images::PresentImage>,
+    pub(crate) probes: Vec<ProbeWorker>,
+    /// The back-off was already told of for this run.
+    pub(crate) told_back_off: Option<Time>,
+    pub(crate) post_start: Option<u64>,
+    /// What its liveness or startup probe, which has just failed, is called.
+    pub(crate) failed_probe: Option<ProbeType>,
+}
+
+/// Where the Pod is on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Stage {
+    /// Waits for objects that its volumes need; since when, and when to try again.
+    Volumes { retry_at: Option<Time>, failures: u32 },
+    /// Its sandbox will stand at a time.
+    Sandbox(Time),
+    /// Its containers run.
+    Containers,
+    /// All containers have ended and none will start again.
+    Finished,
+}
+
+/// The worker of one Pod.
+#[derive(Debug)]
+pub(crate) struct PodWorker {
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) object: ObjectRef,
+    pub(crate) stage: Stage,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) octet: Option<u8>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) objects: Objects,
+    pub(crate) asked: BTreeSet<(RefKind, String)>,
+    pub(crate) start_time: Time,
+    /// The Pod is to end, and why: reason and message of its status when it was not the user's wish.
+    pub(crate) ending: Option<Option<(&'static str, String)>>,
+    pub(crate) grace: Duration,
+    pub(crate) restarts: crate::backoff::Backoff<usize>,
+    pub(crate) status: PodStatus,
+    /// Results of commands that were asked for from outside.
+    pub(crate) exec_results: Vec<ExecResult>,
+}
+
+impl PodWorker {
+    /// A worker for a Pod that was first seen at `now`.
+    pub(crate) fn new(pod: Arc<Pod>, now: Time) -> Self {
+        let role = |container: &Container| if is_sidecar(container) { Role::Sidecar } else { Role::Init };
+        let roles = pod.spec.init_containers.iter().map(role).chain(pod.spec.containers.iter().map(|_| Role::Main));
+        let records = roles.zip(all_containers(&pod)).map(|(role, container)| Record::new(role, container, now)).collect();
+        let sandbox = Sandbox::new(crate::env::hostname(&pod));
+        PodWorker {
+            object: ObjectRef::new("Pod", pod.metadata.namespace.as_str(), pod.metadata.name.as_str()),
+            stage: Stage::Volumes { retry_at: None, failures: 0 },
+            sandbox,
+            octet: None,
+            records,
+            objects: Objects::default(),
+            asked: BTreeSet::new(),
+            start_time: now,
+            ending: None,
+            grace: Duration::from_secs(30),
+            restarts: crate::backoff::Backoff::default(),
+            status: pod.status.clone(),
+            exec_results: Vec::new(),
+            pod,
+        }
+    }
+
+    /// The spec of a container by number: init containers first.
+    pub(crate) fn spec(&self, index: usize) -> &Container {
+        container(&self.pod, index)
+    }
+
+    /// When the worker must run next.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        if self.stage == Stage::Finished {
+            return None;
+        }
+        let stage = match self.stage {
+            Stage::Volumes { retry_at, .. } => retry_at,
+            Stage::Sandbox(at) => Some(at),
+            Stage::Containers | Stage::Finished => None,
+        };
+        let deadline = self.deadline().filter(|_| self.ending.is_none());
+        let records = self.records.iter().enumerate().flat_map(|(index, record)| {
+            let step = match record.step {
+                Step::Creating(at) => Some(at),
+                Step::Waits(until) => until,
+                Step::PreStop { until, kill_at, .. } => Some(until.unwrap_or(kill_at)),
+                _ => None,
+            };
+            let target = self.target(index);
+            record.probes.iter().filter_map(move |probe| probe.next_wake(target)).chain(step)
+        });
+        records.chain(stage).chain(deadline).chain(self.sandbox.next_wake()).min()
+    }
+
+    /// When the Pod has lived long enough.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let seconds = self.pod.spec.active_deadline_seconds.and_then(|seconds| u64::try_from(seconds).ok())?;
+        Some(self.start_time.saturating_add(Duration::from_secs(seconds)))
+    }
+
+    /// Takes a newer version of the Pod.
+    pub(crate) fn update(&mut self, pod: Arc<Pod>) {
+        if pod.metadata.resource_version >= self.pod.metadata.resource_version {
+            self.pod = pod;
+        }
+    }
+
+    /// Whether the API object is being deleted.
+    pub(crate) fn is_deleting(&self) -> bool {
+        self.pod.metadata.is_deleting()
+    }
+
+    /// Brings the Pod forward. True when its status changed.
+    pub(crate) fn run(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.take_in(cx);
+        self.run_probes(cx);
+        self.sync(cx);
+        self.compute_status(cx)
+    }
+
+    /// Takes in what the runtime did.
+    fn take_in(&mut self, cx: &mut Cx<'_>) {
+        for happened in self.sandbox.advance(cx.now, cx.host) {
+            match happened {
+                Happened::Exited(run) => self.container_exited(run, cx),
+                Happened::ExecDone(result) => self.exec_done(result, cx),
+            }
+        }
+    }
+
+    fn container_exited(&mut self, run: usize, cx: &mut Cx<'_>) {
+        let Some(index) = self.records.iter().position(|record| record.runs.last() == Some(&run)) else { return };
+        let name = self.spec(index).name.as_str().into();
+        let record = &mut self.records[index];
+        record.step = Step::Idle;
+        record.post_start = None;
+        record.probes.iter_mut().for_each(ProbeWorker::container_ended);
+        let container = &self.sandbox.containers[run];
+        if let State::Exited { code, reason, .. } = container.state {
+            cx.out.trace(What::ContainerExited { pod: self.object.clone(), container: name, exit_code: code, reason: reason.into() });
+        }
+        // Of all its runs a container keeps the files of none and the logs of the last two.
+        self.sandbox.forget(run, false);
+        if let Some(&old) = self.records[index].runs.iter().rev().nth(1) {
+            self.sandbox.forget(old, true);
+        }
+    }
+
+    fn exec_done(&mut self, result: ExecResult, cx: &mut Cx<'_>) {
+        let hook = |step: &Step| matches!(step, Step::PreStop { exec: Some(id), .. } if *id == result.id);
+        if let Some(index) = self.records.iter().position(|record| hook(&record.step)) {
+            self.hook_done(index, cx);
+        } else if let Some(index) = self.records.iter().position(|record| record.post_start == Some(result.id)) {
+            self.records[index].post_start = None;
+            if result.exit_code != 0 {
+                self.post_start_failed(index, &result, cx);
+            }
+        } else if !self.probe_exec_done(&result, cx) {
+            self.exec_results.push(result);
+        }
+    }
+
+    /// How a container looks to its probes.
+    pub(crate) fn target(&self, index: usize) -> Target {
+        let record = &self.records[index];
+        let alive = record.runs.last().filter(|_| record.is_alive());
+        let running_since = alive.map(|&run| self.sandbox.containers[run].started);
+        Target {
+            run: record.runs.last().copied(),
+            running_since,
+            started: record.started(),
+            deleting: self.is_deleting() || self.ending.is_some(),
+        }
+    }
+
+    /// Records an event about a container.
+    pub(crate) fn event(&self, index: usize, kind: EventType, reason: &str, message: &str, cx: &mut Cx<'_>) {
+        let field = if index < self.pod.spec.init_containers.len() { "initContainers" } else { "containers" };
+        let regarding = ObjectReference { field_path: format!("spec.{field}{{{}}}", self.spec(index).name), ..self.reference() };
+        cx.recorder.event_for(cx.now, regarding, kind, reason, message, cx.out);
+    }
+
+    /// Records an event about the Pod.
+    pub(crate) fn pod_event(&self, kind: EventType, reason: &str, message: &str, cx: &mut Cx<'_>) {
+        cx.recorder.event_for(cx.now, self.reference(), kind, reason, message, cx.out);
+    }
+
+    fn reference(&self) -> ObjectReference {
+        let meta = &self.pod.metadata;
+        ObjectReference {
+            kind: "Pod".to_owned(),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+            uid: meta.uid.clone(),
+            api_version: "v1".to_owned(),
+            resource_version: meta.resource_version.to_string(),
+            ..ObjectReference::default()
+        }
+    }
+
+    /// `name_namespace(uid)`, as the kubelet's messages name a Pod (`format.Pod`).
+    pub(crate) fn full_name(&self) -> String {
+        let meta = &self.pod.metadata;
+        format!("{}_{}({})", meta.name, meta.namespace, meta.uid)
+    }
+}
+
+impl Record {
+    fn new(role: Role, container: &Container, now: Time) -> Self {
+        let probe = |kind: ProbeType| probe_of(container, kind).map(|probe| ProbeWorker::new(kind, probe, now));
+        let probed = role != Role::Init;
+        let probes = ProbeType::ALL.into_iter().filter(|_| probed).filter_map(probe).collect();
+        Record {
+            role,
+            step: Step::Idle,
+            waiting: None,
+            runs: Vec::new(),
+            image: None,
+            probes,
+            told_back_off: None,
+            post_start: None,
+            failed_probe: None,
+        }
+    }
+
+    /// Whether the startup probe has succeeded, or there is none.
+    pub(crate) fn started(&self) -> bool {
+        self.is_alive()
+            && self.post_start.is_none()
+            && self.probes.iter().all(|probe| probe.kind != ProbeType::Startup || probe.result == Some(true))
+    }
+
+    /// Whether the container may receive traffic.
+    pub(crate) fn ready(&self) -> bool {
+        self.started() && self.probes.iter().all(|probe| probe.kind != ProbeType::Readiness || probe.result == Some(true))
+    }
+
+    /// Whether a process of it exists.
+    pub(crate) fn is_alive(&self) -> bool {
+        matches!(self.step, Step::Running | Step::PreStop { .. } | Step::Stopping)
+    }
+}
+
+/// The probe of a container, if it has one.
+pub(crate) fn probe_of(container: &Container, kind: ProbeType) -> Option<&api::core::Probe> {
+    match kind {
+        ProbeType::Startup => container.startup_probe.as_ref(),
+        ProbeType::Liveness => container.liveness_probe.as_ref(),
+        ProbeType::Readiness => container.readiness_probe.as_ref(),
+    }
+}
+
+/// All containers of a Pod, init containers first.
+pub(crate) fn all_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+    pod.spec.init_containers.iter().chain(&pod.spec.containers)
+}
+
+/// A container of a Pod by number, init containers first.
+pub(crate) fn container(pod: &Pod, index: usize) -> &Container {
+    let inits = pod.spec.init_containers.len();
+    if index < inits { &pod.spec.init_containers[index] } else { &pod.spec.containers[index - inits] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_go_round_and_skip_those_taken() {
+        let mut addresses = Addresses::default();
+        assert_eq!((addresses.take(), addresses.take()), (Some(2), Some(3)));
+        addresses.give_back(2);
+        assert_eq!(addresses.take(), Some(4));
+        let rest = std::iter::from_fn(|| addresses.take()).count();
+        assert_eq!(rest, 251, "5 to 254, then 2");
+    }
+}

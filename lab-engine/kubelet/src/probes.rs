@@ -1,0 +1,278 @@
+//! Probe workers (`pkg/kubelet/prober/worker.go`): when a probe runs, and what its results add up to.
+//!
+//! A worker ticks every `periodSeconds` from the moment the Pod was added, so the first probe after `initialDelaySeconds` comes at the next
+//! tick. A startup probe that has not succeeded holds the others back. A failed liveness or startup probe puts its worker on hold until
+//! there is a new container. While a container is not ready, starting it and the success of its startup probe trigger its readiness probe
+//! at once, and the ticks go on from there.
+//!
+//! **Simplified here:** results that are errors of the prober itself are not repeated (`maxProbeRetries`).
+
+use api::core::Probe;
+use sim::Time;
+use std::time::Duration;
+
+/// Which of a container's three probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ProbeType {
+    Startup,
+    Liveness,
+    Readiness,
+}
+
+impl ProbeType {
+    /// All three.
+    pub(crate) const ALL: [ProbeType; 3] = [ProbeType::Startup, ProbeType::Liveness, ProbeType::Readiness];
+
+    /// As events begin: `Liveness probe failed: …`.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            ProbeType::Startup => "Startup",
+            ProbeType::Liveness => "Liveness",
+            ProbeType::Readiness => "Readiness",
+        }
+    }
+
+    /// As the trace names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ProbeType::Startup => "startup",
+            ProbeType::Liveness => "liveness",
+            ProbeType::Readiness => "readiness",
+        }
+    }
+
+    /// What counts before the first result.
+    fn initial(self) -> Option<bool> {
+        match self {
+            ProbeType::Startup => None,
+            ProbeType::Liveness => Some(true),
+            ProbeType::Readiness => Some(false),
+        }
+    }
+}
+
+/// A probe that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Flight {
+    /// A command runs in the container.
+    Exec(u64),
+    /// The answer is known and comes at a time.
+    Answer { at: Time, success: bool, output: String },
+}
+
+/// How a container looks to its probe workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Counts the container's runs; `None` before the first.
+    pub(crate) run: Option<usize>,
+    /// Since when it runs; `None` when it does not.
+    pub(crate) running_since: Option<Time>,
+    /// Whether its startup probe has succeeded, or it has none.
+    pub(crate) started: bool,
+    /// Whether the Pod is being deleted.
+    pub(crate) deleting: bool,
+}
+
+/// What follows from a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Too few of the same in a row.
+    Undecided,
+    /// The recorded result is this, as before.
+    Same,
+    /// The recorded result is now this.
+    Changed(bool),
+}
+
+/// The worker of one probe of one container.
+#[derive(Clone, Debug)]
+pub(crate) struct ProbeWorker {
+    pub(crate) kind: ProbeType,
+    initial_delay: Duration,
+    period: Duration,
+    pub(crate) timeout: Duration,
+    success_threshold: i32,
+    failure_threshold: i32,
+    next_tick: Option<Time>,
+    run: Option<usize>,
+    on_hold: bool,
+    last: Option<bool>,
+    in_a_row: i32,
+    /// What counts: success, failure, or nothing yet.
+    pub(crate) result: Option<bool>,
+    pub(crate) flight: Option<(Flight, Time)>,
+}
+
+fn secs(value: Option<i32>, default: u64) -> Duration {
+    Duration::from_secs(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(default))
+}
+
+impl ProbeWorker {
+    /// A worker that begins to tick at `now`.
+    pub(crate) fn new(kind: ProbeType, probe: &Probe, now: Time) -> Self {
+        ProbeWorker {
+            kind,
+            initial_delay: secs(probe.initial_delay_seconds, 0),
+            period: secs(probe.period_seconds, 10).max(Duration::from_secs(1)),
+            timeout: secs(probe.timeout_seconds, 1).max(Duration::from_secs(1)),
+            success_threshold: probe.success_threshold.unwrap_or(1).max(1),
+            failure_threshold: probe.failure_threshold.unwrap_or(3).max(1),
+            next_tick: Some(now),
+            run: None,
+            on_hold: false,
+            last: None,
+            in_a_row: 0,
+            result: kind.initial(),
+            flight: None,
+        }
+    }
+
+    /// When the worker has something to do, given its container.
+    pub(crate) fn next_wake(&self, target: Target) -> Option<Time> {
+        match &self.flight {
+            Some((Flight::Exec(_), deadline)) => return Some(*deadline),
+            Some((Flight::Answer { at, .. }, deadline)) => return Some((*at).min(*deadline)),
+            None => {}
+        }
+        let since = target.running_since?;
+        let waits = (self.on_hold && self.run == target.run) || (self.kind == ProbeType::Startup) == target.started;
+        if waits {
+            return None;
+        }
+        self.tick_from(self.next_tick?, since + self.initial_delay)
+    }
+
+    /// The first tick at or after `earliest`.
+    fn tick_from(&self, tick: Time, earliest: Time) -> Option<Time> {
+        if tick >= earliest {
+            return Some(tick);
+        }
+        let behind = earliest.since(tick).as_nanos();
+        let periods = behind.div_ceil(self.period.as_nanos());
+        Some(tick + self.period * u32::try_from(periods).ok()?)
+    }
+
+    /// Makes the next tick come at once.
+    pub(crate) fn trigger(&mut self, now: Time) {
+        self.next_tick = Some(now);
+    }
+
+    /// Ticks if it is time; true when the probe must run now.
+    pub(crate) fn tick(&mut self, target: Target, now: Time) -> bool {
+        if self.flight.is_some() {
+            return false;
+        }
+        if target.deleting && self.kind != ProbeType::Readiness {
+            self.result = Some(true);
+            self.next_tick = None;
+            return false;
+        }
+        if self.run != target.run {
+            self.run = target.run;
+            self.result = self.kind.initial();
+            self.on_hold = false;
+            self.last = None;
+            self.in_a_row = 0;
+        }
+        let Some(due) = self.next_wake(target).filter(|due| *due <= now) else {
+            return false;
+        };
+        // What was missed while the container did not run is not made up for.
+        self.next_tick = self.tick_from(due + self.period, now + Duration::from_nanos(1));
+        true
+    }
+
+    /// The container ended: what ran is void.
+    pub(crate) fn container_ended(&mut self) {
+        self.flight = None;
+        self.result = Some(false);
+    }
+
+    /// Takes a result in.
+    pub(crate) fn record(&mut self, success: bool) -> Verdict {
+        if self.last == Some(success) {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+        } else {
+            self.last = Some(success);
+            self.in_a_row = 1;
+        }
+        let threshold = if success { self.success_threshold } else { self.failure_threshold };
+        if self.in_a_row < threshold {
+            return Verdict::Undecided;
+        }
+        let changed = self.result != Some(success);
+        self.result = Some(success);
+        if !success && self.kind != ProbeType::Readiness {
+            self.on_hold = true;
+            self.in_a_row = 0;
+            return Verdict::Changed(false);
+        }
+        if changed { Verdict::Changed(success) } else { Verdict::Same }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(since: u64) -> Target {
+        Target { run: Some(0), running_since: Some(Time::from_millis(since)), started: true, deleting: false }
+    }
+
+    /// The times in milliseconds at which the probe runs until `until_ms`, when `answer` says how each ends.
+    fn timeline(probe: &Probe, kind: ProbeType, started_ms: u64, until_ms: u64, answer: impl Fn(u64) -> bool) -> Vec<(u64, Verdict)> {
+        let mut worker = ProbeWorker::new(kind, probe, Time::ZERO);
+        let mut runs = Vec::new();
+        let target = Target { started: kind != ProbeType::Startup, ..target(started_ms) };
+        worker.tick(target, Time::ZERO);
+        while let Some(at) = worker.next_wake(target).filter(|at| at.as_millis() <= until_ms) {
+            assert!(worker.tick(target, at));
+            runs.push((at.as_millis(), worker.record(answer(at.as_millis()))));
+        }
+        runs
+    }
+
+    #[test]
+    fn the_documented_exec_liveness_probe_kills_after_the_third_failure() {
+        let probe = Probe { initial_delay_seconds: Some(5), period_seconds: Some(5), ..Probe::default() };
+        let runs = timeline(&probe, ProbeType::Liveness, 1_200, 60_000, |at| at < 31_200);
+        let times: Vec<u64> = runs.iter().map(|(at, _)| *at).collect();
+        assert_eq!(
+            times,
+            [10_000, 15_000, 20_000, 25_000, 30_000, 35_000, 40_000, 45_000],
+            "ticks count from the Pod, not from the container"
+        );
+        assert_eq!(runs.last().map(|(_, verdict)| *verdict), Some(Verdict::Changed(false)), "then it is on hold");
+    }
+
+    #[test]
+    fn thresholds_count_results_in_a_row() {
+        let probe = Probe { period_seconds: Some(1), failure_threshold: Some(2), success_threshold: Some(2), ..Probe::default() };
+        let answers = [true, false, true, true, false, true, false, false];
+        let runs = timeline(&probe, ProbeType::Readiness, 0, 7_000, |at| answers[(at / 1000) as usize]);
+        let verdicts: Vec<Verdict> = runs.into_iter().map(|(_, verdict)| verdict).collect();
+        use Verdict::{Changed, Undecided};
+        assert_eq!(verdicts, [Undecided, Undecided, Undecided, Changed(true), Undecided, Undecided, Undecided, Changed(false)]);
+    }
+
+    #[test]
+    fn other_probes_wait_for_the_startup_probe() {
+        let probe = Probe::default();
+        let worker = ProbeWorker::new(ProbeType::Liveness, &probe, Time::ZERO);
+        assert_eq!(worker.next_wake(Target { started: false, ..target(0) }), None);
+        let worker = ProbeWorker::new(ProbeType::Startup, &probe, Time::ZERO);
+        assert_eq!(worker.next_wake(target(0)), None, "it has succeeded");
+    }
+
+    #[test]
+    fn a_new_container_releases_the_hold() {
+        let probe = Probe { failure_threshold: Some(1), ..Probe::default() };
+        let mut worker = ProbeWorker::new(ProbeType::Liveness, &probe, Time::ZERO);
+        assert!(worker.tick(target(0), Time::ZERO));
+        assert_eq!(worker.record(false), Verdict::Changed(false));
+        assert_eq!(worker.next_wake(target(0)), None);
+        let next = Target { run: Some(1), ..target(12_000) };
+        assert!(!worker.tick(next, Time::from_secs(12)));
+        assert_eq!((worker.result, worker.next_wake(next)), (Some(true), Some(Time::from_secs(20))));
+    }
+}

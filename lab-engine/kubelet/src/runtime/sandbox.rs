@@ -1,0 +1,397 @@
+//! A Pod's sandbox: one network, its volumes, its containers and the commands that run in them.
+
+use super::fs::{Mount, Tree, View};
+use super::http::{HttpRequest, HttpResponse, Service};
+use super::log::Log;
+use super::programs::{self, Output, Program, Step};
+use super::registry::Image;
+use sim::Time;
+use std::time::Duration;
+
+/// How a container stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Running,
+    Exited { code: i32, reason: &'static str, message: String, at: Time },
+}
+
+/// What a container is made from (`runtimeapi.ContainerConfig`).
+#[derive(Clone, Debug)]
+pub(crate) struct ContainerConfig {
+    pub(crate) name: String,
+    pub(crate) image: &'static Image,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: String,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) memory_limit: Option<u64>,
+    pub(crate) termination_message_path: String,
+}
+
+/// One run of a container.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) config: ContainerConfig,
+    pub(crate) started: Time,
+    pub(crate) state: State,
+    pub(crate) log: Log,
+    root: Tree,
+    program: Option<Program>,
+    wake: Option<Time>,
+    kill_at: Option<Time>,
+}
+
+/// A command that runs in a container beside its first process.
+#[derive(Debug)]
+struct Exec {
+    id: u64,
+    container: usize,
+    program: Program,
+    wake: Option<Time>,
+    stdout: String,
+    stderr: String,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ExecResult {
+    pub(crate) id: u64,
+    pub(crate) exit_code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Something that happened in a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Happened {
+    /// The container with this index ended.
+    Exited(usize),
+    /// A command ended.
+    ExecDone(ExecResult),
+}
+
+#[derive(Debug)]
+struct Listener {
+    port: u16,
+    container: usize,
+    service: Service,
+    since: Time,
+}
+
+/// What a command may print, in bytes; more is dropped.
+const MAX_EXEC_OUTPUT: usize = 1 << 20;
+
+/// A sandbox. Containers are kept in the order of their creation and never removed; [`Sandbox::forget`] frees what old ones hold.
+#[derive(Debug, Default)]
+pub(crate) struct Sandbox {
+    pub(crate) ip: String,
+    pub(crate) hostname: String,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) volumes: Vec<Tree>,
+    listeners: Vec<Listener>,
+    execs: Vec<Exec>,
+    next_exec: u64,
+}
+
+/// What a program sees while it runs.
+pub(crate) struct Ctx<'a> {
+    sandbox: &'a mut Sandbox,
+    host: &'a mut Tree,
+    container: usize,
+    now: Time,
+    /// Virtual time that this step has used so far.
+    pub(crate) spent: Duration,
+}
+
+impl Ctx<'_> {
+    /// The present, with the time that this step has used.
+    pub(crate) fn now(&self) -> Time {
+        self.now + self.spent
+    }
+
+    /// The container's files.
+    pub(crate) fn files(&mut self) -> View<'_> {
+        let container = &mut self.sandbox.containers[self.container];
+        View { root: &mut container.root, mounts: &container.config.mounts, volumes: &mut self.sandbox.volumes, host: self.host }
+    }
+
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.sandbox.containers[self.container].config.memory_limit
+    }
+
+    pub(crate) fn hostname(&self) -> &str {
+        &self.sandbox.hostname
+    }
+
+    pub(crate) fn ip(&self) -> &str {
+        &self.sandbox.ip
+    }
+
+    /// The command line of the container's first process, and when it started.
+    pub(crate) fn first_process(&self) -> (String, Time) {
+        let container = &self.sandbox.containers[self.container];
+        (container.config.argv.join(" "), container.started)
+    }
+
+    pub(crate) fn image(&self) -> &'static Image {
+        self.sandbox.containers[self.container].config.image
+    }
+
+    pub(crate) fn cwd(&self) -> &str {
+        &self.sandbox.containers[self.container].config.cwd
+    }
+
+    /// Begins to listen on a port; false when it is taken.
+    pub(crate) fn listen(&mut self, port: u16, service: Service) -> bool {
+        let since = self.now();
+        if self.sandbox.listeners.iter().any(|listener| listener.port == port) {
+            return false;
+        }
+        self.sandbox.listeners.push(Listener { port, container: self.container, service, since });
+        true
+    }
+
+    /// Sends a signal to the first process of the container.
+    pub(crate) fn signal_first(&mut self, signal: &str) {
+        let now = self.now();
+        let container = &mut self.sandbox.containers[self.container];
+        if let Some(program) = &mut container.program {
+            program.signal(signal, now);
+            container.wake = Some(now);
+        } else {
+            // The first process itself is running this step: it sent the signal to itself.
+            container.wake = Some(now);
+        }
+    }
+
+    /// Asks a listener of the Pod over HTTP; `None` when nothing listens.
+    pub(crate) fn http(&mut self, port: u16, request: &HttpRequest) -> Option<Option<HttpResponse>> {
+        let now = self.now();
+        self.sandbox.http(port, request, now, self.host)
+    }
+}
+
+impl Sandbox {
+    /// A sandbox without an address.
+    pub(crate) fn new(hostname: String) -> Self {
+        Sandbox { hostname, ..Sandbox::default() }
+    }
+
+    /// Whether something listens on the port.
+    pub(crate) fn listens(&self, port: u16) -> bool {
+        self.listeners.iter().any(|listener| listener.port == port)
+    }
+
+    /// Whether a gRPC health service listens on the port.
+    pub(crate) fn speaks_grpc(&self, port: u16) -> bool {
+        self.listeners.iter().any(|listener| listener.port == port && matches!(listener.service, Service::Grpc))
+    }
+
+    /// Asks over HTTP: `None` when nothing listens, `Some(None)` when the listener speaks something else.
+    pub(crate) fn http(&mut self, port: u16, request: &HttpRequest, now: Time, host: &mut Tree) -> Option<Option<HttpResponse>> {
+        let at = self.listeners.iter().position(|listener| listener.port == port)?;
+        let (owner, since, service) = (self.listeners[at].container, self.listeners[at].since, self.listeners[at].service.clone());
+        let container = &mut self.containers[owner];
+        let view = View { root: &mut container.root, mounts: &container.config.mounts, volumes: &mut self.volumes, host };
+        let response = service.respond(now, since, request, &view);
+        if let Some(response) = &response
+            && response.server.starts_with("nginx")
+        {
+            let agent = request.headers.iter().find(|(name, _)| name == "User-Agent").map_or("-", |(_, value)| value.as_str());
+            let line = format!(
+                "{} - - [{}] \"{} {} HTTP/1.1\" {} {} \"-\" \"{agent}\" \"-\"\n",
+                request.client_ip,
+                now.rfc3339(),
+                request.method,
+                request.path,
+                response.status,
+                response.body.len()
+            );
+            container.log.write(now, false, &line);
+        }
+        Some(response)
+    }
+
+    /// Creates and starts a container.
+    ///
+    /// # Errors
+    /// The runtime's message when the program does not exist.
+    pub(crate) fn start(&mut self, config: ContainerConfig, mut root: Tree, now: Time) -> Result<usize, String> {
+        let program = programs::launch(config.image, &config.argv, &config.env, &self.hostname);
+        for mount in &config.mounts {
+            // A mount point that cannot be made shows when the program looks for it.
+            let _ = root.make_dirs(&mount.at);
+        }
+        let failed = program.is_none().then(|| start_error(&config.argv));
+        let state = match &failed {
+            Some(message) => State::Exited { code: 128, reason: "StartError", message: message.clone(), at: now },
+            None => State::Running,
+        };
+        self.containers.push(Container { config, started: now, state, log: Log::default(), root, program, wake: Some(now), kill_at: None });
+        failed.map_or(Ok(self.containers.len() - 1), Err)
+    }
+
+    /// Sends SIGTERM (or another stop signal) to a container and kills it at `kill_at`.
+    pub(crate) fn stop(&mut self, index: usize, signal: &str, now: Time, kill_at: Time) {
+        let container = &mut self.containers[index];
+        if let Some(program) = &mut container.program {
+            program.signal(signal, now);
+            container.wake = Some(now);
+        }
+        container.kill_at = Some(container.kill_at.map_or(kill_at, |old| old.min(kill_at)));
+    }
+
+    /// Starts a command in a container; `None` when the container has no such program.
+    pub(crate) fn exec(&mut self, index: usize, argv: &[String], stdin: Option<String>, now: Time) -> Option<u64> {
+        let container = &self.containers[index];
+        let mut program = programs::launch(container.config.image, argv, &container.config.env, &self.hostname)?;
+        if let (Program::Shell(machine), Some(stdin)) = (&mut program, stdin) {
+            machine.set_stdin(stdin);
+        }
+        self.next_exec += 1;
+        self.execs.push(Exec {
+            id: self.next_exec,
+            container: index,
+            program,
+            wake: Some(now),
+            stdout: String::new(),
+            stderr: String::new(),
+        });
+        Some(self.next_exec)
+    }
+
+    /// Forgets a command that takes too long.
+    pub(crate) fn cancel_exec(&mut self, id: u64) {
+        self.execs.retain(|exec| exec.id != id);
+    }
+
+    /// When something in the sandbox happens next.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        let containers = self.containers.iter().filter(|container| container.state == State::Running);
+        let containers = containers.flat_map(|container| [container.wake, container.kill_at]);
+        containers.chain(self.execs.iter().map(|exec| exec.wake)).flatten().min()
+    }
+
+    /// Runs everything that is due.
+    pub(crate) fn advance(&mut self, now: Time, host: &mut Tree) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        for index in 0..self.containers.len() {
+            if self.containers[index].state == State::Running && self.step_container(index, now, host) {
+                happened.push(Happened::Exited(index));
+            }
+        }
+        let mut at = 0;
+        while at < self.execs.len() {
+            match self.step_exec(at, now, host) {
+                Some(result) => {
+                    self.execs.remove(at);
+                    happened.push(Happened::ExecDone(result));
+                }
+                None => at += 1,
+            }
+        }
+        happened
+    }
+
+    /// Steps the first process of a container if it is due; true when it ended.
+    fn step_container(&mut self, index: usize, now: Time, host: &mut Tree) -> bool {
+        let container = &mut self.containers[index];
+        if container.kill_at.is_some_and(|at| at <= now) {
+            self.ended(index, 137, "Error", now, host);
+            return true;
+        }
+        if container.wake.is_none_or(|wake| wake > now) {
+            return false;
+        }
+        let Some(mut program) = container.program.take() else { return false };
+        container.wake = None;
+        let mut out = Output::default();
+        let mut ctx = Ctx { sandbox: self, host, container: index, now, spent: Duration::ZERO };
+        let step = program.step(&mut ctx, &mut out);
+        let spent = ctx.spent;
+        let container = &mut self.containers[index];
+        for chunk in out.0 {
+            container.log.write(chunk.at, chunk.fd == 2, &chunk.text);
+        }
+        match step {
+            Step::Wait(wake) => {
+                container.program = Some(program);
+                container.wake = [container.wake, wake].into_iter().flatten().min().map(|at| at.max(now + Duration::from_micros(1)));
+                false
+            }
+            Step::Exit(code) => {
+                self.ended(index, code, if code == 0 { "Completed" } else { "Error" }, now + spent, host);
+                true
+            }
+            Step::OutOfMemory => {
+                self.ended(index, 137, "OOMKilled", now, host);
+                true
+            }
+        }
+    }
+
+    fn ended(&mut self, index: usize, code: i32, reason: &'static str, at: Time, host: &mut Tree) {
+        self.listeners.retain(|listener| listener.container != index);
+        self.execs.retain(|exec| exec.container != index);
+        let container = &mut self.containers[index];
+        let view = View { root: &mut container.root, mounts: &container.config.mounts, volumes: &mut self.volumes, host };
+        let path = &container.config.termination_message_path;
+        let message = view.read(if path.is_empty() { "/dev/termination-log" } else { path }).unwrap_or("");
+        let end = (0..=message.len().min(4096)).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        let message = message[..end].to_owned();
+        container.program = None;
+        container.state = State::Exited { code, reason, message, at };
+    }
+
+    fn step_exec(&mut self, at: usize, now: Time, host: &mut Tree) -> Option<ExecResult> {
+        let exec = &mut self.execs[at];
+        if exec.wake.is_none_or(|wake| wake > now) {
+            return None;
+        }
+        let mut program = exec.program.clone();
+        let (id, container) = (exec.id, exec.container);
+        let mut out = Output::default();
+        let mut ctx = Ctx { sandbox: self, host, container, now, spent: Duration::ZERO };
+        let step = program.step(&mut ctx, &mut out);
+        let exec = self.execs.iter_mut().find(|exec| exec.id == id)?;
+        for chunk in out.0 {
+            let stream = if chunk.fd == 2 { &mut exec.stderr } else { &mut exec.stdout };
+            if stream.len() + chunk.text.len() <= MAX_EXEC_OUTPUT {
+                stream.push_str(&chunk.text);
+            }
+        }
+        let exit_code = match step {
+            Step::Wait(wake) => {
+                exec.program = program;
+                exec.wake = wake.map(|at| at.max(now + Duration::from_micros(1)));
+                return None;
+            }
+            Step::Exit(code) => code,
+            Step::OutOfMemory => 137,
+        };
+        Some(ExecResult { id, exit_code, stdout: std::mem::take(&mut exec.stdout), stderr: std::mem::take(&mut exec.stderr) })
+    }
+
+    /// Frees the files of a container that ended; its log stays.
+    pub(crate) fn forget(&mut self, index: usize, log_too: bool) {
+        let container = &mut self.containers[index];
+        container.root = Tree::default();
+        if log_too {
+            container.log = Log::default();
+        }
+    }
+}
+
+/// What the runtime says when a container's program does not exist.
+pub(crate) fn start_error(argv: &[String]) -> String {
+    let name = argv.first().map_or("", String::as_str);
+    let why = if name.contains('/') {
+        format!("stat {name}: no such file or directory")
+    } else {
+        "executable file not found in $PATH".to_owned()
+    };
+    format!(
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start \
+         container process: error during container init: exec: {name:?}: {why}"
+    )
+}

@@ -1,0 +1,204 @@
+//! What the API server asks of a kubelet: logs and commands (`pkg/kubelet/server`, `GetKubeletContainerLogs`).
+//!
+//! **Simplified here:** `exec` runs a command to its end and answers once, with its output and exit code; `attach` and `portforward` are not
+//! served.
+
+use crate::kubelet::Kubelet;
+use crate::pod_worker::{PodWorker, Record};
+use crate::runtime::log::LogOptions;
+use crate::runtime::sandbox::{ExecResult, start_error};
+use api::http::{Body, Path, Request, ResourcePath, Response};
+use api::status::Status;
+use client::{Outbox, ServeId};
+use serde_json::{Value, json};
+use sim::Time;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Commands that were asked for, by Pod and by the runtime's number.
+#[derive(Debug, Default)]
+pub(crate) struct Execs(BTreeMap<(Arc<str>, u64), ServeId>);
+
+/// Someone who follows a log.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    serve: ServeId,
+    uid: Arc<str>,
+    /// The container's run in the sandbox.
+    run: usize,
+    /// The number of the next line.
+    next: usize,
+    timestamps: bool,
+}
+
+impl Kubelet {
+    /// Serves a request that the API server forwards.
+    pub(crate) fn serve(&mut self, now: Time, id: ServeId, request: &Request, out: &mut Outbox) {
+        let refused = match &request.path {
+            Path::Resource(path) => match path.subresource.as_ref() {
+                "log" => self.log(now, id, path, request, out),
+                "exec" => self.exec(now, id, path, request, out),
+                _ => Err(Status::no_such_path()),
+            },
+            Path::Other(_) => Err(Status::no_such_path()),
+        };
+        if let Err(status) = refused {
+            out.respond(id, status.into());
+        }
+    }
+
+    fn find_pod(&self, path: &ResourcePath) -> Result<Arc<str>, Status> {
+        let name = path.name.as_deref().unwrap_or("");
+        let namespace = path.namespace.as_deref().unwrap_or("");
+        let is = |worker: &PodWorker| worker.pod.metadata.name == name && worker.pod.metadata.namespace == namespace;
+        let found = self.managed.iter().find(|(_, managed)| is(&managed.worker)).map(|(uid, _)| uid.clone());
+        found.ok_or_else(|| Status::not_found(&path.resource, name))
+    }
+
+    fn log(&mut self, now: Time, id: ServeId, path: &ResourcePath, request: &Request, out: &mut Outbox) -> Result<(), Status> {
+        let uid = self.find_pod(path)?;
+        let worker = &self.managed[&uid].worker;
+        let index = container_index(worker, request.param("container").unwrap_or(""))?;
+        let run = log_run(worker, index, request.flag("previous"))?;
+        let number = |name: &str| request.param(name).and_then(|value| value.parse::<u64>().ok());
+        let options = LogOptions {
+            tail_lines: number("tailLines").and_then(|lines| usize::try_from(lines).ok()),
+            since: number("sinceSeconds").map(Duration::from_secs),
+            timestamps: request.flag("timestamps"),
+            limit_bytes: number("limitBytes").and_then(|bytes| usize::try_from(bytes).ok()),
+        };
+        let log = &worker.sandbox.containers[run].log;
+        out.respond(id, Response::ok(Body::Text(log.read(now, &options).into())));
+        if request.flag("follow") {
+            if worker.records[index].is_alive() && worker.records[index].runs.last() == Some(&run) {
+                self.followers.push(Follower { serve: id, uid, run, next: log.end(), timestamps: options.timestamps });
+            } else {
+                out.stream(id, "", true);
+            }
+        }
+        Ok(())
+    }
+
+    fn exec(&mut self, now: Time, id: ServeId, path: &ResourcePath, request: &Request, out: &mut Outbox) -> Result<(), Status> {
+        let uid = self.find_pod(path)?;
+        let worker = &self.managed[&uid].worker;
+        let index = container_index(worker, request.param("container").unwrap_or(""))?;
+        let name = worker.spec(index).name.clone();
+        let record = &worker.records[index];
+        let Some(&run) = record.runs.last().filter(|_| record.is_alive()) else {
+            return Err(Status::internal(format!("unable to upgrade connection: container not found ({name:?})")));
+        };
+        let command: Vec<String> = request.query.iter().filter(|(key, _)| key == "command").map(|(_, value)| value.clone()).collect();
+        if command.is_empty() {
+            return Err(Status::bad_request("you must specify at least 1 command for the container"));
+        }
+        let stdin = match &request.body {
+            Body::Text(text) => Some(text.to_string()),
+            _ => None,
+        };
+        let started = self.work(&uid, now, out, |worker, cx| worker.sandbox.exec(run, &command, stdin, cx.now)).flatten();
+        match started {
+            Some(exec) => {
+                self.execs.0.insert((uid.clone(), exec), id);
+                self.work(&uid, now, out, |_, _| ());
+            }
+            None => {
+                let error = start_error(&command);
+                let stderr =
+                    format!("error: Internal error occurred: failed to exec in container: OCI runtime exec failed: {}\n", tail(&error));
+                out.respond(id, answer(&ExecResult { exit_code: 126, stderr, ..ExecResult::default() }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers those whose commands have ended.
+    pub(crate) fn deliver_execs(&mut self, uid: &Arc<str>, out: &mut Outbox) {
+        let Some(managed) = self.managed.get_mut(uid) else { return };
+        for result in managed.worker.exec_results.drain(..) {
+            if let Some(serve) = self.execs.0.remove(&(uid.clone(), result.id)) {
+                out.respond(serve, answer(&result));
+            }
+        }
+    }
+
+    /// Sends new lines to those who follow the Pod's logs.
+    pub(crate) fn feed_followers(&mut self, uid: &Arc<str>, out: &mut Outbox) {
+        let Some(managed) = self.managed.get(uid) else { return };
+        let worker = &managed.worker;
+        self.followers.retain_mut(|follower| {
+            if follower.uid != *uid {
+                return true;
+            }
+            let (text, next) = worker.sandbox.containers[follower.run].log.read_from(follower.next, follower.timestamps);
+            follower.next = next;
+            let alive = |record: &Record| record.is_alive() && record.runs.last() == Some(&follower.run);
+            let last = !worker.records.iter().any(alive);
+            if !text.is_empty() || last {
+                out.stream(follower.serve, text, last);
+            }
+            !last
+        });
+    }
+
+    /// Ends the streams of a Pod that is gone, and the answers that will not come.
+    pub(crate) fn end_followers(&mut self, uid: &Arc<str>, out: &mut Outbox) {
+        self.followers.retain(|follower| {
+            let keep = follower.uid != *uid;
+            if !keep {
+                out.stream(follower.serve, "", true);
+            }
+            keep
+        });
+        self.execs.0.retain(|(owner, _), serve| {
+            let keep = owner != uid;
+            if !keep {
+                out.respond(*serve, answer(&ExecResult { exit_code: 137, ..ExecResult::default() }));
+            }
+            keep
+        });
+    }
+}
+
+fn answer(result: &ExecResult) -> Response {
+    let value: Value = json!({"stdout": result.stdout, "stderr": result.stderr, "exitCode": result.exit_code});
+    Response::ok(Body::Json(value))
+}
+
+fn tail(error: &str) -> &str {
+    error.find("exec:").map_or(error, |at| &error[at..])
+}
+
+/// The number of a container; the only or first one when no name is given.
+fn container_index(worker: &PodWorker, name: &str) -> Result<usize, Status> {
+    let inits = worker.pod.spec.init_containers.len();
+    if name.is_empty() {
+        return Ok(inits);
+    }
+    let found = crate::pod_worker::all_containers(&worker.pod).position(|container| container.name == name);
+    found.ok_or_else(|| Status::bad_request(format!("container {name} is not valid for pod {}", worker.pod.metadata.name)))
+}
+
+/// The run whose log is meant.
+fn log_run(worker: &PodWorker, index: usize, previous: bool) -> Result<usize, Status> {
+    let record = &worker.records[index];
+    let (container, pod) = (&worker.spec(index).name, &worker.pod.metadata.name);
+    let mut runs = record.runs.iter().rev();
+    let latest = runs.next();
+    if previous {
+        let before = if record.is_alive() { runs.next() } else { latest.filter(|_| worker.exit_code(index).is_some()) };
+        return before
+            .copied()
+            .ok_or_else(|| Status::bad_request(format!("previous terminated container {container:?} in pod {pod:?} not found")));
+    }
+    latest.copied().ok_or_else(|| {
+        let default = if worker.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+        let why = match &record.waiting {
+            Some(("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull", _)) => "trying and failing to pull image",
+            Some((reason, _)) => reason,
+            None => default,
+        };
+        Status::bad_request(format!("container {container:?} in pod {pod:?} is waiting to start: {why}"))
+    })
+}
