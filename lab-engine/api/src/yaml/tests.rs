@@ -1,3 +1,5 @@
+//! Tests of the reader of manifests: scalars, places, mistakes and hostile inputs.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;

@@ -98,7 +98,8 @@ fn progress(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, deadli
     }
     let what = new.map_or_else(|| format!("Deployment {:?}", deployment.metadata.name), |rs| format!("ReplicaSet {:?}", rs.metadata.name));
     let timed_out = current.is_some_and(|current| {
-        current.reason == "ProgressDeadlineExceeded" || current.last_update_time.is_some_and(|at| now.since(at.0) > deadline)
+        current.reason != "NewReplicaSetAvailable"
+            && (current.reason == "ProgressDeadlineExceeded" || current.last_update_time.is_some_and(|at| now.since(at.0) > deadline))
     });
     let wanted = if is_complete(deployment, status) {
         ("True", "NewReplicaSetAvailable", format!("{what} has successfully progressed."))
