@@ -1,0 +1,171 @@
+//! Watches of clients: who sees which change, found without asking everyone.
+//!
+//! Watches that select one value of a resource's trigger field (`spec.nodeName` for Pods, `metadata.name` otherwise) stand in an index
+//! by that value, as in upstream's cacher: a change of a Pod reaches the kubelet of its node without a look at the other kubelets.
+
+use crate::cache::Change;
+use crate::params::Filter;
+use crate::registry;
+use api::Object;
+use api::http::WatchEvent;
+use api::kinds::KindInfo;
+use sim::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The number of a client and of its request.
+pub(crate) type WatcherId = (u32, u64);
+
+/// A watch of a client.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    /// The resource.
+    pub(crate) info: &'static KindInfo,
+    /// What it wants to see.
+    pub(crate) filter: Filter,
+    /// Whether it gets bookmarks.
+    pub(crate) bookmarks: bool,
+    /// The revision of the last thing it was sent.
+    pub(crate) sent: u64,
+    /// When the server ends it.
+    pub(crate) deadline: Time,
+    /// Whether objects are sent as rows of a table, and with what in them.
+    pub(crate) table: Option<crate::params::IncludeObject>,
+}
+
+/// Resource and value of its trigger field; `None` for watches that select no value.
+type IndexKey = (&'static str, &'static str, Option<String>);
+
+/// All watches.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    watchers: BTreeMap<WatcherId, Watcher>,
+    index: BTreeMap<IndexKey, BTreeSet<WatcherId>>,
+    deadlines: BTreeSet<(Time, WatcherId)>,
+}
+
+/// The field by which watches of the resource are indexed.
+fn trigger_field(info: &KindInfo) -> &'static str {
+    if info.group.is_empty() && info.plural == "pods" { "spec.nodeName" } else { "metadata.name" }
+}
+
+fn index_key(watcher: &Watcher) -> IndexKey {
+    let field = trigger_field(watcher.info);
+    let value = watcher.filter.fields.requirements.iter().find(|r| r.equal && r.field == field).map(|r| r.value.clone());
+    (watcher.info.group, watcher.info.plural, value)
+}
+
+impl Watchers {
+    /// Adds a watch.
+    pub(crate) fn add(&mut self, id: WatcherId, watcher: Watcher) {
+        self.deadlines.insert((watcher.deadline, id));
+        self.index.entry(index_key(&watcher)).or_default().insert(id);
+        self.watchers.insert(id, watcher);
+    }
+
+    /// Ends a watch; says whether there was one.
+    pub(crate) fn remove(&mut self, id: WatcherId) -> bool {
+        let Some(watcher) = self.watchers.remove(&id) else { return false };
+        self.deadlines.remove(&(watcher.deadline, id));
+        let key = index_key(&watcher);
+        if let Some(ids) = self.index.get_mut(&key) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.index.remove(&key);
+            }
+        }
+        true
+    }
+
+    /// Ends all watches of a client.
+    pub(crate) fn remove_client(&mut self, client: u32) {
+        let ids: Vec<WatcherId> = self.watchers.range((client, 0)..=(client, u64::MAX)).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.remove(id);
+        }
+    }
+
+    /// Ends and names all watches.
+    pub(crate) fn clear(&mut self) -> Vec<WatcherId> {
+        self.index.clear();
+        self.deadlines.clear();
+        std::mem::take(&mut self.watchers).into_keys().collect()
+    }
+
+    /// The time at which the first watch ends.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// Ends and names the watches whose time is up.
+    pub(crate) fn expire(&mut self, now: Time) -> Vec<WatcherId> {
+        let expired: Vec<WatcherId> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|&(_, id)| id).collect();
+        for &id in &expired {
+            self.remove(id);
+        }
+        expired
+    }
+
+    /// Whether any watch gets bookmarks.
+    pub(crate) fn any_bookmarks(&self) -> bool {
+        self.watchers.values().any(|watcher| watcher.bookmarks)
+    }
+
+    /// The watches that get a bookmark at `revision` because they have not heard of it otherwise.
+    pub(crate) fn bookmark(&mut self, revision: u64) -> Vec<WatcherId> {
+        let due = self.watchers.iter_mut().filter(|(_, watcher)| watcher.bookmarks && watcher.sent < revision);
+        due.map(|(&id, watcher)| {
+            watcher.sent = revision;
+            id
+        })
+        .collect()
+    }
+
+    /// Who sees a change, and as what. Equal views of it are shared.
+    pub(crate) fn dispatch(&mut self, change: &Change, now: Time) -> Vec<(WatcherId, Arc<[WatchEvent]>)> {
+        let field = trigger_field(change.info);
+        let value = |object: &Object| Some(registry::field(object, field).unwrap_or_default().into_owned());
+        let mut keys = BTreeSet::from([None, value(&change.object)]);
+        keys.extend(change.old.as_ref().map(value));
+        let mut shared: [Option<Arc<[WatchEvent]>>; 3] = [None, None, None];
+        let mut sent = Vec::new();
+        for key in keys {
+            let Some(ids) = self.index.get(&(change.info.group, change.info.plural, key)) else { continue };
+            for &id in ids {
+                let Some(watcher) = self.watchers.get_mut(&id) else { continue };
+                let Some((slot, event)) = view(&watcher.filter, change) else { continue };
+                watcher.sent = change.revision;
+                let events = match watcher.table {
+                    None => shared[slot].get_or_insert_with(|| Arc::new([event])).clone(),
+                    Some(include) => Arc::new([crate::printers::table_event(event, include, now)]),
+                };
+                sent.push((id, events));
+            }
+        }
+        sent
+    }
+}
+
+/// How a watch sees a change: an object that begins to match is added, one that no longer matches is deleted. The number tells the
+/// three kinds of views apart.
+pub(crate) fn view(filter: &Filter, change: &Change) -> Option<(usize, WatchEvent)> {
+    let before = change.old.as_ref().is_some_and(|old| filter.matches(old));
+    let after = !change.deleted && filter.matches(&change.object);
+    match (before, after) {
+        (false, true) => Some((0, WatchEvent::Added(change.object.clone()))),
+        (true, true) => Some((1, WatchEvent::Modified(change.object.clone()))),
+        (true, false) => {
+            // The last state that matched, with the revision at which it ceased to.
+            let last = match &change.old {
+                Some(old) if !change.deleted => {
+                    let mut last = old.clone();
+                    last.metadata_mut().resource_version.0 = change.revision;
+                    last
+                }
+                _ => change.object.clone(),
+            };
+            Some((2, WatchEvent::Deleted(last)))
+        }
+        (false, false) => None,
+    }
+}
