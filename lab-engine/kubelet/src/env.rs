@@ -28,7 +28,7 @@ pub(crate) fn environment(container: &Container, source: &Source<'_>) -> Result<
         ("HOSTNAME".into(), hostname(source.pod)),
         ("HOME".into(), "/root".into()),
     ];
-    let mut set = |env: &mut Vec<(String, String)>, name: &str, value: String| match env.iter_mut().find(|(key, _)| key == name) {
+    let set = |env: &mut Vec<(String, String)>, name: &str, value: String| match env.iter_mut().find(|(key, _)| key == name) {
         Some((_, old)) => *old = value,
         None => env.push((name.to_owned(), value)),
     };
