@@ -1,0 +1,502 @@
+//! The state machine: inputs in, outputs out, calls to etcd in between.
+
+use crate::bootstrap;
+use crate::cache::Cache;
+use crate::params::Origin;
+use crate::proxy::Proxies;
+use crate::read::Read;
+use crate::service_ip::ServiceAllocator;
+use crate::storage;
+use crate::watchers::Watchers;
+use crate::write::{Batch, Write};
+use api::http::{Path, Request, Response, WatchEvent};
+use api::status::Status;
+use api::{Object, Resource};
+use etcd::{CallId, EtcdError, KeyRange, Range, Watch};
+use sim::{Rng, Time, What};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What can be set of an API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// After this time without an answer of etcd a request is given up (34 s: `requestTimeoutUpperBound`).
+    pub request_timeout: Duration,
+    /// How long Events are kept (`--event-ttl`, 1 h).
+    pub event_ttl: Duration,
+    /// How often etcd is told to forget old revisions (`--etcd-compaction-interval`, 5 min).
+    pub compaction_interval: Duration,
+    /// How often watches that want it get a bookmark (1 min).
+    pub bookmark_interval: Duration,
+    /// The shortest life of a watch that sets none; the longest is twice this (`--min-request-timeout`, 30 min).
+    pub min_request_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            request_timeout: Duration::from_secs(34),
+            event_ttl: Duration::from_secs(3600),
+            compaction_interval: Duration::from_secs(300),
+            bookmark_interval: Duration::from_secs(60),
+            min_request_timeout: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// Something that reaches the API server.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A time came that it asked for; also the first input of its life.
+    Wake,
+    /// A client asks.
+    Request {
+        /// The client.
+        client: u32,
+        /// The number of the request, unique to the client.
+        id: u64,
+        /// What it asks.
+        request: Box<Request>,
+    },
+    /// A client no longer waits for an answer, or ends a watch.
+    Cancel {
+        /// The client.
+        client: u32,
+        /// The request.
+        id: u64,
+    },
+    /// The connection of a client broke.
+    Disconnected {
+        /// The client.
+        client: u32,
+    },
+    /// etcd answers, or reports changes.
+    Etcd(etcd::Response),
+    /// A kubelet answers a request that was passed on to it.
+    Kubelet {
+        /// The number under which it was passed on.
+        id: u64,
+        /// The answer.
+        response: Response,
+    },
+    /// A kubelet sends more text of a streamed answer.
+    KubeletStream {
+        /// The number under which the request was passed on.
+        id: u64,
+        /// The text.
+        text: Arc<str>,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// There is no such kubelet to pass a request on to.
+    KubeletUnreachable {
+        /// The number under which it was passed on.
+        id: u64,
+    },
+}
+
+/// Something that the API server wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Answer a request. A watch is answered only when it is refused.
+    Respond {
+        /// The client.
+        client: u32,
+        /// Its request.
+        id: u64,
+        /// The answer.
+        response: Response,
+    },
+    /// Send events of a watch, at least one.
+    Watch {
+        /// The client.
+        client: u32,
+        /// Its request.
+        id: u64,
+        /// The events, in order.
+        events: Arc<[WatchEvent]>,
+    },
+    /// A watch ends.
+    WatchEnded {
+        /// The client.
+        client: u32,
+        /// Its request.
+        id: u64,
+    },
+    /// Send more text of a streamed answer.
+    Stream {
+        /// The client.
+        client: u32,
+        /// Its request.
+        id: u64,
+        /// The text.
+        text: Arc<str>,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// Ask etcd.
+    Etcd(etcd::Request),
+    /// Pass a request on to the kubelet of a node.
+    Kubelet {
+        /// The node.
+        node: Arc<str>,
+        /// The number under which the answer shall come.
+        id: u64,
+        /// The request.
+        request: Box<Request>,
+    },
+    /// Add an event to the trace. It is the cause of what follows.
+    Trace(What),
+}
+
+/// What the server waits for from etcd.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// Everything, to fill the cache.
+    Load,
+    /// Nothing that matters: a compaction, the end of an Event.
+    Forget,
+    /// The revision that a read must see.
+    Barrier(Box<Read>),
+    /// A page of a list as of the past.
+    Page(Box<Read>),
+    /// The present state of an object that is to be written.
+    Reread(Box<Write>),
+    /// The outcome of a write.
+    Write(Box<Write>),
+}
+
+/// An API server.
+#[derive(Debug)]
+pub struct ApiServer {
+    pub(crate) config: Config,
+    pub(crate) rng: Rng,
+    pub(crate) cache: Cache,
+    pub(crate) watchers: Watchers,
+    pub(crate) proxies: Proxies,
+    pub(crate) services: ServiceAllocator,
+    pub(crate) batches: BTreeMap<u64, Batch>,
+    pub(crate) next_batch: u64,
+    calls: BTreeMap<CallId, (Time, Call)>,
+    next_call: u64,
+    etcd_watch: Option<CallId>,
+    /// Requests that came before the cache was filled.
+    held: Vec<(u32, u64, Box<Request>)>,
+    /// Reads that must see a revision which the cache has not reached.
+    behind: Vec<(u64, Read)>,
+    ready: bool,
+    started: bool,
+    next_bookmark: Time,
+    next_compaction: Time,
+    compact_to: u64,
+    /// When which Event ends.
+    expiries: BTreeSet<(Time, Arc<str>)>,
+    expiry_of: BTreeMap<Arc<str>, Time>,
+}
+
+impl ApiServer {
+    /// A server that fills its cache from etcd at the first [`Input::Wake`]. `seed_stream` gives names, UIDs and addresses.
+    pub fn new(seed_stream: Rng, config: Config) -> Self {
+        ApiServer {
+            next_bookmark: Time::ZERO + config.bookmark_interval,
+            next_compaction: Time::ZERO + config.compaction_interval,
+            config,
+            rng: seed_stream,
+            cache: Cache::default(),
+            watchers: Watchers::default(),
+            proxies: Proxies::default(),
+            services: ServiceAllocator::default(),
+            batches: BTreeMap::new(),
+            next_batch: 1,
+            calls: BTreeMap::new(),
+            next_call: 1,
+            etcd_watch: None,
+            held: Vec::new(),
+            behind: Vec::new(),
+            ready: false,
+            started: false,
+            compact_to: 0,
+            expiries: BTreeSet::new(),
+            expiry_of: BTreeMap::new(),
+        }
+    }
+
+    /// The objects in the watch cache, by resource, namespace and name.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.cache.objects()
+    }
+
+    /// The revision that the watch cache shows.
+    pub fn revision(&self) -> u64 {
+        self.cache.revision()
+    }
+
+    /// Whether the cache is filled, so that requests are served.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// When it wants to be woken next.
+    pub fn next_wake(&self) -> Option<Time> {
+        let call = self.calls.first_key_value().map(|(_, (deadline, _))| *deadline);
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        [call, expiry, self.watchers.next_deadline(), Some(self.next_bookmark), Some(self.next_compaction)].into_iter().flatten().min()
+    }
+
+    /// Applies one input at `now`. Whatever it wants done goes to `out`.
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if !self.started {
+            self.started = true;
+            self.load(now, out);
+        }
+        match input {
+            Input::Wake => self.wake(now, out),
+            Input::Request { client, id, request } if self.ready => self.serve(now, client, id, *request, out),
+            Input::Request { client, id, request } => self.held.push((client, id, request)),
+            Input::Cancel { client, id } => {
+                self.watchers.remove((client, id));
+                self.proxies.cancel(client, id);
+                self.held.retain(|held| (held.0, held.1) != (client, id));
+            }
+            Input::Disconnected { client } => {
+                self.watchers.remove_client(client);
+                self.proxies.remove_client(client);
+                self.held.retain(|held| held.0 != client);
+            }
+            Input::Etcd(response) => self.etcd(now, response, out),
+            Input::Kubelet { id, response } => self.proxies.answered(id, response, out),
+            Input::KubeletStream { id, text, last } => self.proxies.streamed(id, text, last, out),
+            Input::KubeletUnreachable { id } => self.proxies.unreachable(id, out),
+        }
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some((&id, &(deadline, _))) = self.calls.first_key_value()
+            && deadline <= now
+        {
+            if let Some((_, call)) = self.calls.remove(&id) {
+                self.timed_out(now, call, out);
+            }
+        }
+        for (client, id) in self.watchers.expire(now) {
+            out.push(Output::WatchEnded { client, id });
+        }
+        if now >= self.next_bookmark {
+            self.next_bookmark = now + self.config.bookmark_interval;
+            let revision = self.cache.revision();
+            let event: Arc<[WatchEvent]> = Arc::new([WatchEvent::Bookmark { resource_version: revision, initial_events_end: false }]);
+            for (client, id) in self.watchers.bookmark(revision) {
+                out.push(Output::Watch { client, id, events: event.clone() });
+            }
+        }
+        if now >= self.next_compaction {
+            self.next_compaction = now + self.config.compaction_interval;
+            let revision = std::mem::replace(&mut self.compact_to, self.cache.revision());
+            if revision > 0 {
+                let id = self.call(now, Call::Forget);
+                out.push(Output::Etcd(etcd::Request::Compact(id, revision)));
+            }
+        }
+        self.expire_events(now, out);
+    }
+
+    /// A call to etcd whose answer leads to `call`.
+    pub(crate) fn call(&mut self, now: Time, call: Call) -> CallId {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        self.calls.insert(id, (now + self.config.request_timeout, call));
+        id
+    }
+
+    fn load(&mut self, now: Time, out: &mut Vec<Output>) {
+        let id = self.call(now, Call::Load);
+        out.push(Output::Etcd(etcd::Request::Range(id, Range::all(KeyRange::Prefix(storage::ROOT.into())))));
+    }
+
+    /// Watches etcd from where the cache is, in place of any watch before.
+    fn watch_etcd(&mut self, out: &mut Vec<Output>) {
+        if let Some(old) = self.etcd_watch.take() {
+            out.push(Output::Etcd(etcd::Request::CancelWatch(old)));
+        }
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        self.etcd_watch = Some(id);
+        let watch = Watch { keys: KeyRange::Prefix(storage::ROOT.into()), start_revision: self.cache.revision() + 1 };
+        out.push(Output::Etcd(etcd::Request::Watch(id, watch)));
+    }
+
+    fn etcd(&mut self, now: Time, response: etcd::Response, out: &mut Vec<Output>) {
+        match response {
+            etcd::Response::Events(id, events, _) if self.etcd_watch == Some(id) => self.changed(now, &events, out),
+            etcd::Response::Error(id, error) if self.etcd_watch == Some(id) => {
+                self.etcd_watch = None;
+                if error == EtcdError::Compacted {
+                    self.load(now, out);
+                } else {
+                    self.watch_etcd(out);
+                }
+            }
+            etcd::Response::Events(..) => {}
+            etcd::Response::Txn(id, response) => {
+                if let Some((_, Call::Write(write))) = self.calls.remove(&id) {
+                    self.written(now, *write, response, out);
+                }
+            }
+            etcd::Response::Range(id, response) => match self.calls.remove(&id) {
+                Some((_, Call::Load)) => self.loaded(now, &response, out),
+                Some((_, Call::Barrier(read))) => self.at_least(now, response.revision, *read, out),
+                Some((_, Call::Page(read))) => self.page(now, &read, &response, out),
+                Some((_, Call::Reread(write))) => self.reread(now, *write, &response, out),
+                _ => {}
+            },
+            etcd::Response::Compacted(id) => {
+                self.calls.remove(&id);
+            }
+            etcd::Response::Error(id, error) => {
+                if let Some((_, call)) = self.calls.remove(&id) {
+                    self.failed(now, call, &Status::new(500, "", error.to_string()), error, out);
+                }
+            }
+        }
+    }
+
+    /// The cache has all that etcd holds.
+    fn loaded(&mut self, now: Time, response: &etcd::RangeResponse, out: &mut Vec<Output>) {
+        let expired = Status::expired("The resourceVersion for the provided watch is too old.");
+        for (client, id) in self.watchers.clear() {
+            let events: Arc<[WatchEvent]> = Arc::new([WatchEvent::Error(Box::new(expired.clone()))]);
+            out.push(Output::Watch { client, id, events });
+            out.push(Output::WatchEnded { client, id });
+        }
+        self.cache.fill(&response.kvs, response.revision);
+        self.services = ServiceAllocator::of(self.cache.objects());
+        (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
+        let events: Vec<Arc<str>> = self.cache.range(&storage::resource_prefix(api::core::Event::INFO), "").map(|(k, _)| k.clone()).collect();
+        for key in events {
+            self.expire_at(key, now + self.config.event_ttl);
+        }
+        self.watch_etcd(out);
+        if !self.ready {
+            self.ready = true;
+            for object in bootstrap::missing(&self.cache) {
+                self.create_own(now, object, out);
+            }
+            for (client, id, request) in std::mem::take(&mut self.held) {
+                self.serve(now, client, id, *request, out);
+            }
+        }
+        self.catch_up(now, out);
+    }
+
+    /// etcd reports changes: into the cache, and on to those who watch.
+    fn changed(&mut self, now: Time, events: &[etcd::Event], out: &mut Vec<Output>) {
+        if events.first().is_some_and(|event| event.revision > self.cache.revision() + 1) {
+            // Changes were lost on the way.
+            return self.watch_etcd(out);
+        }
+        for event in events {
+            let Some(change) = self.cache.apply(event) else { continue };
+            if change.info == api::core::Event::INFO {
+                if change.deleted {
+                    self.forget_expiry(&event.key);
+                } else {
+                    self.expire_at(event.key.clone(), now + self.config.event_ttl);
+                }
+            }
+            self.services.observe(&change);
+            for ((client, id), events) in self.watchers.dispatch(&change, now) {
+                out.push(Output::Watch { client, id, events });
+            }
+            for object in bootstrap::consequences(&change) {
+                self.create_own(now, object, out);
+            }
+        }
+        self.catch_up(now, out);
+    }
+
+    /// Serves a read as soon as the cache shows `revision`.
+    fn at_least(&mut self, now: Time, revision: u64, read: Read, out: &mut Vec<Output>) {
+        if self.cache.revision() >= revision {
+            return self.read(now, read, out);
+        }
+        self.behind.push((revision, read));
+        self.watch_etcd(out);
+    }
+
+    fn catch_up(&mut self, now: Time, out: &mut Vec<Output>) {
+        let reached = self.cache.revision();
+        for (_, read) in self.behind.extract_if(.., |(revision, _)| *revision <= reached).collect::<Vec<_>>() {
+            self.read(now, read, out);
+        }
+    }
+
+    fn timed_out(&mut self, now: Time, call: Call, out: &mut Vec<Output>) {
+        let message = "Timeout: request did not complete within requested timeout - context deadline exceeded";
+        self.failed(now, call, &Status::timeout(message), EtcdError::Timeout, out);
+        // Whatever was lost, the watch may have lost something too.
+        if self.etcd_watch.is_some() {
+            self.watch_etcd(out);
+        }
+    }
+
+    fn failed(&mut self, now: Time, call: Call, status: &Status, error: EtcdError, out: &mut Vec<Output>) {
+        match call {
+            Call::Load => self.load(now, out),
+            Call::Forget => {}
+            Call::Page(read) if error == EtcdError::Compacted => refuse(&read.origin, crate::read::continue_expired(), out),
+            Call::Barrier(read) | Call::Page(read) => refuse(&read.origin, status.clone(), out),
+            Call::Reread(write) | Call::Write(write) => self.finish(now, *write, Err(Box::new(status.clone())), out),
+        }
+    }
+
+    fn expire_at(&mut self, key: Arc<str>, at: Time) {
+        self.forget_expiry(&key);
+        self.expiries.insert((at, key.clone()));
+        self.expiry_of.insert(key, at);
+    }
+
+    fn forget_expiry(&mut self, key: &Arc<str>) {
+        if let Some(at) = self.expiry_of.remove(key) {
+            self.expiries.remove(&(at, key.clone()));
+        }
+    }
+
+    /// Deletes the Events whose time is up, as their etcd leases would.
+    fn expire_events(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some((at, key)) = self.expiries.first()
+            && *at <= now
+        {
+            let key = key.clone();
+            self.forget_expiry(&key);
+            let id = self.call(now, Call::Forget);
+            let success = vec![etcd::Op::Delete(KeyRange::One(key))];
+            out.push(Output::Etcd(etcd::Request::Txn(id, etcd::Txn { success, ..etcd::Txn::default() })));
+        }
+    }
+
+    fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
+        let origin = Origin::new(client, id, &request);
+        let served = match &request.path {
+            Path::Other(path) => {
+                let response = crate::discovery::answer(path);
+                out.push(Output::Respond { client, id, response });
+                Ok(())
+            }
+            Path::Resource(path) => {
+                let path = path.clone();
+                self.route(now, &origin, request, &path, out)
+            }
+        };
+        if let Err(status) = served {
+            refuse(&origin, *status, out);
+        }
+    }
+}
+
+/// Answers with a refusal, and says so in the trace.
+pub(crate) fn refuse(origin: &Origin, status: Status, out: &mut Vec<Output>) {
+    let (reason, message) = (status.reason.into(), status.message.as_str().into());
+    out.push(Output::Trace(What::Refused { code: status.code, reason, message }));
+    out.push(Output::Respond { client: origin.client, id: origin.id, response: Response::from(status) });
+}
