@@ -18,6 +18,7 @@ mod prober;
 mod probes;
 #[allow(dead_code, reason = "the writing half of the file tree waits for the tools of the shell")]
 mod runtime;
+#[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
 mod status;
 mod sync;

@@ -40,7 +40,7 @@ fn quantity(text: String) -> Quantity {
 }
 
 fn resources(config: &KubeletConfig) -> ResourceList {
-    let cpu = if config.cpu_milli % 1000 == 0 { (config.cpu_milli / 1000).to_string() } else { format!("{}m", config.cpu_milli) };
+    let cpu = if config.cpu_milli.is_multiple_of(1000) { (config.cpu_milli / 1000).to_string() } else { format!("{}m", config.cpu_milli) };
     [
         ("cpu", cpu),
         ("ephemeral-storage", "100Gi".to_owned()),
