@@ -224,7 +224,6 @@ mod tests {
         let mut worker = ProbeWorker::new(kind, probe, Time::ZERO);
         let mut runs = Vec::new();
         let target = Target { started: kind != ProbeType::Startup, ..target(started_ms) };
-        worker.tick(target, Time::ZERO);
         while let Some(at) = worker.next_wake(target).filter(|at| at.as_millis() <= until_ms) {
             assert!(worker.tick(target, at));
             runs.push((at.as_millis(), worker.record(answer(at.as_millis()))));
