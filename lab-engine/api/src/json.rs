@@ -1,6 +1,6 @@
 //! From JSON to typed objects and back, keeping what the engine does not model.
 //!
-//! Every API type is declared with [`object!`](crate::object). Decoding takes the fields that the type models out of the JSON object
+//! Every API type is declared with [`object!`](macro@crate::object). Decoding takes the fields that the type models out of the JSON object
 //! and keeps the others, untouched, in the type's [`Rest`]; encoding puts them back. So a field that Kubernetes has and the engine
 //! does not simulate survives every round trip, also through a Pod template, and [`Json::unsimulated`] can name it.
 //!
