@@ -1,6 +1,6 @@
 //! The kubelet itself: what reaches it, what it waits for, and whom it hands that to (`pkg/kubelet/kubelet.go`).
 //!
-//! Every Pod has a [`PodWorker`](crate::pod_worker::PodWorker). The kubelet keeps one deadline per worker, in order, so that being woken
+//! Every Pod has a [`PodWorker`]. The kubelet keeps one deadline per worker, in order, so that being woken
 //! costs as much as there is to do, not as much as there are Pods.
 
 use crate::images::ImageManager;
