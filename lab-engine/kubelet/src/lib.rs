@@ -26,3 +26,6 @@ mod termination;
 mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};
+
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,7 @@ impl Server {
 }
 
 /// The program for `argv` in a container of `image`; `None` when the image has no such program.
-pub(crate) fn launch(image: &Image, argv: &[String], env: &[(String, String)], hostname: &str) -> Option<Program> {
+pub(crate) fn launch(image: &'static Image, argv: &[String], env: &[(String, String)], hostname: &str) -> Option<Program> {
     let name = argv.first()?.rsplit('/').next()?;
     if matches!(name, "docker-entrypoint.sh" | "entrypoint.sh" | "tini" | "dumb-init") && argv.len() > 1 {
         let rest: Vec<String> = argv[1..].iter().filter(|arg| *arg != "--").cloned().collect();

@@ -20,7 +20,8 @@ struct Parser<'a> {
 }
 
 /// Operators by rising precedence; longer ones first within a level.
-const LEVELS: &[&[&str]] = &[&["||"], &["&&"], &["|"], &["^"], &["&"], &["==", "!="], &["<=", ">=", "<", ">"], &["<<", ">>"], &["+", "-"], &["*", "/", "%"]];
+const LEVELS: &[&[&str]] =
+    &[&["||"], &["&&"], &["|"], &["^"], &["&"], &["==", "!="], &["<=", ">=", "<", ">"], &["<<", ">>"], &["+", "-"], &["*", "/", "%"]];
 
 impl Parser<'_> {
     fn operator(&mut self, level: usize) -> Option<&'static str> {
@@ -130,7 +131,9 @@ mod tests {
     #[test]
     fn expressions_have_cs_precedence() {
         let lookup = |name: &str| if name == "i" { "7".to_owned() } else { String::new() };
-        for (text, value) in [("1+2*3", 7), ("(1+2)*3", 9), ("i+1", 8), ("i%4 == 3 && 1", 1), ("-i", -7), ("!0", 1), ("1<<4", 16), ("unset", 0), ("010", 8)] {
+        for (text, value) in
+            [("1+2*3", 7), ("(1+2)*3", 9), ("i+1", 8), ("i%4 == 3 && 1", 1), ("-i", -7), ("!0", 1), ("1<<4", 16), ("unset", 0), ("010", 8)]
+        {
             assert_eq!(evaluate(text, &lookup), Ok(value), "{text}");
         }
         assert_eq!(evaluate("1/0", &lookup), Err("divide by zero".to_owned()));

@@ -30,16 +30,36 @@ pub(crate) struct Command {
 /// What kind of command it is.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Simple { assignments: Vec<(String, Word)>, words: Vec<Word> },
+    Simple {
+        assignments: Vec<(String, Word)>,
+        words: Vec<Word>,
+    },
     /// Conditions with their bodies, and the body of `else`.
-    If { clauses: Vec<(List, List)>, otherwise: Option<List> },
-    While { until: bool, condition: List, body: List },
+    If {
+        clauses: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    While {
+        until: bool,
+        condition: List,
+        body: List,
+    },
     /// Without words: over the parameters.
-    For { name: String, words: Option<Vec<Word>>, body: List },
-    Case { word: Word, arms: Vec<(Vec<Word>, List)> },
+    For {
+        name: String,
+        words: Option<Vec<Word>>,
+        body: List,
+    },
+    Case {
+        word: Word,
+        arms: Vec<(Vec<Word>, List)>,
+    },
     Group(List),
     Subshell(List),
-    Function { name: String, body: Arc<Command> },
+    Function {
+        name: String,
+        body: Arc<Command>,
+    },
 }
 
 /// Where a descriptor goes.
@@ -67,13 +87,26 @@ pub(crate) type Word = Vec<Part>;
 /// A part of a word.
 #[derive(Clone, Debug)]
 pub(crate) enum Part {
-    Literal { text: String, quoted: bool },
+    Literal {
+        text: String,
+        quoted: bool,
+    },
     /// `$NAME`, `${NAME}`, `${NAME:-word}`, …
-    Variable { name: String, operation: Option<(String, Word)>, quoted: bool },
+    Variable {
+        name: String,
+        operation: Option<(String, Word)>,
+        quoted: bool,
+    },
     /// `${#NAME}`.
     Length(String),
     /// `$(…)`.
-    Command { list: List, quoted: bool },
+    Command {
+        list: List,
+        quoted: bool,
+    },
     /// `$((…))`.
-    Arithmetic { expression: Word, quoted: bool },
+    Arithmetic {
+        expression: Word,
+        quoted: bool,
+    },
 }

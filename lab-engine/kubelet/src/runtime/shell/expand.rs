@@ -3,8 +3,8 @@
 //! Command substitutions are run before: [`substitutions`] lists them in order, and [`Expander`] takes their outputs in the same order. So
 //! one in `${NAME:-$(…)}` runs whether its result is needed or not.
 
-use super::ast::{List, Part, Word};
 use super::arith;
+use super::ast::{List, Part, Word};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The commands in a word whose output it needs, in order.
@@ -158,8 +158,20 @@ impl Expander<'_> {
         let word = self.text(word);
         let set = value.as_ref().is_some_and(|value| !operator.starts_with(':') || !value.is_empty());
         match operator.trim_start_matches(':') {
-            "-" => if set { value.unwrap_or_default() } else { word },
-            "+" => if set { word } else { String::new() },
+            "-" => {
+                if set {
+                    value.unwrap_or_default()
+                } else {
+                    word
+                }
+            }
+            "+" => {
+                if set {
+                    word
+                } else {
+                    String::new()
+                }
+            }
             "=" if set => value.unwrap_or_default(),
             "=" => {
                 self.vars.insert(name.to_owned(), word.clone());

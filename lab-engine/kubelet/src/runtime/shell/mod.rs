@@ -1,30 +1,21 @@
-//! Programs of base images; so far `sleep`.
+//! The shell and its tools: what `sh -c` and the commands of base images do (BusyBox' `ash`, as far as manifests use it).
 //!
-//! **Simplified here:** no scripts yet.
+//! A [`Machine`] runs one command line or one script as a state machine over virtual time. Every command costs time, so that an endless
+//! loop makes the clock advance instead of hanging the host; a loop that never sleeps is slowed down after a while.
+//!
+//! **Simplified here:** the stages of a pipeline run one after the other on bounded text; there is one level of job control (`&`, `wait`).
 
-use super::programs::{Output, Step};
-use super::registry::Image;
-use super::sandbox::Ctx;
-#[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    argv: Vec<String>,
-    until: Option<sim::Time>,
-}
-impl Machine {
-    pub(crate) fn has_tool(name: &str) -> bool {
-        name == "sleep"
-    }
-    pub(crate) fn run(argv: Vec<String>, _env: Vec<(String, String)>, _image: &Image) -> Self {
-        Machine { argv, until: None }
-    }
-    pub(crate) fn set_stdin(&mut self, _stdin: String) {}
-    pub(crate) fn signal(&mut self, _signal: &str) -> bool {
-        false
-    }
-    pub(crate) fn step(&mut self, ctx: &mut Ctx<'_>, _out: &mut Output) -> Step {
-        let now = ctx.now();
-        let time = self.argv.get(1).and_then(|t| super::programs::seconds(t)).unwrap_or_default();
-        let until = *self.until.get_or_insert(now.saturating_add(time));
-        if until <= now { Step::Exit(0) } else { Step::Wait(Some(until)) }
-    }
-}
+mod arith;
+mod ast;
+mod expand;
+mod machine;
+mod net;
+mod parser;
+mod test;
+mod text_tools;
+mod tools;
+
+pub(crate) use machine::Machine;
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,8 @@ struct Parser {
     depth: usize,
 }
 
-const RESERVED: &[&str] = &["if", "then", "else", "elif", "fi", "while", "until", "do", "done", "for", "case", "esac", "{", "}", "!", "in", "function"];
+const RESERVED: &[&str] =
+    &["if", "then", "else", "elif", "fi", "while", "until", "do", "done", "for", "case", "esac", "{", "}", "!", "in", "function"];
 
 impl Parser {
     fn peek(&self) -> Option<char> {
@@ -541,7 +542,8 @@ impl Parser {
     fn braced(&mut self, quoted: bool) -> Result<Part, String> {
         let length = self.looking_at("#") && !self.looking_at("#}") && self.take("#");
         let special = self.peek().filter(|c| "?$!#@*".contains(*c)).map(|c| c.to_string());
-        let name = special.unwrap_or_else(|| self.chars[self.at..].iter().copied().take_while(|&c| c.is_ascii_alphanumeric() || c == '_').collect());
+        let name = special
+            .unwrap_or_else(|| self.chars[self.at..].iter().copied().take_while(|&c| c.is_ascii_alphanumeric() || c == '_').collect());
         self.at += name.chars().count();
         if self.take("}") {
             return Ok(if length { Part::Length(name) } else { Part::Variable { name, operation: None, quoted } });

@@ -1,0 +1,1015 @@
+//! The interpreter: a stack of frames that can stop at any command and go on later.
+
+use super::ast::{Command, Kind, List, Pipeline, Redirect, Target, Word};
+use super::expand::{Expander, matches, substitutions};
+use super::parser::{is_name, parse};
+use super::tools::{self, Outcome};
+use crate::runtime::fs::normalize;
+use crate::runtime::programs::{self, Output, Program, Step};
+use crate::runtime::registry::Image;
+use crate::runtime::sandbox::Ctx;
+use sim::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a command inside the shell costs.
+const BUILTIN: Duration = Duration::from_micros(50);
+/// What a command of its own costs: fork and exec.
+const EXTERNAL: Duration = Duration::from_millis(1);
+/// What a command costs in a loop that never sleeps.
+const BUSY: Duration = Duration::from_millis(20);
+/// After so many commands without a pause a loop counts as busy.
+const BUSY_AFTER: u32 = 5_000;
+/// How much virtual time one step may use.
+const SLICE: Duration = Duration::from_millis(2);
+/// How many frames one step may run through.
+const MAX_OPERATIONS: usize = 2_000;
+/// How deep functions may call one another.
+const MAX_FRAMES: usize = 1_000;
+/// How deep subshells may nest at run time.
+const MAX_NESTING: usize = 20;
+/// How much a pipe or a substitution holds.
+const MAX_CAPTURE: usize = 256 << 10;
+/// How many background jobs a shell may have.
+const MAX_JOBS: usize = 32;
+
+/// Where a descriptor of the shell leads.
+#[derive(Clone, Debug)]
+pub(super) enum Sink {
+    Inherit(u8),
+    File(String),
+}
+
+/// What is left to do.
+#[derive(Clone, Debug)]
+pub(super) enum Frame {
+    List {
+        list: List,
+        at: usize,
+    },
+    AndOr {
+        list: List,
+        item: usize,
+        at: usize,
+    },
+    Pipe {
+        pipeline: Arc<Pipeline>,
+        at: usize,
+        child: Option<Box<Thread>>,
+        captured: String,
+    },
+    /// Runs the substitutions of a command, then the command.
+    Expand {
+        command: Arc<Command>,
+        subs: Vec<List>,
+        results: Vec<String>,
+        child: Option<Box<Thread>>,
+        captured: String,
+    },
+    If {
+        command: Arc<Command>,
+        clause: usize,
+    },
+    Loop {
+        command: Arc<Command>,
+        in_body: bool,
+    },
+    For {
+        name: String,
+        values: Vec<String>,
+        at: usize,
+        body: List,
+    },
+    Subshell(Box<Thread>),
+    Restore {
+        fds: [Sink; 2],
+        stdin: Option<String>,
+    },
+    Call {
+        params: Vec<String>,
+    },
+    Sleep(Time),
+    Follow {
+        path: String,
+        at: usize,
+    },
+    Program(Box<Program>),
+    WaitJobs,
+    Exit,
+    /// The status that was there before a trap.
+    Status(i32),
+}
+
+/// One flow of control: a shell, a subshell, a job.
+#[derive(Clone, Debug)]
+pub(super) struct Thread {
+    frames: Vec<Frame>,
+    pub(super) vars: BTreeMap<String, String>,
+    exported: BTreeSet<String>,
+    functions: BTreeMap<String, Arc<Command>>,
+    params: Vec<String>,
+    pub(super) cwd: String,
+    pub(super) status: i32,
+    fds: [Sink; 2],
+    pub(super) stdin: Option<String>,
+    jobs: Vec<Thread>,
+    last_job: u32,
+    traps: BTreeMap<String, String>,
+    pending: Vec<String>,
+    errexit: bool,
+    nesting: usize,
+    busy: u32,
+    image: &'static Image,
+}
+
+/// Where a thread stands.
+enum Poll {
+    Wait(Option<Time>),
+    Done(i32),
+}
+
+/// A running shell or tool.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    thread: Thread,
+    argv: Option<Vec<String>>,
+}
+
+impl Machine {
+    /// Whether the shell or its tools can run a program of this name.
+    pub(crate) fn has_tool(name: &str) -> bool {
+        is_shell(name) || tools::exists(name)
+    }
+
+    /// A machine that runs one command line.
+    pub(crate) fn run(argv: Vec<String>, env: Vec<(String, String)>, image: &'static Image) -> Self {
+        let exported = env.iter().map(|(name, _)| name.clone()).collect();
+        let thread = Thread {
+            frames: Vec::new(),
+            vars: env.into_iter().collect(),
+            exported,
+            functions: BTreeMap::new(),
+            params: Vec::new(),
+            cwd: "/".to_owned(),
+            status: 0,
+            fds: [Sink::Inherit(1), Sink::Inherit(2)],
+            stdin: None,
+            jobs: Vec::new(),
+            last_job: 0,
+            traps: BTreeMap::new(),
+            pending: Vec::new(),
+            errexit: false,
+            nesting: 0,
+            busy: 0,
+            image,
+        };
+        Machine { thread, argv: Some(argv) }
+    }
+
+    /// Gives the command its standard input.
+    pub(crate) fn set_stdin(&mut self, text: String) {
+        self.thread.stdin = Some(text);
+    }
+
+    /// Delivers a signal; true when there is a trap for it.
+    pub(crate) fn signal(&mut self, signal: &str) -> bool {
+        self.thread.signal(signal)
+    }
+
+    /// Runs until the script waits or ends.
+    pub(crate) fn step(&mut self, ctx: &mut Ctx<'_>, out: &mut Output) -> Step {
+        if let Some(argv) = self.argv.take() {
+            self.thread.cwd = ctx.cwd().to_owned();
+            self.thread.execute(argv, ctx, out);
+        }
+        match self.thread.run(ctx, out) {
+            Poll::Wait(until) => Step::Wait(until),
+            Poll::Done(status) => Step::Exit(status & 0xff),
+        }
+    }
+}
+
+/// Whether a program is a shell.
+fn is_shell(name: &str) -> bool {
+    matches!(name, "sh" | "ash" | "bash" | "dash")
+}
+
+impl Thread {
+    fn signal(&mut self, signal: &str) -> bool {
+        if self.traps.contains_key(signal) {
+            self.pending.push(signal.to_owned());
+            return true;
+        }
+        // The last command of a script takes the shell's place.
+        let over = |frame: &Frame| match frame {
+            Frame::List { list, at } => *at >= list.len(),
+            Frame::AndOr { list, item, at } => *at >= list[*item].parts.len(),
+            Frame::Restore { .. } | Frame::Exit => true,
+            _ => false,
+        };
+        match self.frames.split_last_mut() {
+            Some((Frame::Program(program), rest)) if rest.iter().all(over) => program.signal(signal, Time::ZERO),
+            _ => false,
+        }
+    }
+
+    /// A thread that begins like this one.
+    fn fork(&self, list: Option<&List>) -> Box<Thread> {
+        let frames = list.map(|list| Frame::List { list: list.clone(), at: 0 }).into_iter().collect();
+        let fds = [Sink::Inherit(1), Sink::Inherit(2)];
+        let jobs = Vec::new();
+        Box::new(Thread { frames, fds, jobs, pending: Vec::new(), nesting: self.nesting + 1, ..self.clone_state() })
+    }
+
+    fn clone_state(&self) -> Thread {
+        Thread {
+            frames: Vec::new(),
+            jobs: Vec::new(),
+            vars: self.vars.clone(),
+            exported: self.exported.clone(),
+            functions: self.functions.clone(),
+            params: self.params.clone(),
+            cwd: self.cwd.clone(),
+            stdin: self.stdin.clone(),
+            traps: BTreeMap::new(),
+            pending: Vec::new(),
+            fds: self.fds.clone(),
+            ..*self
+        }
+    }
+
+    /// Writes to a descriptor of the shell.
+    pub(super) fn write(&mut self, fd: u8, text: &str, ctx: &mut Ctx<'_>, out: &mut Output) {
+        match self.fds[usize::from(fd == 2)].clone() {
+            Sink::Inherit(fd) => out.push(ctx.now(), fd, text),
+            Sink::File(path) => match path.as_str() {
+                "/dev/stdout" | "/proc/1/fd/1" | "/proc/self/fd/1" => out.push(ctx.now(), 1, text),
+                "/dev/stderr" | "/proc/1/fd/2" => out.push(ctx.now(), 2, text),
+                path => {
+                    if let Err(error) = ctx.files().write(path, text, true) {
+                        out.push(ctx.now(), 2, format!("sh: write error: {error}\n"));
+                    }
+                }
+            },
+        }
+    }
+
+    fn complain(&mut self, message: &str, ctx: &mut Ctx<'_>, out: &mut Output) {
+        self.write(2, &format!("sh: {message}\n"), ctx, out);
+    }
+
+    /// Runs until the thread waits or ends.
+    fn run(&mut self, ctx: &mut Ctx<'_>, out: &mut Output) -> Poll {
+        let jobs = self.run_jobs(ctx, out);
+        for _ in 0..MAX_OPERATIONS {
+            self.run_traps();
+            if ctx.spent >= SLICE {
+                return Poll::Wait(Some(ctx.now()));
+            }
+            let Some(frame) = self.frames.pop() else {
+                if let Some(command) = self.traps.remove("EXIT") {
+                    self.frames.push(Frame::Status(self.status));
+                    self.source(&command, ctx, out);
+                    continue;
+                }
+                return Poll::Done(self.status);
+            };
+            if let Some(until) = self.step(frame, ctx, out) {
+                self.busy = 0;
+                let wake = [until, jobs].into_iter().flatten().min();
+                return Poll::Wait(wake);
+            }
+        }
+        ctx.spent += Duration::from_millis(1);
+        Poll::Wait(Some(ctx.now()))
+    }
+
+    /// Runs the background jobs; when the next of them has something to do.
+    fn run_jobs(&mut self, ctx: &mut Ctx<'_>, out: &mut Output) -> Option<Time> {
+        let mut wake = None;
+        let mut jobs = std::mem::take(&mut self.jobs);
+        jobs.retain_mut(|job| {
+            let mut output = Output::default();
+            let poll = job.run(ctx, &mut output);
+            for chunk in output.0 {
+                self.write(chunk.fd, &chunk.text, ctx, out);
+            }
+            match poll {
+                Poll::Done(_) => false,
+                Poll::Wait(at) => {
+                    wake = [wake, at].into_iter().flatten().min();
+                    true
+                }
+            }
+        });
+        self.jobs = jobs;
+        wake
+    }
+
+    /// Begins the traps of signals that have come. A command in the foreground is waited for first; `wait` is not.
+    fn run_traps(&mut self) {
+        if self.pending.is_empty() || matches!(self.frames.last(), Some(Frame::Sleep(_) | Frame::Program(_) | Frame::Follow { .. })) {
+            return;
+        }
+        if matches!(self.frames.last(), Some(Frame::WaitJobs)) {
+            self.frames.pop();
+        }
+        for signal in std::mem::take(&mut self.pending) {
+            if let Some(list) = self.traps.get(&signal).and_then(|command| parse(command).ok()) {
+                self.frames.push(Frame::List { list, at: 0 });
+            }
+        }
+    }
+
+    fn source(&mut self, script: &str, ctx: &mut Ctx<'_>, out: &mut Output) {
+        match parse(script) {
+            Ok(list) => self.frames.push(Frame::List { list, at: 0 }),
+            Err(error) => {
+                self.complain(&error, ctx, out);
+                self.frames.clear();
+                self.status = 2;
+            }
+        }
+    }
+
+    /// Runs one frame; `Some` when the thread has to wait: until a time, or for a signal.
+    fn step(&mut self, frame: Frame, ctx: &mut Ctx<'_>, out: &mut Output) -> Option<Option<Time>> {
+        match frame {
+            Frame::List { list, at } => self.step_list(list, at),
+            Frame::AndOr { list, item, at } => self.step_and_or(list, item, at),
+            Frame::Pipe { pipeline, at, child, captured } => return self.step_pipe(pipeline, at, child, captured, ctx, out),
+            Frame::Expand { command, subs, results, child, captured } => {
+                return self.step_expand(command, subs, results, child, captured, ctx, out);
+            }
+            Frame::If { command, clause } => self.step_if(command, clause),
+            Frame::Loop { command, in_body } => self.step_loop(command, in_body, ctx),
+            Frame::For { name, values, at, body } => {
+                if let Some(value) = values.get(at) {
+                    self.vars.insert(name.clone(), value.clone());
+                    self.charge(BUILTIN, ctx);
+                    let next = Frame::For { name, at: at + 1, body: body.clone(), values };
+                    self.frames.extend([next, Frame::List { list: body, at: 0 }]);
+                }
+            }
+            Frame::Subshell(mut child) => match self.run_child(&mut child, None, ctx, out) {
+                Poll::Done(status) => self.status = status,
+                Poll::Wait(until) => {
+                    self.frames.push(Frame::Subshell(child));
+                    return Some(until);
+                }
+            },
+            Frame::Restore { fds, stdin } => {
+                self.fds = fds;
+                self.stdin = stdin;
+            }
+            Frame::Call { params } => self.params = params,
+            Frame::Sleep(until) => {
+                if until > ctx.now() {
+                    self.frames.push(Frame::Sleep(until));
+                    return Some(Some(until));
+                }
+            }
+            Frame::Follow { path, at } => return Some(self.step_follow(path, at, ctx, out)),
+            Frame::Program(program) => return self.step_program(program, ctx, out),
+            Frame::WaitJobs => {
+                if !self.jobs.is_empty() {
+                    self.frames.push(Frame::WaitJobs);
+                    return Some(None);
+                }
+            }
+            Frame::Exit => self.frames.clear(),
+            Frame::Status(status) => self.status = status,
+        }
+        None
+    }
+
+    fn step_list(&mut self, list: List, at: usize) {
+        let Some(item) = list.get(at) else { return };
+        let background = item.background;
+        self.frames.push(Frame::List { list: list.clone(), at: at + 1 });
+        let frame = Frame::AndOr { list, item: at, at: 0 };
+        if !background {
+            self.frames.push(frame);
+        } else if self.jobs.len() < MAX_JOBS && self.nesting < MAX_NESTING {
+            let mut job = self.fork(None);
+            job.frames.push(frame);
+            self.last_job = self.last_job.max(1) + 1;
+            self.jobs.push(*job);
+            self.status = 0;
+        }
+    }
+
+    fn step_and_or(&mut self, list: List, item: usize, at: usize) {
+        let Some((condition, pipeline)) = list[item].parts.get(at) else { return };
+        let pipeline = pipeline.clone();
+        let runs = condition.is_none_or(|wanted| (self.status == 0) == wanted);
+        let last = at + 1 == list[item].parts.len();
+        if !last {
+            self.frames.push(Frame::AndOr { list, item, at: at + 1 });
+        }
+        if runs {
+            self.frames.push(Frame::Pipe { pipeline, at: 0, child: None, captured: String::new() });
+        }
+    }
+
+    fn step_pipe(
+        &mut self,
+        pipeline: Arc<Pipeline>,
+        at: usize,
+        child: Option<Box<Thread>>,
+        mut captured: String,
+        ctx: &mut Ctx<'_>,
+        out: &mut Output,
+    ) -> Option<Option<Time>> {
+        let count = pipeline.commands.len();
+        if at >= count {
+            if pipeline.negated {
+                self.status = i32::from(self.status == 0);
+            }
+            return None;
+        }
+        if count == 1 {
+            self.frames.push(Frame::Pipe { pipeline: pipeline.clone(), at: 1, child: None, captured: String::new() });
+            self.begin(pipeline.commands[0].clone(), ctx, out);
+            return None;
+        }
+        let mut child = child.unwrap_or_else(|| {
+            let mut child = self.fork(None);
+            if at > 0 {
+                child.stdin = Some(std::mem::take(&mut captured));
+            }
+            child.begin(pipeline.commands[at].clone(), ctx, out);
+            child
+        });
+        let last = at + 1 == count;
+        match self.run_child(&mut child, (!last).then_some(&mut captured), ctx, out) {
+            Poll::Done(status) => {
+                self.status = status;
+                self.frames.push(Frame::Pipe { pipeline, at: at + 1, child: None, captured });
+                None
+            }
+            // Whoever writes more than a pipe holds while nobody reads is ended by SIGPIPE here.
+            Poll::Wait(_) if !last && captured.len() >= MAX_CAPTURE => {
+                self.frames.push(Frame::Pipe { pipeline, at: at + 1, child: None, captured });
+                None
+            }
+            Poll::Wait(until) => {
+                self.frames.push(Frame::Pipe { pipeline, at, child: Some(child), captured });
+                Some(until)
+            }
+        }
+    }
+
+    /// Runs a child; what it writes to descriptor 1 goes to `capture` if there is one.
+    fn run_child(&mut self, child: &mut Thread, mut capture: Option<&mut String>, ctx: &mut Ctx<'_>, out: &mut Output) -> Poll {
+        if child.nesting > MAX_NESTING {
+            self.complain("can't fork: Resource temporarily unavailable", ctx, out);
+            return Poll::Done(2);
+        }
+        let mut output = Output::default();
+        child.busy = self.busy;
+        let poll = child.run(ctx, &mut output);
+        self.busy = child.busy;
+        for chunk in output.0 {
+            match &mut capture {
+                Some(text) if chunk.fd == 1 => {
+                    if text.len() < MAX_CAPTURE {
+                        text.push_str(&chunk.text);
+                    }
+                }
+                _ => self.write(chunk.fd, &chunk.text, ctx, out),
+            }
+        }
+        poll
+    }
+
+    fn step_follow(&mut self, path: String, at: usize, ctx: &mut Ctx<'_>, out: &mut Output) -> Option<Time> {
+        let text = ctx.files().read(&path).map(str::to_owned).unwrap_or_default();
+        let at = if text.len() < at { 0 } else { at };
+        if let Some(new) = text.get(at..).filter(|new| !new.is_empty()) {
+            self.write(1, new, ctx, out);
+        }
+        self.frames.push(Frame::Follow { path, at: text.len() });
+        Some(ctx.now() + Duration::from_secs(1))
+    }
+
+    fn step_program(&mut self, mut program: Box<Program>, ctx: &mut Ctx<'_>, out: &mut Output) -> Option<Option<Time>> {
+        let mut output = Output::default();
+        let step = program.step(ctx, &mut output);
+        for chunk in output.0 {
+            self.write(chunk.fd, &chunk.text, ctx, out);
+        }
+        match step {
+            Step::Exit(status) => self.status = status,
+            Step::OutOfMemory => self.status = 137,
+            Step::Wait(until) => {
+                self.frames.push(Frame::Program(program));
+                return Some(until);
+            }
+        }
+        None
+    }
+
+    fn step_if(&mut self, command: Arc<Command>, clause: usize) {
+        let Kind::If { clauses, otherwise } = &command.kind else { return };
+        // The frame comes back after each condition: `clause` counts those that were run.
+        if clause > 0 && self.status == 0 {
+            self.frames.push(Frame::List { list: clauses[clause - 1].1.clone(), at: 0 });
+        } else if let Some((condition, _)) = clauses.get(clause) {
+            let list = condition.clone();
+            self.frames.extend([Frame::If { command: command.clone(), clause: clause + 1 }, Frame::List { list, at: 0 }]);
+        } else {
+            self.status = 0;
+            self.frames.extend(otherwise.as_ref().map(|list| Frame::List { list: list.clone(), at: 0 }));
+        }
+    }
+
+    fn step_loop(&mut self, command: Arc<Command>, after_condition: bool, ctx: &mut Ctx<'_>) {
+        let Kind::While { until, condition, body } = &command.kind else { return };
+        self.charge(BUILTIN, ctx);
+        if !after_condition {
+            let list = condition.clone();
+            self.frames.extend([Frame::Loop { command: command.clone(), in_body: true }, Frame::List { list, at: 0 }]);
+        } else if (self.status == 0) != *until {
+            let list = body.clone();
+            self.frames.extend([Frame::Loop { command: command.clone(), in_body: false }, Frame::List { list, at: 0 }]);
+        } else {
+            self.status = 0;
+        }
+    }
+
+    /// Counts a command's cost.
+    fn charge(&mut self, cost: Duration, ctx: &mut Ctx<'_>) {
+        self.busy = self.busy.saturating_add(1);
+        ctx.spent += if self.busy > BUSY_AFTER { BUSY } else { cost };
+    }
+
+    /// Begins a command: its substitutions first.
+    fn begin(&mut self, command: Arc<Command>, ctx: &mut Ctx<'_>, out: &mut Output) {
+        if self.frames.len() > MAX_FRAMES {
+            self.complain("maximum recursion depth exceeded", ctx, out);
+            self.frames.clear();
+            self.status = 2;
+            return;
+        }
+        let mut subs = Vec::new();
+        let mut scan = |word: &Word| substitutions(word, &mut subs);
+        match &command.kind {
+            Kind::Simple { assignments, words } => {
+                assignments.iter().for_each(|(_, word)| scan(word));
+                words.iter().for_each(&mut scan);
+            }
+            Kind::For { words: Some(words), .. } => words.iter().for_each(&mut scan),
+            Kind::Case { word, .. } => scan(word),
+            _ => {}
+        }
+        for redirect in &command.redirects {
+            match &redirect.to {
+                Target::Read(word) | Target::Write(word) | Target::Append(word) | Target::Here(word) => scan(word),
+                Target::Duplicate(_) => {}
+            }
+        }
+        self.frames.push(Frame::Expand { command, subs, results: Vec::new(), child: None, captured: String::new() });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one frame")]
+    fn step_expand(
+        &mut self,
+        command: Arc<Command>,
+        subs: Vec<List>,
+        mut results: Vec<String>,
+        child: Option<Box<Thread>>,
+        mut captured: String,
+        ctx: &mut Ctx<'_>,
+        out: &mut Output,
+    ) -> Option<Option<Time>> {
+        let Some(next) = subs.get(results.len()) else {
+            self.dispatch(&command, results, ctx, out);
+            return None;
+        };
+        let mut child = child.unwrap_or_else(|| self.fork(Some(next)));
+        match self.run_child(&mut child, Some(&mut captured), ctx, out) {
+            Poll::Done(status) => {
+                self.status = status;
+                results.push(captured);
+                self.frames.push(Frame::Expand { command, subs, results, child: None, captured: String::new() });
+                None
+            }
+            Poll::Wait(until) => {
+                self.frames.push(Frame::Expand { command, subs, results, child: Some(child), captured });
+                Some(until)
+            }
+        }
+    }
+
+    /// Runs a command whose substitutions are known.
+    fn dispatch(&mut self, command: &Arc<Command>, results: Vec<String>, ctx: &mut Ctx<'_>, out: &mut Output) {
+        let substituted = !results.is_empty();
+        let name = "sh".to_owned();
+        let params = self.params.clone();
+        let mut expander = Expander {
+            vars: &mut self.vars,
+            params: &params,
+            name: &name,
+            status: self.status,
+            last_job: self.last_job,
+            results: results.into(),
+            error: None,
+        };
+        let mut assigned = Vec::new();
+        let mut fields = Vec::new();
+        match &command.kind {
+            Kind::Simple { assignments, words } => {
+                assigned = assignments.iter().map(|(name, word)| (name.clone(), expander.text(word))).collect();
+                fields = words.iter().flat_map(|word| expander.fields(word)).collect();
+            }
+            Kind::For { words: Some(words), .. } => fields = words.iter().flat_map(|word| expander.fields(word)).collect(),
+            Kind::For { words: None, .. } => fields = params.iter().map(|param| (param.clone(), true)).collect(),
+            Kind::Case { word, .. } => fields = vec![(expander.text(word), true)],
+            _ => {}
+        }
+        let arms: Vec<Vec<String>> = match &command.kind {
+            Kind::Case { arms, .. } => arms.iter().map(|(patterns, _)| patterns.iter().map(|word| expander.text(word)).collect()).collect(),
+            _ => Vec::new(),
+        };
+        let targets: Vec<String> = command
+            .redirects
+            .iter()
+            .map(|redirect| match &redirect.to {
+                Target::Read(word) | Target::Write(word) | Target::Append(word) | Target::Here(word) => expander.text(word),
+                Target::Duplicate(_) => String::new(),
+            })
+            .collect();
+        if let Some(error) = expander.error {
+            self.complain(&error, ctx, out);
+            self.frames.clear();
+            self.status = 2;
+            return;
+        }
+        let fields = self.glob(fields, ctx);
+        if !command.redirects.is_empty() {
+            let saved = Frame::Restore { fds: self.fds.clone(), stdin: self.stdin.clone() };
+            if !self.redirect(&command.redirects, &targets, ctx, out) {
+                self.status = 1;
+                self.step(saved, ctx, out);
+                return;
+            }
+            self.frames.push(saved);
+        }
+        match &command.kind {
+            Kind::Simple { .. } => self.simple(assigned, fields, substituted, ctx, out),
+            Kind::If { .. } => self.frames.push(Frame::If { command: command.clone(), clause: 0 }),
+            Kind::While { .. } => self.frames.push(Frame::Loop { command: command.clone(), in_body: false }),
+            Kind::For { name, body, .. } => {
+                self.frames.push(Frame::For { name: name.clone(), values: fields, at: 0, body: body.clone() });
+            }
+            Kind::Case { arms: bodies, .. } => {
+                let subject = fields.first().map_or("", String::as_str);
+                self.status = 0;
+                if let Some(at) = arms.iter().position(|patterns| patterns.iter().any(|pattern| matches(pattern, subject))) {
+                    self.frames.push(Frame::List { list: bodies[at].1.clone(), at: 0 });
+                }
+            }
+            Kind::Group(list) => self.frames.push(Frame::List { list: list.clone(), at: 0 }),
+            Kind::Subshell(list) => {
+                let child = self.fork(Some(list));
+                self.frames.push(Frame::Subshell(child));
+            }
+            Kind::Function { name, body } => {
+                self.functions.insert(name.clone(), body.clone());
+                self.status = 0;
+            }
+        }
+    }
+
+    /// Replaces unquoted patterns by the files that match them.
+    fn glob(&self, fields: Vec<(String, bool)>, ctx: &mut Ctx<'_>) -> Vec<String> {
+        let mut expanded = Vec::new();
+        for (field, quoted) in fields {
+            if quoted || !field.contains(['*', '?']) || field.len() > 4096 {
+                expanded.push(field);
+                continue;
+            }
+            let (directory, pattern) = field.rsplit_once('/').map_or(("", field.as_str()), |(directory, pattern)| (directory, pattern));
+            let base = if field.starts_with('/') && directory.is_empty() { "/".to_owned() } else { normalize(&self.cwd, directory) };
+            let names = ctx.files().list(&base).unwrap_or_default();
+            let prefix = &field[..field.len() - pattern.len()];
+            let before = expanded.len();
+            expanded.extend(
+                names.into_iter().filter(|name| !name.starts_with('.') && matches(pattern, name)).map(|name| format!("{prefix}{name}")),
+            );
+            if expanded.len() == before {
+                expanded.push(field);
+            }
+        }
+        expanded
+    }
+
+    fn redirect(&mut self, redirects: &[Redirect], targets: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> bool {
+        for (redirect, target) in redirects.iter().zip(targets) {
+            let path = normalize(&self.cwd, target);
+            match &redirect.to {
+                Target::Here(_) => self.stdin = Some(target.clone()),
+                Target::Read(_) => match ctx.files().read(&path).map(str::to_owned) {
+                    Ok(text) => self.stdin = Some(text),
+                    Err(error) => {
+                        self.complain(&format!("can't open {target}: {}", error.to_string().to_lowercase()), ctx, out);
+                        return false;
+                    }
+                },
+                Target::Duplicate(other) => {
+                    let sink = self.fds[usize::from(*other == 2)].clone();
+                    self.fds[usize::from(redirect.fd == 2)] = sink;
+                }
+                Target::Write(_) | Target::Append(_) => {
+                    let append = matches!(redirect.to, Target::Append(_));
+                    let device = path.starts_with("/dev/std") || path.starts_with("/proc/");
+                    if !device && let Err(error) = ctx.files().write(&path, "", append) {
+                        self.complain(&format!("can't create {target}: {error}"), ctx, out);
+                        return false;
+                    }
+                    if redirect.fd != 2 {
+                        self.fds[0] = Sink::File(path.clone());
+                    }
+                    if redirect.fd >= 2 {
+                        self.fds[1] = Sink::File(path);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn simple(&mut self, assigned: Vec<(String, String)>, argv: Vec<String>, substituted: bool, ctx: &mut Ctx<'_>, out: &mut Output) {
+        if argv.is_empty() {
+            self.charge(BUILTIN, ctx);
+            self.vars.extend(assigned);
+            if !substituted {
+                self.status = 0;
+            }
+            return;
+        }
+        for (name, value) in assigned {
+            self.exported.insert(name.clone());
+            self.vars.insert(name, value);
+        }
+        if let Some(body) = self.functions.get(&argv[0]).cloned() {
+            self.charge(BUILTIN, ctx);
+            let params = std::mem::replace(&mut self.params, argv[1..].to_vec());
+            self.frames.push(Frame::Call { params });
+            self.begin(body, ctx, out);
+        } else if !self.builtin(&argv, ctx, out) {
+            self.execute(argv, ctx, out);
+        }
+        if self.errexit && self.status != 0 && matches!(self.frames.last(), Some(Frame::Pipe { at: 1, .. })) && !self.in_condition() {
+            self.frames.clear();
+        }
+    }
+
+    /// Whether the present command is a condition, whose failure `set -e` forgives.
+    fn in_condition(&self) -> bool {
+        self.frames.iter().any(|frame| match frame {
+            Frame::If { clause, .. } => *clause > 0,
+            Frame::Loop { in_body, .. } => *in_body,
+            Frame::AndOr { .. } => true,
+            Frame::Pipe { pipeline, .. } => pipeline.negated,
+            _ => false,
+        })
+    }
+
+    /// Runs what only the shell itself can do; false when it is something else.
+    fn builtin(&mut self, argv: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> bool {
+        let arg = |index: usize| argv.get(index).map_or("", String::as_str);
+        let mut status = 0;
+        match argv[0].as_str() {
+            ":" => {}
+            "exit" => {
+                self.status = arg(1).parse().unwrap_or(self.status);
+                self.frames.clear();
+                return true;
+            }
+            "return" => {
+                self.status = arg(1).parse().unwrap_or(self.status);
+                self.unwind(|frame| matches!(frame, Frame::Call { .. }), true, ctx, out);
+                return true;
+            }
+            "break" | "continue" => {
+                let again = argv[0] == "continue";
+                self.unwind(|frame| matches!(frame, Frame::Loop { .. } | Frame::For { .. }), again, ctx, out);
+            }
+            "cd" => {
+                let path = normalize(&self.cwd, if arg(1).is_empty() { self.vars.get("HOME").map_or("/", String::as_str) } else { arg(1) });
+                if ctx.files().is_dir(&path) {
+                    self.vars.insert("PWD".to_owned(), path.clone());
+                    self.cwd = path;
+                } else {
+                    self.complain(&format!("cd: can't cd to {}: No such file or directory", arg(1)), ctx, out);
+                    status = 2;
+                }
+            }
+            "export" | "readonly" | "local" | "declare" => {
+                for word in &argv[1..] {
+                    let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+                    if is_name(name) {
+                        self.exported.insert(name.to_owned());
+                        self.vars.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+                    }
+                }
+            }
+            "unset" => argv[1..].iter().for_each(|name| {
+                self.vars.remove(name);
+                self.functions.remove(name);
+            }),
+            "set" => {
+                for (at, word) in argv.iter().enumerate().skip(1) {
+                    match word.as_str() {
+                        "--" => {
+                            self.params = argv[at + 1..].to_vec();
+                            break;
+                        }
+                        flags if flags.starts_with('-') => self.errexit |= flags.contains('e'),
+                        flags if flags.starts_with('+') => self.errexit &= !flags.contains('e'),
+                        _ => {}
+                    }
+                }
+            }
+            "shift" => {
+                let count = arg(1).parse().unwrap_or(1).min(self.params.len());
+                self.params.drain(..count);
+            }
+            "trap" => {
+                for signal in argv.iter().skip(2) {
+                    let signal = match signal.trim_start_matches("SIG") {
+                        "0" => "EXIT",
+                        "15" => "TERM",
+                        "2" => "INT",
+                        "3" => "QUIT",
+                        name => name,
+                    };
+                    if arg(1) == "-" {
+                        self.traps.remove(signal)
+                    } else {
+                        self.traps.insert(signal.to_owned(), arg(1).to_owned())
+                    };
+                }
+            }
+            "wait" => self.frames.push(Frame::WaitJobs),
+            "eval" => self.source(&argv[1..].join(" "), ctx, out),
+            "." | "source" => match ctx.files().read(&normalize(&self.cwd, arg(1))).map(str::to_owned) {
+                Ok(text) => self.source(&text, ctx, out),
+                Err(_) => {
+                    self.complain(&format!(".: can't open '{}': No such file or directory", arg(1)), ctx, out);
+                    status = 2;
+                }
+            },
+            "exec" if argv.len() > 1 => {
+                self.frames.push(Frame::Exit);
+                self.execute(argv[1..].to_vec(), ctx, out);
+                return true;
+            }
+            "exec" => {}
+            "read" => status = self.read(&argv[1..]),
+            _ => return false,
+        }
+        self.charge(BUILTIN, ctx);
+        self.status = status;
+        true
+    }
+
+    fn read(&mut self, args: &[String]) -> i32 {
+        let names: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+        let Some(text) = self.stdin.as_mut().filter(|text| !text.is_empty()) else {
+            names.iter().for_each(|name| {
+                self.vars.insert((*name).clone(), String::new());
+            });
+            return 1;
+        };
+        let end = text.find('\n').map_or(text.len(), |at| at + 1);
+        let line: String = text.drain(..end).collect();
+        let mut rest = line.trim_end_matches('\n');
+        for (index, name) in names.iter().enumerate() {
+            rest = rest.trim_start();
+            let at = if index + 1 == names.len() { rest.len() } else { rest.find(char::is_whitespace).unwrap_or(rest.len()) };
+            self.vars.insert((*name).clone(), rest[..at].trim_end().to_owned());
+            rest = &rest[at..];
+        }
+        0
+    }
+
+    /// Drops frames down to one that `is` the target, restoring what they changed; `keep` leaves the target in place.
+    fn unwind(&mut self, is: impl Fn(&Frame) -> bool, keep: bool, ctx: &mut Ctx<'_>, out: &mut Output) {
+        if !self.frames.iter().any(&is) {
+            return;
+        }
+        while let Some(frame) = self.frames.pop() {
+            if is(&frame) {
+                if keep {
+                    // A loop goes on with its condition, a function call ends.
+                    self.frames.push(match frame {
+                        Frame::Loop { command, .. } => Frame::Loop { command, in_body: false },
+                        frame => frame,
+                    });
+                }
+                return;
+            }
+            if matches!(frame, Frame::Restore { .. }) {
+                self.step(frame, ctx, out);
+            }
+        }
+    }
+
+    /// The variables that commands see.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        self.vars.iter().filter(|(name, _)| self.exported.contains(*name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// How many background jobs there are.
+    pub(super) fn job_count(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Ends all background jobs.
+    pub(super) fn kill_jobs(&mut self) {
+        self.jobs.clear();
+    }
+
+    /// Runs a command line: a shell, a tool, a program of the image.
+    pub(super) fn execute(&mut self, argv: Vec<String>, ctx: &mut Ctx<'_>, out: &mut Output) {
+        let name = argv[0].rsplit('/').next().unwrap_or("").to_owned();
+        self.charge(EXTERNAL, ctx);
+        if is_shell(&name) {
+            return self.shell(&argv[1..], ctx, out);
+        }
+        if let Some(outcome) = tools::run(self, &name, &argv[1..], ctx, out) {
+            match outcome {
+                Outcome::Done(status) => self.status = status,
+                Outcome::Then(frame) => {
+                    self.status = 0;
+                    self.frames.push(frame);
+                }
+                Outcome::Run(argv) => self.execute(argv, ctx, out),
+            }
+            return;
+        }
+        let hostname = ctx.hostname().to_owned();
+        match programs::launch(self.image, &argv, &self.environment(), &hostname) {
+            Some(program) => self.frames.push(Frame::Program(Box::new(program))),
+            None => {
+                let path = normalize(&self.cwd, &argv[0]);
+                if argv[0].contains('/')
+                    && let Ok(script) = ctx.files().read(&path).map(str::to_owned)
+                {
+                    return self.shell(&["-c".to_owned(), script], ctx, out);
+                }
+                self.complain(&format!("{}: not found", argv[0]), ctx, out);
+                self.status = 127;
+            }
+        }
+    }
+
+    /// `sh -c SCRIPT`, `sh FILE`, or a shell that reads its standard input.
+    fn shell(&mut self, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) {
+        let mut child = self.fork(None);
+        child.params.clear();
+        let mut rest = args;
+        let mut script = None;
+        while let [flag, tail @ ..] = rest
+            && flag.starts_with('-')
+        {
+            child.errexit |= flag.contains('e');
+            rest = tail;
+            if flag.contains('c') {
+                let [text, tail @ ..] = tail else {
+                    self.complain("option requires an argument -- 'c'", ctx, out);
+                    self.status = 2;
+                    return;
+                };
+                script = Some(text.clone());
+                // The first word after the script is `$0`.
+                child.params = tail.get(1..).unwrap_or_default().to_vec();
+                break;
+            }
+        }
+        let script = match (script, rest.first()) {
+            (Some(script), _) => script,
+            (None, Some(file)) => match ctx.files().read(&normalize(&self.cwd, file)).map(str::to_owned) {
+                Ok(text) => text,
+                Err(_) => {
+                    self.complain(&format!("can't open '{file}': No such file or directory"), ctx, out);
+                    self.status = 2;
+                    return;
+                }
+            },
+            (None, None) => child.stdin.take().unwrap_or_default(),
+        };
+        if self.frames.is_empty() && self.nesting == 0 && matches!(self.fds, [Sink::Inherit(1), Sink::Inherit(2)]) {
+            // The first process: this machine is that shell.
+            (self.params, self.errexit) = (child.params, child.errexit);
+            self.source(&script, ctx, out);
+            return;
+        }
+        child.source(&script, ctx, out);
+        self.frames.push(Frame::Subshell(child));
+    }
+}

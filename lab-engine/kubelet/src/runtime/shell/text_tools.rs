@@ -1,0 +1,196 @@
+//! Tools that read text and write text: `cat`, `grep`, `head`, `sort`, …
+//!
+//! **Simplified here:** `grep` knows plain texts, `^`, `$`, `.`, `.*` and alternatives `a|b` with `-E`.
+
+use super::expand::matches;
+use super::machine::Thread;
+use crate::runtime::fs::normalize;
+use crate::runtime::programs::Output;
+use crate::runtime::sandbox::Ctx;
+
+/// Runs a tool; `None` when there is none of this name.
+pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> Option<i32> {
+    let flags: String = args.iter().filter(|arg| arg.starts_with('-')).map(|arg| &arg[1..]).collect();
+    let plain: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with('-')).collect();
+    // The words before the names of files.
+    let taken = match name {
+        "cat" | "wc" | "sort" | "uniq" | "rev" => 0,
+        "grep" => 1,
+        "tr" => 2,
+        "cut" | "head" => 0,
+        "tail" if !flags.contains(['f', 'F']) => 0,
+        "tee" => return Some(tee(thread, &plain, flags.contains('a'), ctx, out)),
+        "expr" => return Some(expr(thread, args, ctx, out)),
+        _ => return None,
+    };
+    let value = |flag: &str| {
+        args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix(flag)? {
+            "" => args.get(at + 1).map(String::as_str),
+            rest => Some(rest),
+        })
+    };
+    let values: Vec<&str> =
+        ["-n", "-d", "-f", "-c"].iter().filter(|flag| args.iter().any(|arg| arg == *flag)).filter_map(|flag| value(flag)).collect();
+    let numbered = matches!(name, "head" | "tail" | "cut");
+    let files: Vec<&str> = plain.iter().skip(taken).copied().filter(|file| !numbered || !values.contains(file)).collect();
+    let text = match input(thread, name, &files, ctx, out) {
+        Ok(text) => text,
+        Err(status) => return Some(status),
+    };
+    let count = |default: usize| {
+        let short = args.iter().find_map(|arg| arg.strip_prefix('-')?.parse::<usize>().ok());
+        value("-n").and_then(|count| count.trim_start_matches('+').parse().ok()).or(short).unwrap_or(default)
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let mut status = 0;
+    let result = match name {
+        "cat" => text.clone(),
+        "head" => joined(&lines[..count(10).min(lines.len())]),
+        "tail" => joined(&lines[lines.len().saturating_sub(count(10))..]),
+        "rev" => lines.iter().map(|line| line.chars().rev().collect::<String>() + "\n").collect(),
+        "wc" => wc(&text, &flags),
+        "sort" => sort(lines, &flags, &joined),
+        "uniq" => {
+            let mut lines = lines;
+            lines.dedup();
+            joined(&lines)
+        }
+        "tr" => translate(&text, plain.first().unwrap_or(&""), plain.get(1).unwrap_or(&""), flags.contains('d')),
+        "cut" => cut(&lines, value("-d").unwrap_or("\t"), value("-f").or(value("-c")).unwrap_or("1"), value("-c").is_some()),
+        _ => {
+            let (found, text) = grep(&lines, plain.first().unwrap_or(&""), &flags);
+            status = i32::from(!found);
+            text
+        }
+    };
+    thread.write(1, &result, ctx, out);
+    Some(status)
+}
+
+fn input(thread: &mut Thread, name: &str, files: &[&str], ctx: &mut Ctx<'_>, out: &mut Output) -> Result<String, i32> {
+    if files.is_empty() {
+        return Ok(thread.stdin.take().unwrap_or_default());
+    }
+    let mut text = String::new();
+    let mut failed = false;
+    for file in files {
+        match ctx.files().read(&normalize(&thread.cwd, file)) {
+            Ok(content) => text.push_str(content),
+            Err(error) => {
+                failed = true;
+                let what = if name == "cat" && error == crate::runtime::fs::FsError::NotFound { "can't open" } else { "read error:" };
+                thread.write(2, &format!("{name}: {what} '{file}': {error}\n"), ctx, out);
+            }
+        }
+    }
+    if failed {
+        thread.write(1, &text, ctx, out);
+        return Err(1);
+    }
+    Ok(text)
+}
+
+fn tee(thread: &mut Thread, files: &[&str], append: bool, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+    let text = thread.stdin.take().unwrap_or_default();
+    thread.write(1, &text, ctx, out);
+    let mut status = 0;
+    for file in files {
+        if let Err(error) = ctx.files().write(&normalize(&thread.cwd, file), &text, append) {
+            thread.write(2, &format!("tee: {file}: {error}\n"), ctx, out);
+            status = 1;
+        }
+    }
+    status
+}
+
+fn expr(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+    match super::arith::evaluate(&args.join(" "), &|_| String::new()) {
+        Ok(value) => {
+            thread.write(1, &format!("{value}\n"), ctx, out);
+            i32::from(value == 0)
+        }
+        Err(_) => {
+            thread.write(2, "expr: syntax error\n", ctx, out);
+            2
+        }
+    }
+}
+
+fn wc(text: &str, flags: &str) -> String {
+    let counts = [('l', text.matches('\n').count()), ('w', text.split_whitespace().count()), ('c', text.len())];
+    let wanted: Vec<String> =
+        counts.iter().filter(|(flag, _)| flags.is_empty() || flags.contains(*flag)).map(|(_, count)| count.to_string()).collect();
+    wanted.join(" ") + "\n"
+}
+
+fn sort(mut lines: Vec<&str>, flags: &str, joined: &dyn Fn(&[&str]) -> String) -> String {
+    if flags.contains('n') {
+        lines.sort_by_key(|line| line.split_whitespace().next().and_then(|word| word.parse::<i64>().ok()).unwrap_or(0));
+    } else {
+        lines.sort_unstable();
+    }
+    if flags.contains('r') {
+        lines.reverse();
+    }
+    if flags.contains('u') {
+        lines.dedup();
+    }
+    joined(&lines)
+}
+
+fn translate(text: &str, from: &str, to: &str, delete: bool) -> String {
+    let set = |text: &str| -> Vec<char> {
+        let chars: Vec<char> = text.replace("\\n", "\n").chars().collect();
+        match chars[..] {
+            [a, '-', b] => (a..=b).take(256).collect(),
+            _ => chars,
+        }
+    };
+    let (from, to) = (set(from), set(to));
+    let change = |c: char| match from.iter().position(|&other| other == c) {
+        Some(_) if delete => None,
+        Some(at) => to.get(at).or(to.last()).copied(),
+        None => Some(c),
+    };
+    text.chars().filter_map(change).collect()
+}
+
+fn cut(lines: &[&str], delimiter: &str, fields: &str, characters: bool) -> String {
+    let wanted = |number: usize| {
+        fields.split(',').any(|range| match range.split_once('-') {
+            Some((from, to)) => from.parse().unwrap_or(1) <= number && number <= to.parse().unwrap_or(usize::MAX),
+            None => range.parse() == Ok(number),
+        })
+    };
+    let one = |line: &&str| {
+        if characters {
+            return line.chars().enumerate().filter(|(at, _)| wanted(at + 1)).map(|(_, c)| c).collect::<String>() + "\n";
+        }
+        let parts: Vec<&str> = line.split(delimiter).enumerate().filter(|(at, _)| wanted(at + 1)).map(|(_, part)| part).collect();
+        parts.join(delimiter) + "\n"
+    };
+    lines.iter().map(one).collect()
+}
+
+fn grep(lines: &[&str], pattern: &str, flags: &str) -> (bool, String) {
+    let fold = |text: &str| if flags.contains('i') { text.to_lowercase() } else { text.to_owned() };
+    let alternatives: Vec<String> = if flags.contains('E') { pattern.split('|').map(fold).collect() } else { vec![fold(pattern)] };
+    let found = |line: &&&str| alternatives.iter().any(|pattern| matches(&glob_of(pattern), &fold(line))) != flags.contains('v');
+    let hits: Vec<&&str> = lines.iter().filter(found).collect();
+    let text = match () {
+        () if flags.contains('q') => String::new(),
+        () if flags.contains('c') => format!("{}\n", hits.len()),
+        () => hits.iter().map(|line| format!("{line}\n")).collect(),
+    };
+    (!hits.is_empty(), text)
+}
+
+/// A simple regular expression as a pattern for a whole line.
+fn glob_of(pattern: &str) -> String {
+    let (anchored, rest) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
+    let (ended, rest) = rest.strip_suffix('$').map_or((false, rest), |rest| (true, rest));
+    let body = rest.replace('?', "\\?").replace(".*", "\0").replace('*', "\\*").replace("\\.", "\u{1}").replace('.', "?");
+    let body = body.replace('\0', "*").replace('\u{1}', ".");
+    format!("{}{body}{}", if anchored { "" } else { "*" }, if ended { "" } else { "*" })
+}
