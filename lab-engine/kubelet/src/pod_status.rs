@@ -65,7 +65,8 @@ impl PodWorker {
         let record = &self.records[index];
         let (state, last) = self.states(index);
         let id = record.runs.last().map(|run| self.container_id(*run)).unwrap_or_default();
-        let image = record.image.as_ref();
+        // The runtime tells the image of a container once there is one.
+        let image = record.image.as_ref().filter(|_| !record.runs.is_empty());
         let ready = match record.role {
             Role::Init => self.exit_code(index) == Some(0),
             _ => record.ready(),
