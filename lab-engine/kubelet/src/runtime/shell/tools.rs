@@ -101,36 +101,8 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
         }
         "sleep" | "usleep" => return Some(sleep(thread, name, args, ctx, out)),
         "timeout" => return Some(Outcome::Run(plain.get(1..).unwrap_or(&["true"]).iter().map(|word| (*word).to_owned()).collect())),
-        "date" => {
-            let text = date(ctx.now(), args);
-            thread.write(1, &text, ctx, out);
-            0
-        }
-        "hostname" => {
-            let text = if arg(0).starts_with("-i") || arg(0) == "-I" { ctx.ip() } else { ctx.hostname() };
-            let text = format!("{text}\n");
-            thread.write(1, &text, ctx, out);
-            0
-        }
-        "uname" => {
-            let host = ctx.hostname().to_owned();
-            let text = match arg(0) {
-                "-a" => format!("Linux {host} 6.12.0 #1 SMP x86_64 GNU/Linux\n"),
-                "-n" => format!("{host}\n"),
-                "-r" => "6.12.0\n".to_owned(),
-                "-m" => "x86_64\n".to_owned(),
-                _ => "Linux\n".to_owned(),
-            };
-            thread.write(1, &text, ctx, out);
-            0
-        }
-        "ps" => {
-            let (line, started) = ctx.first_process();
-            let minutes = ctx.now().since(started).as_secs() / 60;
-            let text = format!(
-                "PID   USER     TIME  COMMAND\n    1 root     {minutes:>2}:00 {line}\n   {:>2} root      0:00 ps\n",
-                thread.job_count() + 7
-            );
+        "date" | "hostname" | "uname" | "ps" => {
+            let text = about(thread, name, args, ctx);
             thread.write(1, &text, ctx, out);
             0
         }
@@ -152,6 +124,27 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
         _ => return None,
     };
     Some(Outcome::Done(status))
+}
+
+/// What `date`, `hostname`, `uname` and `ps` print.
+fn about(thread: &Thread, name: &str, args: &[String], ctx: &Ctx<'_>) -> String {
+    let arg = args.first().map_or("", String::as_str);
+    let host = ctx.hostname();
+    match (name, arg) {
+        ("date", _) => date(ctx.now(), args),
+        ("hostname", "-i" | "-I") => format!("{}\n", ctx.ip()),
+        ("hostname", _) | ("uname", "-n") => format!("{host}\n"),
+        ("uname", "-a") => format!("Linux {host} 6.12.0 #1 SMP x86_64 GNU/Linux\n"),
+        ("uname", "-r") => "6.12.0\n".to_owned(),
+        ("uname", "-m") => "x86_64\n".to_owned(),
+        ("uname", _) => "Linux\n".to_owned(),
+        _ => {
+            let (line, started) = ctx.first_process();
+            let minutes = ctx.now().since(started).as_secs() / 60;
+            let own = thread.job_count() + 7;
+            format!("PID   USER     TIME  COMMAND\n    1 root     {minutes:>2}:00 {line}\n   {own:>2} root      0:00 ps\n")
+        }
+    }
 }
 
 fn echo(args: &[String]) -> String {

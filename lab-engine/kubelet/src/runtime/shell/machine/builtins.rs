@@ -27,6 +27,53 @@ impl Thread {
                 let again = argv[0] == "continue";
                 self.unwind(|frame| matches!(frame, Frame::Loop { .. } | Frame::For { .. }), again, ctx, out);
             }
+            "trap" => {
+                for signal in argv.iter().skip(2) {
+                    let signal = match signal.trim_start_matches("SIG") {
+                        "0" => "EXIT",
+                        "15" => "TERM",
+                        "2" => "INT",
+                        "3" => "QUIT",
+                        name => name,
+                    };
+                    if arg(1) == "-" {
+                        self.traps.remove(signal)
+                    } else {
+                        self.traps.insert(signal.to_owned(), arg(1).to_owned())
+                    };
+                }
+            }
+            "wait" => self.frames.push(Frame::WaitJobs),
+            "eval" => self.source(&argv[1..].join(" "), ctx, out),
+            "." | "source" => match ctx.files().read(&normalize(&self.cwd, arg(1))).map(str::to_owned) {
+                Ok(text) => self.source(&text, ctx, out),
+                Err(_) => {
+                    self.complain(&format!(".: can't open '{}': No such file or directory", arg(1)), ctx, out);
+                    status = 2;
+                }
+            },
+            "exec" if argv.len() > 1 => {
+                self.frames.push(Frame::Exit);
+                self.execute(argv[1..].to_vec(), ctx, out);
+                return true;
+            }
+            "exec" => {}
+            "read" => status = self.read(&argv[1..]),
+            _ => match self.set_state(argv, ctx, out) {
+                Some(done) => status = done,
+                None => return false,
+            },
+        }
+        self.charge(BUILTIN, ctx);
+        self.status = status;
+        true
+    }
+
+    /// Runs what changes variables, options or the directory; `None` when it is something else.
+    fn set_state(&mut self, argv: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> Option<i32> {
+        let arg = |index: usize| argv.get(index).map_or("", String::as_str);
+        let mut status = 0;
+        match argv[0].as_str() {
             "cd" => {
                 let path = normalize(&self.cwd, if arg(1).is_empty() { self.vars.get("HOME").map_or("/", String::as_str) } else { arg(1) });
                 if ctx.files().is_dir(&path) {
@@ -67,43 +114,9 @@ impl Thread {
                 let count = arg(1).parse().unwrap_or(1).min(self.params.len());
                 self.params.drain(..count);
             }
-            "trap" => {
-                for signal in argv.iter().skip(2) {
-                    let signal = match signal.trim_start_matches("SIG") {
-                        "0" => "EXIT",
-                        "15" => "TERM",
-                        "2" => "INT",
-                        "3" => "QUIT",
-                        name => name,
-                    };
-                    if arg(1) == "-" {
-                        self.traps.remove(signal)
-                    } else {
-                        self.traps.insert(signal.to_owned(), arg(1).to_owned())
-                    };
-                }
-            }
-            "wait" => self.frames.push(Frame::WaitJobs),
-            "eval" => self.source(&argv[1..].join(" "), ctx, out),
-            "." | "source" => match ctx.files().read(&normalize(&self.cwd, arg(1))).map(str::to_owned) {
-                Ok(text) => self.source(&text, ctx, out),
-                Err(_) => {
-                    self.complain(&format!(".: can't open '{}': No such file or directory", arg(1)), ctx, out);
-                    status = 2;
-                }
-            },
-            "exec" if argv.len() > 1 => {
-                self.frames.push(Frame::Exit);
-                self.execute(argv[1..].to_vec(), ctx, out);
-                return true;
-            }
-            "exec" => {}
-            "read" => status = self.read(&argv[1..]),
-            _ => return false,
+            _ => return None,
         }
-        self.charge(BUILTIN, ctx);
-        self.status = status;
-        true
+        Some(status)
     }
 
     pub(super) fn read(&mut self, args: &[String]) -> i32 {

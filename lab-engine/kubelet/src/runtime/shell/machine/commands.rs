@@ -10,6 +10,17 @@ use crate::runtime::sandbox::Ctx;
 use sim::Time;
 use std::sync::Arc;
 
+/// The words of a command, expanded.
+struct Expanded {
+    assigned: Vec<(String, String)>,
+    /// The fields; the flag says that one has quoted parts.
+    fields: Vec<(String, bool)>,
+    /// The patterns of each arm of a `case`.
+    arms: Vec<Vec<String>>,
+    /// The other side of each redirection.
+    targets: Vec<String>,
+}
+
 impl Thread {
     /// Begins a command: its substitutions first.
     pub(super) fn begin(&mut self, command: Arc<Command>, ctx: &mut Ctx<'_>, out: &mut Output) {
@@ -69,9 +80,8 @@ impl Thread {
         }
     }
 
-    /// Runs a command whose substitutions are known.
-    pub(super) fn dispatch(&mut self, command: &Arc<Command>, results: Vec<String>, ctx: &mut Ctx<'_>, out: &mut Output) {
-        let substituted = !results.is_empty();
+    /// Expands the words of a command.
+    fn expand(&mut self, command: &Command, results: Vec<String>) -> Result<Expanded, String> {
         let name = "sh".to_owned();
         let params = self.params.clone();
         let mut expander = Expander {
@@ -107,12 +117,24 @@ impl Thread {
                 Target::Duplicate(_) => String::new(),
             })
             .collect();
-        if let Some(error) = expander.error {
-            self.complain(&error, ctx, out);
-            self.frames.clear();
-            self.status = 2;
-            return;
+        match expander.error {
+            Some(error) => Err(error),
+            None => Ok(Expanded { assigned, fields, arms, targets }),
         }
+    }
+
+    /// Runs a command whose substitutions are known.
+    pub(super) fn dispatch(&mut self, command: &Arc<Command>, results: Vec<String>, ctx: &mut Ctx<'_>, out: &mut Output) {
+        let substituted = !results.is_empty();
+        let Expanded { assigned, fields, arms, targets } = match self.expand(command, results) {
+            Ok(expanded) => expanded,
+            Err(error) => {
+                self.complain(&error, ctx, out);
+                self.frames.clear();
+                self.status = 2;
+                return;
+            }
+        };
         let fields = self.glob(fields, ctx);
         if !command.redirects.is_empty() {
             let saved = Frame::Restore { fds: self.fds.clone(), stdin: self.stdin.clone() };
