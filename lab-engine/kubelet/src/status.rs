@@ -51,6 +51,8 @@ pub(crate) fn phase(spec: &PodSpec, init: &[ContainerStatus], main: &[ContainerS
             unknown += 1;
         }
     }
+    let runs = |container: &Container| find(init, &container.name).is_some_and(|status| status.state.running.is_some());
+    let sidecar_runs = spec.init_containers.iter().any(|container| is_sidecar(container) && runs(container));
     let never = spec.restart_policy == "Never";
     if failed_init > 0 && never {
         return "Failed";
@@ -62,6 +64,7 @@ pub(crate) fn phase(spec: &PodSpec, init: &[ContainerStatus], main: &[ContainerS
     match () {
         () if running > 0 && unknown == 0 => "Running",
         () if stopped > 0 && unknown == 0 => match () {
+            () if !terminal && sidecar_runs => "Running",
             () if terminal && succeeded == stopped => "Succeeded",
             () if terminal => "Failed",
             () if spec.restart_policy == "Always" || spec.restart_policy.is_empty() => "Running",
@@ -173,4 +176,22 @@ pub(crate) fn set_conditions(status: &mut PodStatus, old: &[Condition], drafts: 
         })
         .collect();
     status.conditions.extend(others);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_runs_until_its_sidecars_have_ended() {
+        let spec = json!({"restartPolicy": "Never", "containers": [{"name": "main"}], "initContainers": [{"name": "side", "restartPolicy": "Always"}]});
+        let spec: PodSpec = api::json::decode(spec).unwrap();
+        let status = |value| api::json::decode::<Vec<ContainerStatus>>(value).unwrap();
+        let main = status(json!([{"name": "main", "state": {"terminated": {"exitCode": 0}}}]));
+        let running = status(json!([{"name": "side", "started": true, "state": {"running": {}}}]));
+        let ended = status(json!([{"name": "side", "state": {"terminated": {"exitCode": 143}}}]));
+        assert_eq!(phase(&spec, &running, &main, false), "Running");
+        assert_eq!(phase(&spec, &ended, &main, true), "Succeeded");
+    }
 }
