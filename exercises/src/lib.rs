@@ -1,12 +1,17 @@
 //! The cards of the Clusterbook workbook and everything that shows them.
 //!
 //! - [`lang`]: the languages of the book.
+//! - [`card`]: the cards, their rules, and (feature `program`) how they are read.
+//! - `render` (feature `program`): a card as HTML.
 //! - `site` (feature `program`): builds and serves the book.
 //! - `cli` (feature `program`): the command line of `clusterbook`.
 
+pub mod card;
 pub mod lang;
 
 #[cfg(feature = "program")]
 pub mod cli;
+#[cfg(feature = "program")]
+pub mod render;
 #[cfg(feature = "program")]
 pub mod site;
