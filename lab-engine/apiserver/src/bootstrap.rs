@@ -22,7 +22,8 @@ pub(crate) fn missing(cache: &Cache) -> Vec<Object> {
             objects.push(namespace.into());
         }
     }
-    if cache.get(&storage::key(Service::INFO, "default", "kubernetes")).is_none() {
+    let default = cache.get(&storage::key(Namespace::INFO, "", "default")).is_some();
+    if default && cache.get(&storage::key(Service::INFO, "default", "kubernetes")).is_none() {
         objects.push(kubernetes_service().into());
     }
     objects
@@ -46,13 +47,18 @@ fn kubernetes_service() -> Service {
     service
 }
 
-/// The objects that follow from a change: a new namespace gets its ServiceAccount.
-pub(crate) fn consequences(change: &Change) -> Option<Object> {
+/// The objects that follow from a change: a new namespace gets its ServiceAccount, and `default` the API server's Service.
+pub(crate) fn consequences(change: &Change) -> Vec<Object> {
     if change.deleted || change.old.is_some() || change.info != Namespace::INFO {
-        return None;
+        return Vec::new();
     }
+    let namespace = &change.object.metadata().name;
     let mut account = ServiceAccount::default();
     account.metadata.name = "default".to_owned();
-    account.metadata.namespace.clone_from(&change.object.metadata().name);
-    Some(account.into())
+    account.metadata.namespace.clone_from(namespace);
+    let mut objects = vec![account.into()];
+    if namespace == "default" {
+        objects.push(kubernetes_service().into());
+    }
+    objects
 }

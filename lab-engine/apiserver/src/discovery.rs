@@ -97,8 +97,6 @@ fn resource_json(info: &KindInfo) -> Vec<Value> {
         "nodes" | "services" => &[("status", info.kind, &["get", "patch", "update"])],
         _ => &[],
     };
-    let sub = |(name, kind, verbs): &(&str, &str, &[&str])| {
-        json!({"name": format!("{}/{name}", info.plural), "singularName": "", "namespaced": info.namespaced, "kind": kind, "verbs": verbs})
-    };
+    let sub = |(name, kind, verbs): &(&str, &str, &[&str])| json!({"name": format!("{}/{name}", info.plural), "singularName": "", "namespaced": info.namespaced, "kind": kind, "verbs": verbs});
     std::iter::once(own).chain(subresources.iter().map(sub)).collect()
 }

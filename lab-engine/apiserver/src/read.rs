@@ -125,7 +125,9 @@ impl ApiServer {
             let probe = KeyRange::One(storage::resource_prefix(info).into());
             let id = self.call(now, Call::Barrier(Box::new(read)));
             out.push(Output::Etcd(etcd::Request::Range(id, Range::all(probe))));
-        } else if let Some(wanted) = revision.filter(|&wanted| wanted > self.cache.revision() && !matches!(read.kind, ReadKind::Watch { .. })) {
+        } else if let Some(wanted) =
+            revision.filter(|&wanted| wanted > self.cache.revision() && !matches!(read.kind, ReadKind::Watch { .. }))
+        {
             let current = self.cache.revision();
             let mut status = Status::timeout(format!("Too large resource version: {wanted}, current: {current}"));
             status.details.retry_after_seconds = Some(1);
@@ -202,8 +204,7 @@ impl ApiServer {
         }
         let low = self.config.min_request_timeout;
         let life = params.timeout.unwrap_or_else(|| self.rng.duration(low, low * 2));
-        let watcher =
-            Watcher { info, filter, bookmarks: params.bookmarks, sent: revision, deadline: now + life, table: origin.table };
+        let watcher = Watcher { info, filter, bookmarks: params.bookmarks, sent: revision, deadline: now + life, table: origin.table };
         self.watchers.add((origin.client, origin.id), watcher);
     }
 }

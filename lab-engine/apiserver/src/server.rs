@@ -2,13 +2,14 @@
 
 use crate::bootstrap;
 use crate::cache::Cache;
+use crate::collection::Batch;
 use crate::params::Origin;
 use crate::proxy::Proxies;
 use crate::read::Read;
 use crate::service_ip::ServiceAllocator;
 use crate::storage;
 use crate::watchers::Watchers;
-use crate::write::{Batch, Write};
+use crate::write::Write;
 use api::http::{Path, Request, Response, WatchEvent};
 use api::status::Status;
 use api::{Object, Resource};
@@ -159,6 +160,8 @@ pub(crate) enum Call {
     Forget,
     /// The revision that a read must see.
     Barrier(Box<Read>),
+    /// The first word of a watch on etcd.
+    Watch,
     /// A page of a list as of the past.
     Page(Box<Read>),
     /// The present state of an object that is to be written.
@@ -315,12 +318,12 @@ impl ApiServer {
     }
 
     /// Watches etcd from where the cache is, in place of any watch before.
-    fn watch_etcd(&mut self, out: &mut Vec<Output>) {
+    fn watch_etcd(&mut self, now: Time, out: &mut Vec<Output>) {
         if let Some(old) = self.etcd_watch.take() {
+            self.calls.remove(&old);
             out.push(Output::Etcd(etcd::Request::CancelWatch(old)));
         }
-        let id = CallId(self.next_call);
-        self.next_call += 1;
+        let id = self.call(now, Call::Watch);
         self.etcd_watch = Some(id);
         let watch = Watch { keys: KeyRange::Prefix(storage::ROOT.into()), start_revision: self.cache.revision() + 1 };
         out.push(Output::Etcd(etcd::Request::Watch(id, watch)));
@@ -328,16 +331,24 @@ impl ApiServer {
 
     fn etcd(&mut self, now: Time, response: etcd::Response, out: &mut Vec<Output>) {
         match response {
-            etcd::Response::Events(id, events, _) if self.etcd_watch == Some(id) => self.changed(now, &events, out),
+            etcd::Response::Events(id, events, _) if self.etcd_watch == Some(id) => {
+                self.calls.remove(&id);
+                self.changed(now, &events, out);
+            }
+            // A watch that was given up still speaks. When its successor has not been heard of, that one got lost.
+            etcd::Response::Events(old, ..) => match self.etcd_watch {
+                Some(id) if self.calls.contains_key(&id) => self.watch_etcd(now, out),
+                _ => out.push(Output::Etcd(etcd::Request::CancelWatch(old))),
+            },
             etcd::Response::Error(id, error) if self.etcd_watch == Some(id) => {
+                self.calls.remove(&id);
                 self.etcd_watch = None;
                 if error == EtcdError::Compacted {
                     self.load(now, out);
                 } else {
-                    self.watch_etcd(out);
+                    self.watch_etcd(now, out);
                 }
             }
-            etcd::Response::Events(..) => {}
             etcd::Response::Txn(id, response) => {
                 if let Some((_, Call::Write(write))) = self.calls.remove(&id) {
                     self.written(now, *write, response, out);
@@ -372,11 +383,12 @@ impl ApiServer {
         self.cache.fill(&response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
-        let events: Vec<Arc<str>> = self.cache.range(&storage::resource_prefix(api::core::Event::INFO), "").map(|(k, _)| k.clone()).collect();
+        let events: Vec<Arc<str>> =
+            self.cache.range(&storage::resource_prefix(api::core::Event::INFO), "").map(|(k, _)| k.clone()).collect();
         for key in events {
             self.expire_at(key, now + self.config.event_ttl);
         }
-        self.watch_etcd(out);
+        self.watch_etcd(now, out);
         if !self.ready {
             self.ready = true;
             for object in bootstrap::missing(&self.cache) {
@@ -393,7 +405,7 @@ impl ApiServer {
     fn changed(&mut self, now: Time, events: &[etcd::Event], out: &mut Vec<Output>) {
         if events.first().is_some_and(|event| event.revision > self.cache.revision() + 1) {
             // Changes were lost on the way.
-            return self.watch_etcd(out);
+            return self.watch_etcd(now, out);
         }
         for event in events {
             let Some(change) = self.cache.apply(event) else { continue };
@@ -421,7 +433,7 @@ impl ApiServer {
             return self.read(now, read, out);
         }
         self.behind.push((revision, read));
-        self.watch_etcd(out);
+        self.watch_etcd(now, out);
     }
 
     fn catch_up(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -436,14 +448,14 @@ impl ApiServer {
         self.failed(now, call, &Status::timeout(message), EtcdError::Timeout, out);
         // Whatever was lost, the watch may have lost something too.
         if self.etcd_watch.is_some() {
-            self.watch_etcd(out);
+            self.watch_etcd(now, out);
         }
     }
 
     fn failed(&mut self, now: Time, call: Call, status: &Status, error: EtcdError, out: &mut Vec<Output>) {
         match call {
             Call::Load => self.load(now, out),
-            Call::Forget => {}
+            Call::Forget | Call::Watch => {}
             Call::Page(read) if error == EtcdError::Compacted => refuse(&read.origin, crate::read::continue_expired(), out),
             Call::Barrier(read) | Call::Page(read) => refuse(&read.origin, status.clone(), out),
             Call::Reread(write) | Call::Write(write) => self.finish(now, *write, Err(Box::new(status.clone())), out),

@@ -10,6 +10,7 @@ use api::core::Service;
 use sim::Rng;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// The network of Service addresses, 10.96.0.0/12.
 const NETWORK: u32 = u32::from_be_bytes([10, 96, 0, 0]);
@@ -32,6 +33,8 @@ pub(crate) const RANGE: &str = "10.96.0.0/12";
 pub(crate) struct ServiceAllocator {
     addresses: BTreeMap<u32, u32>,
     ports: BTreeMap<u32, u32>,
+    /// Reservations of Services that are written but not seen yet, with their revision.
+    written: Vec<(u64, Arc<Service>)>,
 }
 
 fn offset_of(text: &str) -> Option<u32> {
@@ -92,6 +95,11 @@ impl ServiceAllocator {
         }
     }
 
+    /// Gives back what was held for a Service once its change of that revision was seen.
+    pub(crate) fn release_at(&mut self, revision: u64, service: Arc<Service>) {
+        self.written.push((revision, service));
+    }
+
     /// Follows a change of a Service.
     pub(crate) fn observe(&mut self, change: &Change) {
         let service = |object: &Object| object.as_kind::<Service>().cloned();
@@ -100,6 +108,11 @@ impl ServiceAllocator {
         }
         if let Some(old) = change.old.as_ref().and_then(service) {
             self.release(&old);
+        }
+        if !self.written.is_empty() {
+            for (_, service) in self.written.extract_if(.., |(revision, _)| *revision <= change.revision).collect::<Vec<_>>() {
+                self.release(&service);
+            }
         }
     }
 

@@ -83,7 +83,13 @@ impl Subresource {
 
 impl ApiServer {
     /// Passes a request on to the kubelet of the Pod's node.
-    pub(crate) fn pass_on(&mut self, origin: &Origin, request: Request, path: &ResourcePath, out: &mut Vec<Output>) -> Result<(), Box<Status>> {
+    pub(crate) fn pass_on(
+        &mut self,
+        origin: &Origin,
+        request: Request,
+        path: &ResourcePath,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Box<Status>> {
         let (namespace, name) = (path.namespace.as_deref().unwrap_or_default(), path.name.as_deref().unwrap_or_default());
         let object = self.cache.get(&storage::key(Pod::INFO, namespace, name));
         let pod = object.and_then(|object| object.as_kind::<Pod>()).ok_or_else(|| Box::new(Status::not_found(&path.resource, name)))?;
@@ -103,7 +109,13 @@ impl ApiServer {
     }
 
     /// Writes `scale`, `binding` or `eviction`.
-    pub(crate) fn write_subresource(&mut self, now: Time, mut write: Write, request: Request, out: &mut Vec<Output>) -> Result<(), Box<Status>> {
+    pub(crate) fn write_subresource(
+        &mut self,
+        now: Time,
+        mut write: Write,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Box<Status>> {
         match (write.subresource, request.method) {
             (Subresource::Scale, Method::Get) => {
                 let key = storage::key(write.info, &write.namespace, &write.name);

@@ -106,11 +106,6 @@ impl Watchers {
         expired
     }
 
-    /// Whether any watch gets bookmarks.
-    pub(crate) fn any_bookmarks(&self) -> bool {
-        self.watchers.values().any(|watcher| watcher.bookmarks)
-    }
-
     /// The watches that get a bookmark at `revision` because they have not heard of it otherwise.
     pub(crate) fn bookmark(&mut self, revision: u64) -> Vec<WatcherId> {
         let due = self.watchers.iter_mut().filter(|(_, watcher)| watcher.bookmarks && watcher.sent < revision);

@@ -4,14 +4,14 @@
 //! was faster, it is computed anew from what etcd has (`GuaranteedUpdate` of `storage/etcd3/store.go`), so that a request without a
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
-use crate::params::{self, DeleteOptions, Filter, Origin};
+use crate::params::{self, DeleteOptions, Origin};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
 use crate::storage::{self, Stored, object_of};
 use crate::subresource::{self, Subresource};
-use api::core::Service;
+use api::core::{Pod, Service};
 use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
-use api::http::{Body, List, Method, PatchType, Request, ResourcePath, Response};
+use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
 use api::{Object, Resource};
@@ -56,6 +56,8 @@ pub(crate) enum Action {
     Update(Object),
     Patch(PatchType, serde_json::Value),
     Delete(DeleteOptions),
+    /// Assigns a Pod to a node; with the UID that the Pod must have, if told.
+    Bind(Arc<str>, String),
 }
 
 /// What was computed.
@@ -66,16 +68,6 @@ pub(crate) enum Decision {
     Remove(Object),
     /// There is nothing to write.
     Keep(Object),
-}
-
-/// A `deletecollection` on its way.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    origin: Origin,
-    info: &'static KindInfo,
-    left: usize,
-    items: Vec<Object>,
-    refusal: Option<Box<Status>>,
 }
 
 type Refused<T> = Result<T, Box<Status>>;
@@ -178,14 +170,14 @@ impl ApiServer {
             metadata.name = generated_name(&metadata.generate_name, &mut self.rng);
         }
         write.name.clone_from(&metadata.name);
-        registry::default(object);
         let mut object = object.clone();
+        write.warn_of(&object, None);
+        registry::default(&mut object);
         registry::prepare_for_create(&mut object);
         crate::admission::admit_create(&self.cache, write.info, &mut object)?;
         if let Object::Service(service) = &mut object {
-            registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng).map_err(|errors| {
-                Box::new(Status::invalid("", "Service", &write.name, &errors))
-            })?;
+            registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng)
+                .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
         }
         let errors = registry::validate(&object);
         if !errors.is_empty() {
@@ -195,7 +187,6 @@ impl ApiServer {
             self.services.take(service);
             write.reserved = Some(service.clone());
         }
-        write.warn_of(&object);
         self.send_create(now, write, object, out);
         Ok(())
     }
@@ -353,6 +344,10 @@ impl ApiServer {
     fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
         let new = match &write.action {
             Action::Delete(options) => return registry::delete::decide(now, write.info, current, options),
+            Action::Bind(node, uid) => {
+                let pod = current.as_kind::<Pod>().ok_or_else(|| Box::new(Status::internal("only Pods are bound")))?;
+                return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));
+            }
             Action::Update(object) => object.clone(),
             Action::Patch(type_, patch) => {
                 let patched = registry::patch::apply(write.info, current, *type_, patch)?;
@@ -364,11 +359,8 @@ impl ApiServer {
             Action::Create(_) => return Err(Box::new(Status::internal("a creation is no update"))),
         };
         let decision = self.decide_update(write, current, new)?;
-        if let Decision::Put(object) = &decision
-            && matches!(write.action, Action::Patch(..))
-        {
-            let object = object.clone();
-            write.warn_of(&object);
+        if let Decision::Put(object) = &decision {
+            write.warn_of(object, Some(current));
         }
         Ok(decision)
     }
@@ -396,7 +388,7 @@ impl ApiServer {
             metadata.generate_name.clone_from(&old.generate_name);
         }
         registry::default(&mut new);
-        if write.subresource == Subresource::None {
+        if matches!(write.subresource, Subresource::None | Subresource::Scale) {
             registry::prepare_for_update(&mut new, current);
             if let (Object::Service(service), Object::Service(old)) = (&mut new, current) {
                 registry::service::allocate(Arc::make_mut(service), Some(old), &self.services, &mut self.rng)
@@ -416,65 +408,6 @@ impl ApiServer {
         } else {
             Decision::Put(new)
         })
-    }
-
-    fn delete_collection(
-        &mut self,
-        now: Time,
-        origin: &Origin,
-        request: &Request,
-        info: &'static KindInfo,
-        path: &ResourcePath,
-        out: &mut Vec<Output>,
-    ) -> Refused<()> {
-        let filter = Filter::read(request, info, path.namespace.as_deref().unwrap_or_default())?;
-        let options = DeleteOptions::read(request)?;
-        let dry_run = params::dry_run(request)?;
-        let prefix = storage::namespace_prefix(info, &filter.namespace);
-        let matching = self.cache.range(&prefix, "").map(|(_, object)| object).filter(|object| filter.matches(object));
-        let names: Vec<(String, String)> =
-            matching.map(|object| (object.metadata().namespace.clone(), object.metadata().name.clone())).collect();
-        let number = self.next_batch;
-        self.next_batch += 1;
-        // One more than there are parts, so that the answer waits until all are sent.
-        let batch = Batch { origin: origin.clone(), info, left: names.len() + 1, items: Vec::new(), refusal: None };
-        self.batches.insert(number, batch);
-        for (namespace, name) in names {
-            let mut write = Write { batch: Some(number), dry_run, ..Write::own(info, namespace, name) };
-            write.action = Action::Delete(options.clone());
-            self.update(now, write, out);
-        }
-        self.batch_part_done(number, Err(Box::new(Status::no_such_path())), out);
-        Ok(())
-    }
-
-    fn batch_part_done(&mut self, number: u64, result: Refused<Object>, out: &mut Vec<Output>) {
-        let revision = self.cache.revision();
-        let Some(batch) = self.batches.get_mut(&number) else { return };
-        batch.left -= 1;
-        match result {
-            Ok(object) => batch.items.push(object),
-            // Who is gone already needs no deletion.
-            Err(status) if status.code == 404 => {}
-            Err(status) => batch.refusal = Some(status),
-        }
-        if batch.left > 0 {
-            return;
-        }
-        let Some(batch) = self.batches.remove(&number) else { return };
-        if let Some(status) = batch.refusal {
-            return refuse(&batch.origin, *status, out);
-        }
-        let list = List {
-            api_version: batch.info.api_version(),
-            kind: batch.info.kind.to_owned(),
-            resource_version: revision,
-            continue_token: String::new(),
-            remaining: None,
-            items: batch.items,
-        };
-        let response = Response::ok(Body::List(Box::new(list)));
-        out.push(Output::Respond { client: batch.origin.client, id: batch.origin.id, response });
     }
 }
 
@@ -500,8 +433,8 @@ impl Write {
         }
     }
 
-    /// Adds the warnings about what is stored but not simulated. Only people read them.
-    fn warn_of(&mut self, object: &Object) {
+    /// Adds the warnings about what is stored but not simulated, and was not so in `old`. Only people read them.
+    fn warn_of(&mut self, object: &Object, old: Option<&Object>) {
         if !self.origin.as_ref().is_some_and(|origin| origin.agent.starts_with("kubectl")) {
             return;
         }
@@ -509,7 +442,8 @@ impl Write {
             let text = format!("{} {}: stored, but nothing acts on it here yet", self.info.api_version(), self.info.kind);
             self.warnings.push(text);
         } else if self.subresource == Subresource::None {
-            self.warnings.extend(unsimulated_warnings(object));
+            let known = old.map(unsimulated_warnings).unwrap_or_default();
+            self.warnings.extend(unsimulated_warnings(object).into_iter().filter(|warning| !known.contains(warning)));
         }
     }
 }

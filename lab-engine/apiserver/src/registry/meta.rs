@@ -1,0 +1,125 @@
+//! Validation of metadata (`k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
+
+use super::names;
+use api::Object;
+use api::meta::{LabelSelector, ObjectMeta, StringMap};
+use api::status::{FieldError, FieldErrorKind};
+
+/// Annotations may have so many bytes together.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// Appends what is wrong with the metadata.
+pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
+    let metadata = object.metadata();
+    if metadata.name.is_empty() {
+        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+    } else {
+        let wrong = match object.kind() {
+            "Namespace" => names::dns1123_label(&metadata.name),
+            "Service" => names::dns1035_label(&metadata.name),
+            // RBAC names may be any path segment.
+            "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" => path_segment(&metadata.name),
+            _ => names::dns1123_subdomain(&metadata.name),
+        };
+        errors.extend(wrong.into_iter().map(|detail| FieldError::invalid("metadata.name", &metadata.name, detail)));
+    }
+    labels(&metadata.labels, "metadata.labels", errors);
+    annotations(metadata, "metadata.annotations", errors);
+    for (index, owner) in metadata.owner_references.iter().enumerate() {
+        let path = format!("metadata.ownerReferences[{index}]");
+        for (field, value, detail) in [
+            ("apiVersion", &owner.api_version, "version must not be empty"),
+            ("kind", &owner.kind, "must not be empty"),
+            ("name", &owner.name, "must not be empty"),
+            ("uid", &owner.uid, "must not be empty"),
+        ] {
+            if value.is_empty() {
+                errors.push(FieldError::invalid(format!("{path}.{field}"), value, detail));
+            }
+        }
+    }
+    if metadata.owner_references.iter().filter(|owner| owner.controller == Some(true)).count() > 1 {
+        let detail = "Only one reference can have Controller set to true";
+        errors.push(FieldError::new(FieldErrorKind::Invalid, "metadata.ownerReferences", "", detail));
+    }
+    for (index, finalizer) in metadata.finalizers.iter().enumerate() {
+        let wrong = names::qualified_name(finalizer).into_iter();
+        errors.extend(wrong.map(|detail| FieldError::invalid(format!("metadata.finalizers[{index}]"), finalizer, detail)));
+    }
+}
+
+fn path_segment(name: &str) -> Vec<String> {
+    match name {
+        "." | ".." => vec![format!("may not be '{name}'")],
+        name => ["/", "%"].into_iter().filter(|bad| name.contains(bad)).map(|bad| format!("may not contain '{bad}'")).collect(),
+    }
+}
+
+/// Appends what is wrong with labels.
+pub(super) fn labels(labels: &StringMap, path: &str, errors: &mut Vec<FieldError>) {
+    for (key, value) in labels {
+        errors.extend(names::qualified_name(key).into_iter().map(|detail| FieldError::invalid(path, key, detail)));
+        errors.extend(names::label_value(value).into_iter().map(|detail| FieldError::invalid(format!("{path}.{key}"), value, detail)));
+    }
+}
+
+/// Appends what is wrong with annotations.
+pub(super) fn annotations(metadata: &ObjectMeta, path: &str, errors: &mut Vec<FieldError>) {
+    for key in metadata.annotations.keys() {
+        let wrong = names::qualified_name(&key.to_lowercase()).into_iter();
+        errors.extend(wrong.map(|detail| FieldError::invalid(path, key, detail)));
+    }
+    if metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > MAX_ANNOTATIONS {
+        let detail = format!("may not be more than {MAX_ANNOTATIONS} bytes");
+        errors.push(FieldError::new(FieldErrorKind::TooLong, path, "", detail));
+    }
+}
+
+/// Appends what is wrong with a label selector (`ValidateLabelSelector`).
+pub(super) fn label_selector(selector: &LabelSelector, path: &str, errors: &mut Vec<FieldError>) {
+    labels(&selector.match_labels, &format!("{path}.matchLabels"), errors);
+    for (index, requirement) in selector.match_expressions.iter().enumerate() {
+        let path = format!("{path}.matchExpressions[{index}]");
+        match requirement.operator.as_str() {
+            "In" | "NotIn" if requirement.values.is_empty() => {
+                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                errors.push(FieldError::required(format!("{path}.values"), detail));
+            }
+            "Exists" | "DoesNotExist" if !requirement.values.is_empty() => {
+                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                errors.push(FieldError::forbidden(format!("{path}.values"), detail));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            other => errors.push(FieldError::invalid(format!("{path}.operator"), other, "not a valid selector operator")),
+        }
+        let wrong = names::qualified_name(&requirement.key).into_iter();
+        errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.key"), &requirement.key, detail)));
+    }
+}
+
+/// Appends what is wrong with a change of metadata (`ValidateObjectMetaUpdate`).
+pub(super) fn validate_update(new: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+    let (new, old) = (new.metadata(), old.metadata());
+    if old.is_deleting() {
+        let added: Vec<&String> = new.finalizers.iter().filter(|finalizer| !old.finalizers.contains(finalizer)).collect();
+        if !added.is_empty() {
+            let detail = format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
+            errors.push(FieldError::forbidden("metadata.finalizers", detail));
+        }
+    }
+}
+
+/// Appends that a field must not change.
+pub(super) fn immutable<T: PartialEq + api::json::Json>(new: &T, old: &T, path: &str, errors: &mut Vec<FieldError>) {
+    if new != old {
+        let value = new.to_json().to_string();
+        errors.push(FieldError::new(FieldErrorKind::Invalid, path, value, "field is immutable"));
+    }
+}
+
+/// Appends that a number must not be negative.
+pub(super) fn non_negative(value: Option<i64>, path: impl Into<String>, errors: &mut Vec<FieldError>) {
+    if let Some(value) = value.filter(|&value| value < 0) {
+        errors.push(FieldError::invalid_number(path, value, "must be greater than or equal to 0"));
+    }
+}

@@ -1,0 +1,207 @@
+//! What each kind needs besides storing: defaults, preparation and validation (`pkg/apis/*/v*/defaults.go`, `pkg/registry/*/strategy.go`,
+//! `pkg/apis/*/validation`). One file per kind; kinds without a struct are stored as they come.
+
+mod config;
+pub(crate) mod delete;
+mod deployment;
+mod event;
+mod lease;
+mod meta;
+mod names;
+mod namespace;
+mod node;
+pub(crate) mod patch;
+mod pod;
+mod pod_defaults;
+mod pod_validation;
+mod replica_set;
+pub(crate) mod service;
+
+use crate::subresource::Subresource;
+use api::kinds::KindInfo;
+use api::status::FieldError;
+use api::{Object, Resource};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What a kind does at the stages of a write.
+pub(crate) trait Strategy: Resource {
+    /// Sets what the author left out.
+    fn default(&mut self) {}
+
+    /// Drops what only the system may set.
+    fn prepare_for_create(&mut self) {}
+
+    /// Appends what is wrong with a new object.
+    fn validate(&self, errors: &mut Vec<FieldError>) {
+        let _ = errors;
+    }
+
+    /// Keeps what an update of the object must not change.
+    fn prepare_for_update(&mut self, old: &Self) {
+        let _ = old;
+    }
+
+    /// Keeps what an update of the status must not change.
+    fn prepare_status_update(&mut self, old: &Self) {
+        *self = old.clone();
+    }
+
+    /// Appends what is wrong with a change.
+    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+        let _ = old;
+        self.validate(errors);
+    }
+
+    /// The value of a field that the kind can be selected by, besides name and namespace.
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let _ = name;
+        None
+    }
+}
+
+/// Runs `$body` with the struct of the object, if its kind has one.
+macro_rules! dispatch {
+    ($object:expr, $bound:ident => $body:expr, else $other:expr) => {
+        match $object {
+            Object::Binding($bound) => $body,
+            Object::ConfigMap($bound) => $body,
+            Object::Deployment($bound) => $body,
+            Object::Event($bound) => $body,
+            Object::Lease($bound) => $body,
+            Object::Namespace($bound) => $body,
+            Object::Node($bound) => $body,
+            Object::Pod($bound) => $body,
+            Object::ReplicaSet($bound) => $body,
+            Object::Secret($bound) => $body,
+            Object::Service($bound) => $body,
+            Object::ServiceAccount($bound) => $body,
+            Object::Dynamic(_) => $other,
+        }
+    };
+}
+
+impl Strategy for api::core::Binding {}
+
+/// Sets what the author left out.
+pub(crate) fn default(object: &mut Object) {
+    dispatch!(object, object => Arc::make_mut(object).default(), else {});
+}
+
+/// Drops what only the system may set.
+pub(crate) fn prepare_for_create(object: &mut Object) {
+    dispatch!(object, object => Arc::make_mut(object).prepare_for_create(), else {});
+}
+
+/// What is wrong with a new object.
+pub(crate) fn validate(object: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    meta::validate(object, &mut errors);
+    dispatch!(object, object => object.validate(&mut errors), else {});
+    errors
+}
+
+fn same_kind<'a, R: Resource>(_: &R, object: &'a Object) -> Option<&'a Arc<R>> {
+    R::from_object(object)
+}
+
+/// Keeps what an update of the object must not change.
+pub(crate) fn prepare_for_update(new: &mut Object, old: &Object) {
+    dispatch!(new, new => {
+        if let Some(old) = same_kind(&**new, old) {
+            Arc::make_mut(new).prepare_for_update(old);
+        }
+    }, else {});
+}
+
+/// Keeps what an update of a subresource must not change.
+pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource: Subresource) {
+    if let (Subresource::Finalize, Object::Namespace(new), Object::Namespace(old)) = (subresource, &mut *new, old) {
+        let finalizers = new.spec.finalizers.clone();
+        *new = old.clone();
+        Arc::make_mut(new).spec.finalizers = finalizers;
+        return;
+    }
+    dispatch!(new, new => {
+        if let Some(old) = same_kind(&**new, old) {
+            Arc::make_mut(new).prepare_status_update(old);
+        }
+    }, else {});
+}
+
+/// What is wrong with a change.
+pub(crate) fn validate_update(new: &Object, old: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    meta::validate(new, &mut errors);
+    meta::validate_update(new, old, &mut errors);
+    dispatch!(new, new => {
+        if let Some(old) = same_kind(&**new, old) {
+            new.validate_update(old, &mut errors);
+        }
+    }, else {});
+    errors
+}
+
+/// The value of a field, for selectors.
+pub(crate) fn field<'a>(object: &'a Object, name: &str) -> Option<Cow<'a, str>> {
+    let metadata = object.metadata();
+    match name {
+        "metadata.name" => Some(Cow::Borrowed(&metadata.name)),
+        "metadata.namespace" => Some(Cow::Borrowed(&metadata.namespace)),
+        _ => dispatch!(object, object => object.field(name), else None),
+    }
+}
+
+/// The fields that a kind can be selected by, besides name and namespace.
+fn selectable_fields(info: &KindInfo) -> &'static [&'static str] {
+    match (info.group, info.kind) {
+        ("", "Pod") => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        ("", "Event") => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        ("", "Node") => &["spec.unschedulable"],
+        ("", "Namespace") => &["status.phase"],
+        ("", "Secret") => &["type"],
+        ("", "Service") => &["spec.clusterIP", "spec.type"],
+        ("apps", "ReplicaSet") => &["status.replicas"],
+        _ => &[],
+    }
+}
+
+/// Whether objects of the kind can be selected by a field.
+pub(crate) fn selectable(info: &KindInfo, field: &str) -> bool {
+    matches!(field, "metadata.name" | "metadata.namespace") || selectable_fields(info).contains(&field)
+}
+
+/// The refusal for a field that the kind cannot be selected by.
+pub(crate) fn not_selectable(info: &KindInfo, field: &str) -> String {
+    if selectable_fields(info).is_empty() {
+        format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else {
+        format!("field label not supported: {field}")
+    }
+}
+
+/// Whether a PUT makes the object when there is none.
+pub(crate) fn create_on_update(info: &KindInfo) -> bool {
+    matches!((info.group, info.kind), ("", "Event") | ("coordination.k8s.io", "Lease"))
+}

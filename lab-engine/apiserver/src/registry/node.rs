@@ -1,0 +1,46 @@
+//! Nodes (`pkg/registry/core/node/strategy.go`).
+
+use super::{Strategy, meta, names};
+use api::core::Node;
+use api::status::FieldError;
+use std::borrow::Cow;
+
+impl Strategy for Node {
+    fn validate(&self, errors: &mut Vec<FieldError>) {
+        for (index, taint) in self.spec.taints.iter().enumerate() {
+            let path = format!("spec.taints[{index}]");
+            let wrong = names::qualified_name(&taint.key).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.key"), &taint.key, detail)));
+            let wrong = names::label_value(&taint.value).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.value"), &taint.value, detail)));
+            match taint.effect.as_str() {
+                "NoSchedule" | "PreferNoSchedule" | "NoExecute" => {}
+                "" => errors.push(FieldError::required(format!("{path}.effect"), "")),
+                other => {
+                    let allowed = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+                    errors.push(FieldError::not_supported(format!("{path}.effect"), other, &allowed));
+                }
+            }
+        }
+    }
+
+    fn prepare_for_update(&mut self, old: &Self) {
+        self.status = old.status.clone();
+    }
+
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec = old.spec.clone();
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+        self.validate(errors);
+        if !old.spec.pod_cidr.is_empty() {
+            meta::immutable(&self.spec.pod_cidr, &old.spec.pod_cidr, "spec.podCIDR", errors);
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let text = if self.spec.unschedulable == Some(true) { "true" } else { "false" };
+        (name == "spec.unschedulable").then_some(Cow::Borrowed(text))
+    }
+}
