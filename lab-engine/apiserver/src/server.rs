@@ -458,7 +458,7 @@ impl ApiServer {
             Call::Forget | Call::Watch => {}
             Call::Page(read) if error == EtcdError::Compacted => refuse(&read.origin, crate::read::continue_expired(), out),
             Call::Barrier(read) | Call::Page(read) => refuse(&read.origin, status.clone(), out),
-            Call::Reread(write) | Call::Write(write) => self.finish(now, *write, Err(Box::new(status.clone())), out),
+            Call::Reread(write) | Call::Write(write) => self.finish(*write, Err(Box::new(status.clone())), out),
         }
     }
 

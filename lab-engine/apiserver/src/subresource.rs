@@ -274,8 +274,7 @@ fn scale_patch(write: &Write, body: Body) -> Result<Value, Box<Status>> {
 }
 
 /// The answer to a write that succeeded.
-pub(crate) fn success(write: &Write, object: Object, now: Time) -> Response {
-    let _ = now;
+pub(crate) fn success(write: &Write, object: Object) -> Response {
     match (write.subresource, &write.action) {
         (Subresource::Binding | Subresource::Eviction, _) => {
             Response::created(Body::Json(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))

@@ -109,6 +109,11 @@ impl ApiServer {
         if !subresource.is_object_or_status() {
             return self.write_subresource(now, write, request, out);
         }
+        self.start_write(now, write, request, path, out)
+    }
+
+    /// Begins a write of the object or its status.
+    fn start_write(&mut self, now: Time, mut write: Write, request: Request, path: &ResourcePath, out: &mut Vec<Output>) -> Refused<()> {
         match (request.method, &path.name) {
             (Method::Post, None) => {
                 write.action = Action::Create(read_body(&mut write, request.body)?);
@@ -132,7 +137,7 @@ impl ApiServer {
                 self.update(now, write, out);
                 Ok(())
             }
-            (Method::Delete, Some(_)) if subresource == Subresource::None => {
+            (Method::Delete, Some(_)) if write.subresource == Subresource::None => {
                 write.action = Action::Delete(DeleteOptions::read(&request)?);
                 self.update(now, write, out);
                 Ok(())
@@ -198,7 +203,7 @@ impl ApiServer {
                 Some(_) => Err(Box::new(Status::already_exists(&write.info.gvr(), &write.name))),
                 None => Ok(object),
             };
-            return self.finish(now, write, result, out);
+            return self.finish(write, result, out);
         }
         let subject = subject(Verb::Create, &object);
         // What was drawn may have to be drawn again, from the object as it is now.
@@ -235,17 +240,17 @@ impl ApiServer {
                 }
                 _ => {
                     let status = Status::not_found(&write.info.gvr(), &write.name);
-                    self.finish(now, write, Err(Box::new(status)), out);
+                    self.finish(write, Err(Box::new(status)), out);
                 }
             };
         };
         let revision = current.metadata().resource_version.0;
         match self.decide(now, &mut write, &current) {
             Err(_) if !write.fresh => self.ask_again(now, write, out),
-            Err(status) => self.finish(now, write, Err(status), out),
-            Ok(Decision::Keep(object)) if write.fresh || write.dry_run => self.finish(now, write, Ok(object), out),
+            Err(status) => self.finish(write, Err(status), out),
+            Ok(Decision::Keep(object)) if write.fresh || write.dry_run => self.finish(write, Ok(object), out),
             Ok(Decision::Keep(_)) => self.ask_again(now, write, out),
-            Ok(Decision::Put(object) | Decision::Remove(object)) if write.dry_run => self.finish(now, write, Ok(object), out),
+            Ok(Decision::Put(object) | Decision::Remove(object)) if write.dry_run => self.finish(write, Ok(object), out),
             Ok(Decision::Put(object)) => {
                 let (key, subject) = (storage::key(write.info, &write.namespace, &write.name), subject(Verb::Update, &object));
                 let success = vec![Op::Put(key.clone(), Value::new(Stored(object)))];
@@ -296,7 +301,7 @@ impl ApiServer {
         if let (false, Action::Create(object)) = (response.succeeded, &write.action) {
             let status = Status::already_exists(&write.info.gvr(), &write.name);
             if object.metadata().generate_name.is_empty() || write.attempts >= NAME_ATTEMPTS {
-                return self.finish(now, write, Err(Box::new(status)), out);
+                return self.finish(write, Err(Box::new(status)), out);
             }
             let mut object = object.clone();
             let name = generated_name(&object.metadata().generate_name, &mut self.rng);
@@ -309,17 +314,17 @@ impl ApiServer {
             Some(OpResponse::Range(range)) if !response.succeeded => self.reread(now, write, &range, out),
             Some(OpResponse::Put(kv)) => {
                 let result = object_of(&kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
-                self.finish(now, write, result, out);
+                self.finish(write, result, out);
             }
             _ => {
                 let last = write.last.take().ok_or_else(|| Box::new(Status::internal("a deletion without an object")));
-                self.finish(now, write, last, out);
+                self.finish(write, last, out);
             }
         }
     }
 
     /// Answers a write.
-    pub(crate) fn finish(&mut self, now: Time, mut write: Write, result: Refused<Object>, out: &mut Vec<Output>) {
+    pub(crate) fn finish(&mut self, mut write: Write, result: Refused<Object>, out: &mut Vec<Output>) {
         if let Some(service) = write.reserved.take() {
             match &result {
                 // The reservation ends when the cache shows the Service itself.
@@ -334,7 +339,7 @@ impl ApiServer {
         match result {
             Err(status) => refuse(origin, *status, out),
             Ok(object) => {
-                let mut response = subresource::success(&write, object, now);
+                let mut response = subresource::success(&write, object);
                 response.warnings = std::mem::take(&mut write.warnings);
                 out.push(Output::Respond { client: origin.client, id: origin.id, response });
             }

@@ -111,6 +111,21 @@ fn pod_update(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::forbidden("spec.tolerations", detail));
         return;
     }
+    let munged = with_old_mutable_fields(new, old);
+    if munged != old.spec {
+        let changed = changed_fields(&munged.to_json(), &old.spec.to_json());
+        let detail = format!(
+            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,\
+             `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
+             `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n{changed}"
+        );
+        errors.push(FieldError::forbidden("spec", detail));
+    }
+    meta::immutable(&new.spec.node_name, &old.spec.node_name, "spec.nodeName", errors);
+}
+
+/// The new spec with the old values of all fields that may change: what differs now must not have changed.
+fn with_old_mutable_fields(new: &Pod, old: &Pod) -> api::core::PodSpec {
     let mut munged = new.spec.clone();
     for (container, old) in munged.containers.iter_mut().zip(&old.spec.containers) {
         container.image.clone_from(&old.image);
@@ -132,16 +147,7 @@ fn pod_update(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
             munged.affinity = old.spec.affinity.clone();
         }
     }
-    if munged != old.spec {
-        let changed = changed_fields(&munged.to_json(), &old.spec.to_json());
-        let detail = format!(
-            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,\
-             `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
-             `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n{changed}"
-        );
-        errors.push(FieldError::forbidden("spec", detail));
-    }
-    meta::immutable(&new.spec.node_name, &old.spec.node_name, "spec.nodeName", errors);
+    munged
 }
 
 /// The fields that differ, one a line.

@@ -49,13 +49,13 @@ impl Strategy for ReplicaSet {
 
 /// Appends what is wrong with the selector and the Pod template of a workload.
 pub(super) fn selector_and_template(selector: &LabelSelector, template: &PodTemplateSpec, errors: &mut Vec<FieldError>) {
-    if selector.match_labels.is_empty() && selector.match_expressions.is_empty() {
-        errors.push(FieldError::required("spec.selector", ""));
-        errors.push(FieldError::new(FieldErrorKind::Invalid, "spec.selector", "{}", "empty selector is invalid for deployment"));
-    } else {
-        meta::label_selector(selector, "spec.selector", errors);
+    // A selector that is left out is read as an empty one; it selects nothing.
+    let given = (!selector.match_labels.is_empty() || !selector.match_expressions.is_empty()).then_some(selector);
+    match given {
+        Some(selector) => meta::label_selector(selector, "spec.selector", errors),
+        None => errors.push(FieldError::required("spec.selector", "")),
     }
-    let matches = Selector::from_label_selector(Some(selector)).is_ok_and(|selector| selector.matches(&template.metadata.labels));
+    let matches = Selector::from_label_selector(given).is_ok_and(|selector| selector.matches(&template.metadata.labels));
     if !matches {
         let value = template.metadata.labels.to_json().to_string();
         let detail = "`selector` does not match template `labels`";
@@ -68,9 +68,8 @@ pub(super) fn selector_and_template(selector: &LabelSelector, template: &PodTemp
         let restart = &template.spec.restart_policy;
         errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", restart, &["Always"]));
     }
-    if let Some(deadline) = template.spec.active_deadline_seconds {
+    if template.spec.active_deadline_seconds.is_some() {
         let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
-        let _ = deadline;
         errors.push(FieldError::forbidden("spec.template.spec.activeDeadlineSeconds", detail));
     }
 }
