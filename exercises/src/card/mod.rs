@@ -1,6 +1,6 @@
 //! Cards: a question with its answer, a quiz and a lab, in both languages.
 //!
-//! One YAML file each in `exercises/cards/<topic>/<id>.yaml`. `Card::parse` reads one with places in the file, [`validate`] holds every
+//! One YAML file each in `exercises/cards/<topic>/<id>.yaml`. `Card::parse` reads one with places in the file, [`validate`](fn@validate) holds every
 //! rule, and the book, the page, the terminal and the tests all go through these. The page gets a card as JSON and needs neither the
 //! reader of YAML nor files (they come with the feature `program`).
 //!

@@ -8,7 +8,7 @@ use lab::yaml::{Positions, YamlError, read_documents};
 use serde_yaml::with::singleton_map_recursive;
 
 impl Card {
-    /// Reads the card in `text`; `name` is its file. The card keeps every rule of [`validate`].
+    /// Reads the card in `text`; `name` is its file. The card keeps every rule of [`validate`](fn@validate).
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the file; of errors of form (YAML, unknown or missing fields) only the first.

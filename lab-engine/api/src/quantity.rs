@@ -310,7 +310,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_is_written_reads_back_the_same(text in "[-+]?[0-9]{0,25}[.]?[0-9]{0,25}(Ki|Ei|m|n|E|e[-+]?[0-9]{1,20}|)") {
-            if let Ok(quantity) = Quantity::parse(&text) {
+            // Beyond 2^63-1 upstream keeps short texts exact and caps long ones, so that what it writes there need not read back the same.
+            if let Some(quantity) = Quantity::parse(&text).ok().filter(|q| q.nanos.abs() <= i128::from(i64::MAX) * NANO) {
                 proptest::prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
             }
         }
