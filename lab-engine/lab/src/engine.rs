@@ -1,0 +1,203 @@
+//! The lab behind the page's messages: what the Web Worker runs.
+//!
+//! Wall time comes in through [`Engine::tick`]; the engine turns it into virtual time, in slices of a bounded number of steps, so that the
+//! worker can read its messages in between. Where the machine is too slow for the speed asked for, virtual time falls behind rather than
+//! piling up.
+
+use crate::problems::file_problems;
+use crate::protocol::{FromEngine, ToEngine};
+use crate::session::{LabError, LabSession};
+use kubectl::Stream;
+use sim::EventId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many events go into one message.
+const EVENTS_AT_ONCE: usize = 500;
+
+/// How much wall time is made good at most after a pause of the worker, in milliseconds.
+const MAX_DEBT_MS: f64 = 1000.0;
+
+/// How far [`ToEngine::Step`] looks for the next event.
+const STEP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many steps of the simulation a message may cost: a bound on the time until the next one is read.
+const STEPS_PER_MESSAGE: u64 = 200_000;
+
+/// The worker's state.
+pub struct Engine {
+    session: Option<LabSession>,
+    playing: bool,
+    speed: f64,
+    /// Virtual time still to pass: what was asked for and not done within the steps allowed.
+    debt: Duration,
+    /// The newest event that was sent.
+    sent: EventId,
+    /// The newest event when the last snapshot was sent.
+    shown: Option<EventId>,
+    /// Whether a line was typed whose prompt was not sent yet.
+    typing: bool,
+    /// The files as the page knows them.
+    files: BTreeMap<String, String>,
+}
+
+impl Default for Engine {
+    /// Without a lab; virtual time passes as fast as real time.
+    fn default() -> Self {
+        Engine {
+            session: None,
+            playing: true,
+            speed: 1.0,
+            debt: Duration::ZERO,
+            sent: EventId(0),
+            shown: None,
+            typing: false,
+            files: BTreeMap::new(),
+        }
+    }
+}
+
+impl Engine {
+    /// Does what a message asks for, and tells what changed.
+    pub fn handle(&mut self, message: ToEngine) -> Vec<FromEngine> {
+        let mut out = Vec::new();
+        if let Err(error) = self.obey(message, &mut out) {
+            out.push(FromEngine::Error { message: error });
+        }
+        self.tell(&mut out);
+        out
+    }
+
+    /// Lets the virtual time pass that belongs to `elapsed_ms` of wall time, at most `max_steps` occurrences of it, and tells what changed.
+    pub fn tick(&mut self, elapsed_ms: f64, max_steps: u64) -> Vec<FromEngine> {
+        let mut out = Vec::new();
+        let Some(session) = &mut self.session else { return out };
+        if self.playing || session.cluster().terminal().is_busy() {
+            let wall = Duration::from_secs_f64(elapsed_ms.clamp(0.0, MAX_DEBT_MS) / 1000.0);
+            self.debt = (self.debt + wall.mul_f64(self.speed)).min(Duration::from_secs_f64(MAX_DEBT_MS / 1000.0 * self.speed.max(1.0)));
+        }
+        self.pay(max_steps);
+        self.tell(&mut out);
+        out
+    }
+
+    /// Whether [`Engine::tick`] has anything to do.
+    pub fn wants_tick(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| self.playing || !self.debt.is_zero() || session.cluster().terminal().is_busy())
+    }
+
+    fn pay(&mut self, max_steps: u64) {
+        let Some(session) = &mut self.session else { return };
+        if self.debt.is_zero() {
+            return;
+        }
+        let before = session.cluster().now();
+        session.advance(self.debt, max_steps);
+        self.debt = self.debt.saturating_sub(session.cluster().now().since(before));
+    }
+
+    fn obey(&mut self, message: ToEngine, out: &mut Vec<FromEngine>) -> Result<(), String> {
+        let say = |error: LabError| error.to_string();
+        if let ToEngine::Load { lab, seed } = message {
+            let problems = crate::validate(&lab);
+            if let Some(first) = problems.first() {
+                return Err(format!("{}: {}", first.field, first.message));
+            }
+            self.begin(LabSession::new(&lab, seed).map_err(say)?, out);
+            return Ok(());
+        }
+        let session = self.session.as_mut().ok_or("no lab is loaded")?;
+        match message {
+            ToEngine::Load { .. } => unreachable!("handled above"),
+            ToEngine::Reset { seed } => {
+                session.reset(seed.unwrap_or(session.seed())).map_err(say)?;
+                if let Some(session) = self.session.take() {
+                    self.begin(session, out);
+                }
+            }
+            ToEngine::SetFile { name, text } => {
+                session.write_file(&name, &text).map_err(say)?;
+                out.push(FromEngine::Problems { problems: file_problems(&name, &text), name: name.clone() });
+                self.files.insert(name, text);
+            }
+            ToEngine::RemoveFile { name } => {
+                session.remove_file(&name);
+                self.files.remove(&name);
+            }
+            ToEngine::Line { line } => {
+                session.start_line(&line);
+                self.typing = true;
+            }
+            ToEngine::Interrupt => session.interrupt(),
+            ToEngine::Complete { id, line, cursor } => {
+                out.push(FromEngine::Completions { id, candidates: session.cluster().terminal().complete(&line, cursor) });
+            }
+            ToEngine::Play { on } => {
+                self.playing = on;
+                self.debt = Duration::ZERO;
+            }
+            ToEngine::Speed { factor } if factor.is_nan() => return Err("the speed is no number".to_owned()),
+            ToEngine::Speed { factor } => self.speed = factor.clamp(0.01, 1000.0),
+            ToEngine::Step => session.step(STEP_LIMIT, STEPS_PER_MESSAGE),
+            ToEngine::Advance { by } => {
+                self.debt += by.duration();
+                self.pay(STEPS_PER_MESSAGE);
+            }
+            ToEngine::Predict { task, answer } => {
+                let result = session.submit_prediction(&task, answer).map_err(say)?;
+                out.push(FromEngine::Prediction { task, result: Box::new(result) });
+                self.tell_checks(out);
+            }
+            ToEngine::Check => self.tell_checks(out),
+            ToEngine::CutNode { node, cut } => session.set_node_cut(&node, cut),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, session: LabSession, out: &mut Vec<FromEngine>) {
+        out.push(FromEngine::Ready { seed: session.seed(), lab: Box::new(session.lab().clone()) });
+        self.files = session.lab().files.clone();
+        (self.debt, self.sent, self.shown, self.typing) = (Duration::ZERO, EventId(0), None, false);
+        self.session = Some(session);
+        self.tell_checks(out);
+    }
+
+    fn tell_checks(&mut self, out: &mut Vec<FromEngine>) {
+        if let Some(session) = &mut self.session {
+            let verdict = session.verdict();
+            out.push(FromEngine::Checks { passed: verdict.passed, tasks: verdict.tasks });
+        }
+    }
+
+    /// Tells everything that changed since it was last told.
+    fn tell(&mut self, out: &mut Vec<FromEngine>) {
+        let Some(session) = &mut self.session else { return };
+        for output in session.take_output() {
+            out.push(FromEngine::Output { stderr: output.stream == Stream::Stderr, text: output.text });
+        }
+        let terminal = session.cluster().terminal();
+        let prompt = self.typing && !terminal.is_busy();
+        if prompt {
+            self.typing = false;
+            let files: BTreeMap<String, String> = terminal.files().iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+            if files != self.files {
+                out.push(FromEngine::Files { files: files.clone() });
+                self.files = files;
+            }
+        }
+        let events = session.events(self.sent, EVENTS_AT_ONCE);
+        if let Some(last) = events.last() {
+            self.sent = EventId(last.id);
+            out.push(FromEngine::Events { events });
+        }
+        let newest = Some(session.cluster().trace().last_id());
+        if self.shown != newest {
+            self.shown = newest;
+            out.push(FromEngine::Snapshot { snapshot: Box::new(session.snapshot()) });
+        }
+        if prompt {
+            out.push(FromEngine::Prompt { exit_code: session.cluster().terminal().exit_code() });
+            self.tell_checks(out);
+        }
+    }
+}
