@@ -177,3 +177,37 @@ fn an_ordering_question_never_shows_its_answer() {
     assert_eq!(shown_order(&items(["a", "b", "c"])), [2, 1, 0]);
     assert_eq!(shown_order(&items(["b", "c", "a"])), [2, 0, 1]);
 }
+
+/// The cards of the book.
+fn deck() -> Deck {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cards");
+    Deck::load(&folder).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_cards_of_the_book_keep_every_rule() {
+    let ids: Vec<_> = deck().iter().map(|card| card.id.clone()).collect();
+    assert_eq!(ids, ["deployment-rollout", "pod-creation", "restart-policy"]);
+}
+
+#[test]
+fn every_kind_of_question_and_task_is_in_the_deck() {
+    let deck = deck();
+    for card in deck.iter() {
+        let mut kinds: Vec<_> = card.quiz.iter().map(|question| std::mem::discriminant(&question.kind)).collect();
+        kinds.dedup();
+        assert!(kinds.len() >= 4, "{}: at least four kinds of questions", card.id);
+        let operate = card.lab.tasks.iter().filter(|task| matches!(task.kind, lab::TaskKind::Operate(_))).count();
+        assert!(operate >= 2 && card.lab.tasks.len() > operate, "{}: two tasks to operate and one to predict", card.id);
+    }
+}
+
+#[test]
+fn a_card_must_stand_where_its_id_and_topic_say() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("pods")).unwrap();
+    std::fs::write(folder.path().join("pods").join("other.yaml"), GOOD).unwrap();
+    let error = Deck::load(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with("other.yaml: id: the id `sample` is not the name of the file (a card stands in <topic>/<id>.yaml)"), "{error}");
+    assert!(matches!(Deck::load(&folder.path().join("none")), Err(DeckError::Read { .. })));
+}
