@@ -179,7 +179,7 @@ fn an_ordering_question_never_shows_its_answer() {
 }
 
 /// The cards of the book.
-fn deck() -> Deck {
+pub(crate) fn deck() -> Deck {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cards");
     Deck::load(&folder).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 
-use crate::lang::Lang;
+use crate::card::Deck;
 use crate::site::{self, CardRenderer, Layout, Profile, ServeOptions};
 
 /// Arguments of `serve`.
@@ -51,19 +51,7 @@ impl Build {
 }
 
 /// The cards of the book.
-fn load_cards(_folder: &Path) -> Result<Arc<dyn CardRenderer>, String> {
-    Ok(Arc::new(NoCards))
-}
-
-/// Stands in where no card can be rendered: every `{{#card}}` is an unknown one.
-struct NoCards;
-
-impl CardRenderer for NoCards {
-    fn ids(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn html(&self, id: &str, _: Lang) -> Result<String, String> {
-        Err(format!("there is no card `{id}`"))
-    }
+fn load_cards(folder: &Path) -> Result<Arc<dyn CardRenderer>, String> {
+    let deck = Deck::load(folder).map_err(|error| error.to_string())?;
+    Ok(Arc::new(deck))
 }

@@ -3,6 +3,7 @@
 //! Everything hangs in one `div.cb-card`. What spoils the fun is in closed `details`. The card itself is embedded as JSON, for the
 //! program. Ids begin with `card-<id>`, so that links keep working when a text changes.
 
+mod book;
 mod markdown;
 mod words;
 
