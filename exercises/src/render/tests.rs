@@ -45,3 +45,45 @@ fn dealt_numbers_are_shown() {
     assert!(!visible.contains("${"), "{visible}");
     assert!(visible.contains("Bring it to 4 replicas"), "{visible}");
 }
+
+#[test]
+fn every_card_of_the_book_renders_in_both_languages() {
+    let deck = crate::card::tests::deck();
+    for card in deck.iter() {
+        for lang in Lang::ALL {
+            let html = card_html(card, lang);
+            let (visible, _) = html.split_once("<script").unwrap();
+            assert!(!visible.contains("${"), "{} {lang}: a number is not dealt", card.id);
+            assert!(!visible.contains("**") && !visible.contains("<p></p>"), "{} {lang}: Markdown is left over", card.id);
+            for tag in ["div", "section", "details", "ol", "ul", "li", "dl", "table"] {
+                let count = |mark: &str| visible.matches(mark).count();
+                let opened = count(&format!("<{tag}>")) + count(&format!("<{tag} "));
+                // The outermost `div` ends after the script.
+                assert_eq!(opened, count(&format!("</{tag}>")) + usize::from(tag == "div"), "{} {lang}: <{tag}>", card.id);
+            }
+            let mut ids: Vec<_> = visible.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), count, "{} {lang}: an id stands twice", card.id);
+            assert!(ids.iter().all(|id| id.starts_with(&format!("card-{}", card.id))), "{ids:?}");
+        }
+    }
+}
+
+#[test]
+fn the_book_builds_with_its_cards() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let out = tempfile::tempdir().unwrap();
+    let www = out.path().join("www");
+    let cards: std::sync::Arc<dyn crate::site::CardRenderer> = std::sync::Arc::new(crate::card::tests::deck());
+    crate::site::book::build(&root, &www, &out.path().join("next"), &cards).unwrap_or_else(|error| panic!("{error}"));
+    for (page, question) in [("en/pods/creation.html", "How is a Pod created?"), ("zh-CN/pods/creation.html", "Pod 是怎样创建的？")]
+    {
+        let html = std::fs::read_to_string(www.join(page)).unwrap();
+        assert!(html.contains(&format!("<h3 class=\"cb-question\" id=\"card-pod-creation-question\">{question}")), "{page}");
+        let (_, json) = html.split_once("class=\"cb-card-data\">").unwrap();
+        let card: Card = serde_json::from_str(json.split_once("</script>").unwrap().0).unwrap();
+        assert_eq!(card.id, "pod-creation");
+    }
+}
