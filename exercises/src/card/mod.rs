@@ -3,6 +3,7 @@
 //! One YAML file each in `exercises/cards/<topic>/<id>.yaml`. `Card::parse` reads one with places in the file, [`validate`](fn@validate) holds every
 //! rule, and the book, the page, the terminal and the tests all go through these. The page gets a card as JSON and needs neither the
 //! reader of YAML nor files (they come with the feature `program`).
+//! `grade.rs` beside this file grades the whole deck; it is written against `lab::LabSession` and becomes a module with it.
 //!
 //! ```yaml
 //! id: pod-creation
