@@ -1,10 +1,16 @@
-//! What the commands of `kubectl` have in common: one question to the API server after the other, and text that is printed.
+//! How the commands of `kubectl` run: a command is a [`Job`] that ends in a [`Step`], and a step that waits says what follows.
+//!
+//! Written so, a command reads from top to bottom although each answer comes as an input of its own: the state between two answers is what
+//! the closure of [`Step::Ask`] or [`Step::Watch`] holds.
 
 use crate::terminal::{Output, Stream};
-use api::http::{Body, Request};
+use api::http::{Body, Request, WatchEvent};
 use api::status::Status;
-use client::{Outbox, RequestId, Transport};
+use client::Transport;
 use serde_json::Value;
+use sim::Time;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Why a question got no answer.
 #[derive(Debug)]
@@ -33,58 +39,128 @@ impl Failure {
         format!("Error from server ({}): {message}", status.reason)
     }
 
+    /// As a command words a failure that it wraps itself: `error: failed to create deployment: …`.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Failure::Transport(error) => error.to_string(),
+            Failure::Refused(status) => status.message.clone(),
+        }
+    }
+
     /// Whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Failure::Refused(status) if status.reason == "NotFound")
     }
+
+    /// Whether the object changed in between.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Refused(status) if status.reason == "Conflict")
+    }
 }
 
-/// What a command learns.
+/// What comes back from a question.
+pub(crate) type Answer = Result<Body, Failure>;
+
+/// Work that can begin at once.
+pub(crate) type Job = Box<dyn FnOnce(&mut Io<'_>) -> Step>;
+
+/// What follows an answer.
+pub(crate) type Then = Box<dyn FnOnce(Answer, &mut Io<'_>) -> Step>;
+
+/// What is done with what a watch or a stream brings; `None` goes on with it. The number tells which of the requests it comes from.
+pub(crate) type On = Box<dyn FnMut(usize, News, &mut Io<'_>) -> Option<Step>>;
+
+/// What a watch or a stream of text brings.
 #[derive(Debug)]
-pub(crate) enum Event {
-    /// It may begin.
-    Start,
-    /// The answer to its question.
-    Answer(Result<Body, Failure>),
+pub(crate) enum News {
+    /// The first text of a stream, or a refusal.
+    Answer(Answer),
+    /// Events of a watch.
+    Events(Arc<[WatchEvent]>),
+    /// More text of a stream; whether it is the last.
+    Text(Arc<str>, bool),
+    /// The watch ended.
+    Ended,
+    /// The time is up.
+    Deadline,
 }
 
 /// What a command does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// It waits for the answer to this question.
-    Wait(RequestId),
-    /// It ended with this exit status.
+pub(crate) enum Step {
+    /// It asks one question and waits for the answer.
+    Ask(Box<Request>, Then),
+    /// It watches, at most until the time given.
+    Watch(Vec<Request>, Option<Time>, On),
+    /// It sleeps until then.
+    Sleep(Time, Job),
+    /// It ended with this exit status; work that was put off with [`Io::later`] follows.
     Done(i32),
 }
 
-/// A command of `kubectl` while it runs.
-pub(crate) trait Command: std::fmt::Debug {
-    /// Goes on after an event.
-    fn advance(&mut self, event: Event, io: &mut Io<'_>) -> Flow;
+impl Step {
+    /// Asks, and goes on with the answer.
+    pub(crate) fn ask(request: Request, then: impl FnOnce(Answer, &mut Io<'_>) -> Step + 'static) -> Step {
+        Step::Ask(Box::new(request), Box::new(then))
+    }
+
+    /// Asks, and goes on with the JSON of the answer; a failure is printed and ends the step with status 1.
+    pub(crate) fn json(request: Request, then: impl FnOnce(Value, &mut Io<'_>) -> Step + 'static) -> Step {
+        Step::ask(request, move |answer, io| match answer {
+            Ok(body) => then(json_of(body), io),
+            Err(failure) => io.fail(&failure),
+        })
+    }
 }
 
-/// Where a command asks and prints.
+/// What a command prints to and reads from.
 pub(crate) struct Io<'a> {
-    /// Takes requests.
-    pub(crate) out: &'a mut Outbox,
+    /// The present.
+    pub(crate) now: Time,
     /// Takes what is printed.
     pub(crate) output: &'a mut Vec<Output>,
+    /// Work that follows when the present work is done.
+    pub(crate) queue: &'a mut VecDeque<Job>,
+    /// The namespace that the context shall have from now on.
+    pub(crate) new_namespace: &'a mut Option<String>,
 }
 
 impl Io<'_> {
-    /// Asks the API server.
-    pub(crate) fn ask(&mut self, request: Request) -> Flow {
-        Flow::Wait(self.out.request(request.agent(&"kubectl".into())))
-    }
-
     /// Prints to stdout.
     pub(crate) fn print(&mut self, text: impl Into<String>) {
-        self.output.push(Output { stream: Stream::Stdout, text: text.into() });
+        let text = text.into();
+        if !text.is_empty() {
+            self.output.push(Output { stream: Stream::Stdout, text });
+        }
+    }
+
+    /// Prints to stderr as it stands.
+    pub(crate) fn print_error(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !text.is_empty() {
+            self.output.push(Output { stream: Stream::Stderr, text });
+        }
     }
 
     /// Prints a line to stderr.
     pub(crate) fn complain(&mut self, line: &str) {
-        self.output.push(Output { stream: Stream::Stderr, text: format!("{line}\n") });
+        self.print_error(format!("{line}\n"));
+    }
+
+    /// Prints a refusal and ends the step with status 1.
+    pub(crate) fn fail(&mut self, failure: &Failure) -> Step {
+        self.complain(&failure.text(""));
+        Step::Done(1)
+    }
+
+    /// Prints `error: …` and ends the step with status 1.
+    pub(crate) fn error(&mut self, message: &str) -> Step {
+        self.complain(&format!("error: {message}"));
+        Step::Done(1)
+    }
+
+    /// Puts work off until the present work is done; pieces of work follow each other in order.
+    pub(crate) fn later(&mut self, job: impl FnOnce(&mut Io<'_>) -> Step + 'static) {
+        self.queue.push_back(Box::new(job));
     }
 }
 

@@ -1,11 +1,17 @@
 //! One run of `kubectl`: from its words to its exit status.
 
-use crate::command::{Command, Event, Failure, Flow, Io};
+use crate::command::{Answer, Failure, Io, Job, News, On, Step, Then};
 use crate::commands;
 use crate::files::Files;
-use crate::terminal::Output;
-use client::{Component, Input, Outbox, RequestId};
+use crate::terminal::{Output, Stream};
+use api::http::{Request, Response};
+use client::{Component, Input, Outbox, RequestId, Transport};
 use sim::Time;
+use std::collections::VecDeque;
+use std::fmt;
+
+/// How many steps one input may cause; far more than any command takes.
+const MAX_STEPS: usize = 100_000;
 
 /// What a run can see of the terminal.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +20,8 @@ pub struct Environment<'a> {
     pub files: &'a Files,
     /// What stands on standard input.
     pub stdin: &'a str,
+    /// The namespace of the current context.
+    pub namespace: &'a str,
 }
 
 /// A command line that `kubectl` refuses: what it prints to stderr, without the last line's end.
@@ -21,13 +29,29 @@ pub struct Environment<'a> {
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// What a run waits for.
+enum Waiting {
+    Start(Job),
+    Answer(RequestId, Then),
+    Watch { open: Vec<Option<RequestId>>, deadline: Option<Time>, on: On },
+    Sleep(Time, Job),
+    Nothing,
+}
+
 /// One run of `kubectl`. The first input is [`Input::Wake`].
-#[derive(Debug)]
 pub struct Kubectl {
-    command: Box<dyn Command>,
-    waiting: Option<RequestId>,
+    waiting: Waiting,
+    queue: VecDeque<Job>,
     output: Vec<Output>,
+    new_namespace: Option<String>,
+    worst: i32,
     code: Option<i32>,
+}
+
+impl fmt::Debug for Kubectl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kubectl").field("queued", &self.queue.len()).field("code", &self.code).finish_non_exhaustive()
+    }
 }
 
 impl Kubectl {
@@ -36,8 +60,8 @@ impl Kubectl {
     /// # Errors
     /// [`Usage`] when the words make no command.
     pub fn start(args: &[String], environment: &Environment<'_>) -> Result<Self, Usage> {
-        let command = commands::build(args, environment)?;
-        Ok(Kubectl { command, waiting: None, output: Vec::new(), code: None })
+        let job = commands::build(args, environment)?;
+        Ok(Kubectl { waiting: Waiting::Start(job), queue: VecDeque::new(), output: Vec::new(), new_namespace: None, worst: 0, code: None })
     }
 
     /// The exit status, once the run ended.
@@ -50,50 +74,164 @@ impl Kubectl {
         std::mem::take(&mut self.output)
     }
 
+    /// The namespace that the run gave to the current context, once.
+    pub fn take_namespace(&mut self) -> Option<String> {
+        self.new_namespace.take()
+    }
+
     /// Ends the run as Ctrl-C does, with exit status 130.
     pub fn interrupt(&mut self, out: &mut Outbox) {
-        if let Some(id) = self.waiting.take() {
-            out.cancel(id);
+        match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
+            Waiting::Answer(id, _) => out.cancel(id),
+            Waiting::Watch { open, .. } => open.into_iter().flatten().for_each(|id| out.cancel(id)),
+            _ => {}
         }
         self.code.get_or_insert(130);
     }
 
-    fn advance(&mut self, event: Event, out: &mut Outbox) {
-        match self.command.advance(event, &mut Io { out, output: &mut self.output }) {
-            Flow::Wait(id) => self.waiting = Some(id),
-            Flow::Done(code) => {
-                self.code = Some(code);
-                self.waiting = None;
+    /// Runs a part of the command with what it prints to.
+    fn io<R>(&mut self, now: Time, part: impl FnOnce(&mut Io<'_>) -> R) -> R {
+        part(&mut Io { now, output: &mut self.output, queue: &mut self.queue, new_namespace: &mut self.new_namespace })
+    }
+
+    /// Follows steps until one waits or nothing is left.
+    fn follow(&mut self, now: Time, mut step: Step, out: &mut Outbox) {
+        for _ in 0..MAX_STEPS {
+            match step {
+                Step::Ask(request, then) => {
+                    self.waiting = Waiting::Answer(send(*request, out), then);
+                    return;
+                }
+                Step::Watch(requests, deadline, on) => {
+                    let open = requests.into_iter().map(|request| Some(send(request, out))).collect();
+                    self.waiting = Waiting::Watch { open, deadline, on };
+                    return;
+                }
+                Step::Sleep(until, job) => {
+                    self.waiting = Waiting::Sleep(until, job);
+                    return;
+                }
+                Step::Done(code) => {
+                    self.worst = self.worst.max(code);
+                    match self.queue.pop_front() {
+                        Some(job) => step = self.io(now, job),
+                        None => break,
+                    }
+                }
+            }
+        }
+        self.code = Some(self.worst);
+    }
+
+    /// Something of a watch arrived.
+    fn news(&mut self, now: Time, number: usize, news: News, out: &mut Outbox) {
+        let Waiting::Watch { open, deadline, mut on } = std::mem::replace(&mut self.waiting, Waiting::Nothing) else { return };
+        match self.io(now, |io| on(number, news, io)) {
+            None => self.waiting = Waiting::Watch { open, deadline, on },
+            Some(step) => {
+                open.into_iter().flatten().for_each(|id| out.cancel(id));
+                self.follow(now, step, out);
+            }
+        }
+    }
+
+    /// Which of the watched requests this is; it is closed when nothing more comes.
+    fn watched(&mut self, id: RequestId, last: bool) -> Option<usize> {
+        let Waiting::Watch { open, .. } = &mut self.waiting else { return None };
+        let number = open.iter().position(|other| *other == Some(id))?;
+        if last {
+            open[number] = None;
+        }
+        Some(number)
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Outbox) {
+        match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
+            Waiting::Start(job) => {
+                let step = self.io(now, job);
+                self.follow(now, step, out);
+            }
+            Waiting::Sleep(until, job) if until <= now => {
+                let step = self.io(now, job);
+                self.follow(now, step, out);
+            }
+            Waiting::Watch { open, deadline: Some(deadline), on } if deadline <= now => {
+                self.waiting = Waiting::Watch { open, deadline: None, on };
+                self.news(now, 0, News::Deadline, out);
+            }
+            other => self.waiting = other,
+        }
+    }
+
+    fn response(&mut self, now: Time, id: RequestId, result: Result<Response, Transport>, out: &mut Outbox) {
+        let mine = match &self.waiting {
+            Waiting::Answer(waiting, _) => *waiting == id,
+            Waiting::Watch { open, .. } => open.contains(&Some(id)),
+            _ => false,
+        };
+        if !mine {
+            return;
+        }
+        let answer: Answer = match result {
+            Ok(response) => {
+                let warnings = response.warnings.iter().map(|warning| format!("Warning: {warning}\n"));
+                self.output.extend(warnings.map(|text| Output { stream: Stream::Stderr, text }));
+                response.result.map_err(Failure::Refused)
+            }
+            Err(error) => Err(Failure::Transport(error)),
+        };
+        match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
+            Waiting::Answer(_, then) => {
+                let step = self.io(now, |io| then(answer, io));
+                self.follow(now, step, out);
+            }
+            other => {
+                self.waiting = other;
+                if let Some(number) = self.watched(id, answer.is_err()) {
+                    self.news(now, number, News::Answer(answer), out);
+                }
             }
         }
     }
 }
 
+fn send(request: Request, out: &mut Outbox) -> RequestId {
+    out.request(request.agent(&"kubectl".into()))
+}
+
 impl Component for Kubectl {
-    fn handle(&mut self, _: Time, input: Input, out: &mut Outbox) {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
         if self.code.is_some() {
             return;
         }
         match input {
-            Input::Wake if self.waiting.is_none() => self.advance(Event::Start, out),
-            Input::Response(id, result) if self.waiting == Some(id) => {
-                self.waiting = None;
-                let answer = match result {
-                    Ok(response) => {
-                        for warning in &response.warnings {
-                            Io { out, output: &mut self.output }.complain(&format!("Warning: {warning}"));
-                        }
-                        response.result.map_err(Failure::Refused)
-                    }
-                    Err(error) => Err(Failure::Transport(error)),
-                };
-                self.advance(Event::Answer(answer), out);
+            Input::Wake => self.wake(now, out),
+            Input::Response(id, result) => self.response(now, id, result, out),
+            Input::Watch(id, events) => {
+                if let Some(number) = self.watched(id, false) {
+                    self.news(now, number, News::Events(events), out);
+                }
             }
-            _ => {}
+            Input::WatchEnded(id, _) => {
+                if let Some(number) = self.watched(id, true) {
+                    self.news(now, number, News::Ended, out);
+                }
+            }
+            Input::Stream(id, text, last) => {
+                if let Some(number) = self.watched(id, last) {
+                    self.news(now, number, News::Text(text, last), out);
+                }
+            }
+            Input::Serve(..) => {}
         }
     }
 
     fn next_wake(&self) -> Option<Time> {
-        None
+        match &self.waiting {
+            Waiting::Start(_) => Some(Time::ZERO),
+            Waiting::Sleep(until, _) => Some(*until),
+            Waiting::Watch { deadline, .. } => *deadline,
+            _ => None,
+        }
     }
 }

@@ -14,11 +14,10 @@ mod files;
 mod flags;
 mod invocation;
 mod manifest;
-mod print;
+mod output;
 mod resources;
 mod shell;
 mod terminal;
-mod yaml;
 
 pub use files::{FileError, Files, MAX_FILE_BYTES, MAX_FILES};
 pub use invocation::{Environment, Kubectl, Usage};

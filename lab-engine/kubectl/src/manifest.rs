@@ -3,7 +3,7 @@
 //! After an error that the server lays to a field, the place in the file is shown too; that line is an addition of this workbook.
 
 use crate::command::Failure;
-use crate::invocation::Environment;
+use crate::resources::Context;
 use api::http::ResourcePath;
 use api::kinds::{KindInfo, find_kind};
 use api::yaml::{Document, excerpt, read_documents};
@@ -53,7 +53,8 @@ impl Manifest {
 ///
 /// # Errors
 /// The text that follows `error: `.
-pub(crate) fn load(paths: &[&str], namespace: &str, environment: &Environment<'_>) -> Result<Vec<Manifest>, String> {
+pub(crate) fn load(paths: &[&str], context: &Context<'_>) -> Result<Vec<Manifest>, String> {
+    let environment = &context.environment;
     let mut manifests = Vec::new();
     for path in paths {
         let texts = match (*path, environment.files.read(path)) {
@@ -72,15 +73,28 @@ pub(crate) fn load(paths: &[&str], namespace: &str, environment: &Environment<'_
                 format!("error parsing {source}: error converting YAML to JSON: yaml: line {}: {}\n{place}", error.line, error.message)
             })?;
             for document in documents {
-                manifests.push(resolve(source, &shared, document, namespace)?);
+                manifests.extend(flatten(source, &shared, document, context)?);
             }
         }
     }
     Ok(manifests)
 }
 
-fn resolve(source: &str, text: &Arc<str>, document: Document, namespace: &str) -> Result<Manifest, String> {
-    let mut value = document.value.clone();
+/// The document's object, or the objects of a `List`.
+fn flatten(source: &str, text: &Arc<str>, document: Document, context: &Context<'_>) -> Result<Vec<Manifest>, String> {
+    if document.value.is_null() {
+        return Ok(Vec::new());
+    }
+    if document.value["kind"] == "List"
+        && let Some(items) = document.value["items"].as_array()
+    {
+        return items.iter().map(|item| resolve(source, text, document.clone(), item.clone(), context)).collect();
+    }
+    let value = document.value.clone();
+    Ok(vec![resolve(source, text, document, value, context)?])
+}
+
+fn resolve(source: &str, text: &Arc<str>, document: Document, mut value: Value, context: &Context<'_>) -> Result<Manifest, String> {
     let field = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
     let (api_version, kind, name, own) = (field("/apiVersion"), field("/kind"), field("/metadata/name"), field("/metadata/namespace"));
     let missing: Vec<&str> = [(&api_version, "apiVersion not set"), (&kind, "kind not set")]
@@ -102,8 +116,15 @@ fn resolve(source: &str, text: &Arc<str>, document: Document, namespace: &str) -
     })?;
     let namespace = match (info.namespaced, own.is_empty()) {
         (false, _) => String::new(),
+        (true, false) if context.explicit && own != context.namespace => {
+            return Err(format!(
+                "the namespace from the provided object {own:?} does not match the namespace {:?}. \
+                 You must pass '--namespace={own}' to perform this operation.",
+                context.namespace
+            ));
+        }
         (true, false) => own,
-        (true, true) => namespace.to_owned(),
+        (true, true) => context.namespace.clone(),
     };
     if info.namespaced
         && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)

@@ -31,9 +31,17 @@ pub struct Output {
     pub text: String,
 }
 
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The learner's terminal.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Terminal {
+    /// The namespace of the current context.
+    namespace: String,
     files: Files,
     queue: VecDeque<Simple>,
     running: Option<(Kubectl, Simple)>,
@@ -44,7 +52,14 @@ pub struct Terminal {
 impl Terminal {
     /// A terminal with an empty home.
     pub fn new() -> Self {
-        Self::default()
+        Terminal {
+            namespace: "default".to_owned(),
+            files: Files::default(),
+            queue: VecDeque::new(),
+            running: None,
+            output: Vec::new(),
+            code: 0,
+        }
     }
 
     /// The learner's files.
@@ -108,7 +123,7 @@ impl Terminal {
         let earlier: Vec<&str> = before[..before.len() - word.len()].split_whitespace().collect();
         let candidates: Vec<&str> = match earlier[..] {
             [] => vec!["kubectl", "cat", "clear", "echo", "help", "ls", "rm"],
-            ["kubectl" | "k"] => commands::NAMES.to_vec(),
+            ["kubectl" | "k"] => commands::names(),
             [.., "-f" | "--filename"] | ["cat" | "rm", ..] => self.files.iter().map(|(path, _)| path).collect(),
             ["kubectl" | "k", "get" | "delete" | "scale"] => api::kinds::KINDS.iter().map(|info| info.plural).collect(),
             _ => Vec::new(),
@@ -130,7 +145,7 @@ impl Terminal {
             }
             match command.words[0].as_str() {
                 "kubectl" | "k" => {
-                    let environment = Environment { files: &self.files, stdin: &command.stdin };
+                    let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace };
                     match Kubectl::start(&command.words[1..], &environment) {
                         Ok(kubectl) => {
                             self.running = Some((kubectl, command));
@@ -152,6 +167,9 @@ impl Terminal {
         kubectl.handle(now, input, out);
         let mut printed = kubectl.take_output();
         let ended = kubectl.exit_code();
+        if let Some(namespace) = kubectl.take_namespace() {
+            self.namespace = namespace;
+        }
         let redirect = command.redirect.clone();
         if let Some((path, append)) = redirect {
             let stdout: String = printed.iter().filter(|o| o.stream == Stream::Stdout).map(|o| o.text.as_str()).collect();
@@ -184,7 +202,7 @@ impl Terminal {
             "echo" => text = args.join(" ") + "\n",
             "ls" => text = self.files.iter().map(|(path, _)| format!("{path}\n")).collect(),
             "clear" => text = "\u{1b}[2J\u{1b}[H".to_owned(),
-            "help" => text = format!("kubectl ({}), cat, clear, echo, help, ls, rm\n", commands::NAMES.join(", ")),
+            "help" => text = format!("kubectl ({}), cat, clear, echo, help, ls, rm\n", commands::names().join(", ")),
             "cat" if args.is_empty() => text.clone_from(&command.stdin),
             name @ ("cat" | "rm") => {
                 for path in args {
@@ -216,13 +234,13 @@ impl Terminal {
 
 impl Component for Terminal {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        if self.running.is_some() && !matches!(input, Input::Wake) {
+        if self.running.is_some() {
             self.feed(now, input, out);
             self.proceed(now, out);
         }
     }
 
     fn next_wake(&self) -> Option<Time> {
-        None
+        self.running.as_ref().and_then(|(kubectl, _)| kubectl.next_wake())
     }
 }

@@ -122,7 +122,8 @@ fn apply_creates_then_finds_nothing_to_change_then_patches() {
     let result = run_in(&mut terminal, "kubectl apply -f web.yaml", vec![Response::ok(object(&created)), Response::ok(pod())]);
     assert_eq!((result.stdout.as_str(), result.requests[1].method), ("pod/web configured\n", Method::Patch));
     let Body::Patch(_, patch) = &result.requests[1].body else { panic!("a patch") };
-    assert_eq!(patch["spec"], json!({"containers": [{"name": "c", "image": "nginx:2"}]}));
+    let order = json!([{"name": "c"}]);
+    assert_eq!(patch["spec"], json!({"$setElementOrder/containers": order, "containers": [{"name": "c", "image": "nginx:2"}]}));
 }
 
 #[test]
@@ -139,13 +140,18 @@ fn an_invalid_field_is_shown_in_its_file() {
 
 #[test]
 fn deleting_scaling_and_logs() {
-    let result = run("kubectl delete pod web", vec![Response::ok(pod())]);
+    let result = run("kubectl delete pod web", vec![Response::ok(pod()), refused("pods")]);
     assert_eq!(result.stdout, "pod \"web\" deleted from default namespace\n");
-    let result = run("kubectl scale deploy/web --replicas=3 -n prod", vec![Response::ok(Body::Empty)]);
+    assert_eq!((result.requests[1].method, path(&result.requests[1])), (Method::Get, "/api/v1/namespaces/default/pods/web".to_owned()));
+    let result = run("kubectl delete pod web --wait=false -n x", vec![Response::ok(pod())]);
+    assert_eq!(result.stdout, "pod \"web\" deleted from x namespace\n");
+    let deployment = json!({"metadata": {"name": "web", "namespace": "prod"}, "spec": {"replicas": 1}});
+    let result =
+        run("kubectl scale deploy/web --replicas=3 -n prod", vec![Response::ok(Body::Json(deployment)), Response::ok(Body::Empty)]);
     assert_eq!(result.stdout, "deployment.apps/web scaled\n");
-    assert_eq!(path(&result.requests[0]), "/apis/apps/v1/namespaces/prod/deployments/web/scale");
-    let result = run("kubectl logs web -c c --tail=2", vec![Response::ok(Body::Text("a\nb\n".into()))]);
-    assert_eq!((result.stdout.as_str(), result.requests[0].param("tailLines")), ("a\nb\n", Some("2")));
+    assert_eq!(path(&result.requests[1]), "/apis/apps/v1/namespaces/prod/deployments/web/scale");
+    let result = run("kubectl logs web -c c --tail=2", vec![Response::ok(pod()), Response::ok(Body::Text("a\nb\n".into()))]);
+    assert_eq!((result.stdout.as_str(), result.requests[1].param("tailLines")), ("a\nb\n", Some("2")));
 }
 
 #[test]

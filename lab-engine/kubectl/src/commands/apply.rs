@@ -1,138 +1,219 @@
-//! `kubectl apply -f` (server-side apply with `--server-side`, else client-side) and `kubectl create -f`.
+//! `kubectl apply`, `create -f` and `replace`: objects as files describe them.
 //!
-//! Client-side apply remembers what was applied in an annotation. A field that was applied before and is no longer in the file is
-//! removed by the patch; a list element that is gone is removed by its merge key.
+//! Client-side apply remembers what was applied in an annotation; the patch that it sends is the three-way one of
+//! [`api::patch::three_way_strategic`].
 //!
-//! **Simplified here:** merge keys are told by the list's name; no `--dry-run`, no generators of `create`.
+//! **Simplified here:** no `--prune`, no kustomizations.
 
-use super::filenames;
-use crate::command::{Command, Event, Failure, Flow, Io, json_of};
+use super::submit::{DryRun, Submit};
+use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
-use crate::invocation::Environment;
 use crate::manifest::{Manifest, load};
-use crate::resources::result_name;
+use crate::resources::{Context, result_name};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
-use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
+use api::labels::Selector;
+use api::patch::three_way_strategic;
+use serde_json::{Value, json};
+use std::rc::Rc;
 
-pub(super) const FLAGS: [Flag; 2] = [value("filename", Some('f')), switch("server-side", None)];
+pub(super) const FLAGS: &[Flag] = &[
+    value("filename", Some('f')),
+    value("kustomize", Some('k')),
+    value("selector", Some('l')),
+    value("grace-period", None),
+    value("timeout", None),
+    switch("server-side", None),
+    switch("force-conflicts", None),
+    switch("force", None),
+    switch("overwrite", None),
+    switch("wait", None),
+    switch("recursive", Some('R')),
+    switch("all", None),
+];
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    Create,
+    Create { save: bool },
+    Replace { force: bool },
     ClientSide,
-    ServerSide,
+    ServerSide { force: bool },
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Reading,
-    Creating,
-    Patching,
-}
-
-#[derive(Debug)]
-struct Apply {
-    mode: Mode,
-    left: VecDeque<Manifest>,
-    current: Option<(Manifest, Step)>,
-    code: i32,
-}
-
-pub(super) fn build(parsed: &Parsed, namespace: String, environment: &Environment<'_>, apply: bool) -> Result<Box<dyn Command>, String> {
-    let left: VecDeque<Manifest> = load(&filenames(parsed)?, &namespace, environment)?.into();
-    if left.is_empty() {
-        return Err(format!("no objects passed to {}", if apply { "apply" } else { "create" }));
+pub(super) fn apply(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    if let Some(word) = parsed.words.first() {
+        return Err(format!("Unexpected args: [{word}]\nSee 'kubectl apply -h' for help and examples"));
     }
-    let mode = match (apply, parsed.on("server-side")) {
-        (false, _) => Mode::Create,
-        (true, false) => Mode::ClientSide,
-        (true, true) => Mode::ServerSide,
+    let mode = if parsed.on("server-side") { Mode::ServerSide { force: parsed.on("force-conflicts") } } else { Mode::ClientSide };
+    build(context, parsed, mode)
+}
+
+pub(super) fn create(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    if parsed.get("filename").is_none()
+        && let Some(word) = parsed.words.first()
+    {
+        return Err(format!("Unexpected args: [{word}]\nSee 'kubectl create -h' for help and examples"));
+    }
+    build(context, parsed, Mode::Create { save: parsed.on("save-config") })
+}
+
+pub(super) fn replace(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    build(context, parsed, Mode::Replace { force: parsed.on("force") })
+}
+
+fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, String> {
+    if parsed.get("kustomize").is_some() {
+        return Err("kustomizations are not supported in this terminal: use -f".to_owned());
+    }
+    let paths = parsed.all("filename");
+    if paths.is_empty() {
+        return Err("must specify one of -f and -k".to_owned());
+    }
+    let selector = Selector::parse(parsed.get("selector").unwrap_or(""))?;
+    let mut manifests = load(&paths, context)?;
+    manifests.retain(|manifest| {
+        let pairs = manifest.value["metadata"]["labels"].as_object().into_iter().flatten();
+        selector.matches(&pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or("").to_owned())).collect())
+    });
+    let verb = match mode {
+        Mode::Create { .. } => "create",
+        Mode::Replace { .. } => "replace",
+        _ => "apply",
     };
-    Ok(Box::new(Apply { mode, left, current: None, code: 0 }))
+    if manifests.is_empty() {
+        return Err(format!("no objects passed to {verb}"));
+    }
+    let manager = match mode {
+        Mode::Create { .. } => "kubectl-create",
+        Mode::Replace { .. } => "kubectl-replace",
+        Mode::ClientSide => "kubectl-client-side-apply",
+        Mode::ServerSide { .. } => "kubectl",
+    };
+    let submit = Rc::new(Submit::read(context, parsed, manager)?);
+    Ok(Box::new(move |io| {
+        for manifest in manifests {
+            let submit = Rc::clone(&submit);
+            io.later(move |io| one(manifest, mode, submit, io));
+        }
+        Step::Done(0)
+    }))
 }
 
-impl Command for Apply {
-    fn advance(&mut self, event: Event, io: &mut Io<'_>) -> Flow {
-        if let (Event::Answer(answer), Some((manifest, step))) = (event, self.current.take())
-            && let Some(flow) = self.answered(manifest, step, answer, io)
-        {
-            return flow;
+/// Deals with one object.
+fn one(manifest: Manifest, mode: Mode, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
+    match mode {
+        Mode::Create { save } => {
+            let value = if save { with_last_applied(&manifest.value) } else { manifest.value.clone() };
+            send_create(manifest, value, submit, io)
         }
-        let Some(manifest) = self.left.pop_front() else { return Flow::Done(self.code) };
-        match self.mode {
-            Mode::Create => self.send_create(manifest, io),
-            Mode::ClientSide => {
-                let request = Request::new(Method::Get, manifest.path());
-                self.current = Some((manifest, Step::Reading));
-                io.ask(request)
+        Mode::Replace { force } => replace_one(manifest, force, submit),
+        Mode::ClientSide => Step::ask(Request::new(Method::Get, manifest.path()), move |answer, io| match answer {
+            Ok(body) => patch(manifest, &json_of(body), submit, io),
+            Err(failure) if failure.is_not_found() => {
+                let value = with_last_applied(&manifest.value);
+                send_create(manifest, value, submit, io)
             }
-            Mode::ServerSide => {
-                let body = Body::Patch(PatchType::Apply, manifest.value.clone());
-                let request = Request::new(Method::Patch, manifest.path()).query("fieldManager", "kubectl").body(body);
-                self.current = Some((manifest, Step::Patching));
-                io.ask(request.query("fieldValidation", "Strict").query("force", "false"))
+            Err(failure) => {
+                io.complain(&manifest.explain(&failure, "retrieving current configuration of"));
+                Step::Done(1)
             }
+        }),
+        Mode::ServerSide { force } => {
+            let body = Body::Patch(PatchType::Apply, manifest.value.clone());
+            let request = submit.request(Method::Patch, manifest.path(), body).query("force", force.to_string());
+            finish(request, manifest, "serverside-applied", "patching", submit)
         }
     }
 }
 
-impl Apply {
-    /// What follows an answer; `None` when the object is dealt with.
-    fn answered(&mut self, manifest: Manifest, step: Step, answer: Result<Body, Failure>, io: &mut Io<'_>) -> Option<Flow> {
-        let done = |verb: &str| format!("{} {verb}\n", result_name(manifest.info, &manifest.name));
-        match (step, answer) {
-            (Step::Reading, Err(failure)) if failure.is_not_found() => return Some(self.send_create(manifest, io)),
-            (Step::Reading, Ok(body)) => {
-                let live = json_of(body);
-                let last = live.pointer("/metadata/annotations").and_then(|annotations| annotations[LAST_APPLIED].as_str());
-                let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-                let patch = difference(&last, &with_last_applied(&manifest.value), &live);
-                if patch.is_empty() {
-                    io.print(done("unchanged"));
-                    return None;
-                }
-                let request = Request::new(Method::Patch, manifest.path()).query("fieldManager", "kubectl-client-side-apply");
-                let request = request.query("fieldValidation", "Strict").body(Body::Patch(PatchType::StrategicMerge, Value::Object(patch)));
-                self.current = Some((manifest, Step::Patching));
-                return Some(io.ask(request));
-            }
-            (Step::Creating, Ok(_)) => io.print(done("created")),
-            (Step::Patching, Ok(_)) => io.print(done(if self.mode == Mode::ServerSide { "serverside-applied" } else { "configured" })),
-            (step, Err(failure)) => {
-                let doing = match step {
-                    Step::Reading => "retrieving current configuration of",
-                    Step::Creating => "creating",
-                    Step::Patching => "patching",
-                };
-                io.complain(&manifest.explain(&failure, doing));
-                self.code = 1;
-            }
+/// Sends a write of the manifest and tells what came of it.
+fn finish(request: Request, manifest: Manifest, verb: &'static str, doing: &'static str, submit: Rc<Submit>) -> Step {
+    Step::ask(request, move |answer, io| match answer {
+        Ok(body) => submit.show(manifest.info, &json_of(body), verb, io),
+        Err(failure) => {
+            io.complain(&manifest.explain(&failure, doing));
+            Step::Done(1)
         }
-        None
-    }
+    })
+}
 
-    fn send_create(&mut self, manifest: Manifest, io: &mut Io<'_>) -> Flow {
-        let (value, manager) = match self.mode {
-            Mode::Create => (manifest.value.clone(), "kubectl-create"),
-            _ => (with_last_applied(&manifest.value), "kubectl-client-side-apply"),
+fn send_create(manifest: Manifest, value: Value, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
+    if submit.dry_run == DryRun::Client {
+        return submit.show(manifest.info, &value, "created", io);
+    }
+    let path = ResourcePath::collection(manifest.info, &manifest.namespace);
+    let request = submit.request(Method::Post, path, Body::Json(value));
+    finish(request, manifest, "created", "creating", submit)
+}
+
+fn patch(manifest: Manifest, live: &Value, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
+    let last = live.pointer("/metadata/annotations").and_then(|annotations| annotations[LAST_APPLIED].as_str());
+    if last.is_none() && submit.dry_run != DryRun::Client {
+        let object = format!("{}/{}", manifest.info.plural, manifest.name);
+        io.complain(&format!(
+            "Warning: resource {object} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. kubectl apply should \
+             only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing \
+             annotation will be patched automatically."
+        ));
+    }
+    let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+    let wanted = with_last_applied(&manifest.value);
+    let patch = match three_way_strategic(manifest.info, &last, &wanted, live) {
+        Ok(patch) => patch,
+        Err(message) => return io.error(&message),
+    };
+    if patch == json!({}) {
+        return submit.show(manifest.info, live, "unchanged", io);
+    }
+    if submit.dry_run == DryRun::Client {
+        let merged = api::patch::strategic_merge(manifest.info, live.clone(), &patch);
+        return match merged {
+            Ok(merged) => submit.show(manifest.info, &merged, "configured", io),
+            Err(message) => io.error(&message),
         };
-        let path = ResourcePath::collection(manifest.info, &manifest.namespace);
-        self.current = Some((manifest, Step::Creating));
-        let request = Request::new(Method::Post, path).query("fieldManager", manager).query("fieldValidation", "Strict");
-        io.ask(request.body(Body::Json(value)))
     }
+    let request = submit.request(Method::Patch, manifest.path(), Body::Patch(PatchType::StrategicMerge, patch));
+    finish(request, manifest, "configured", "applying patch to", submit)
+}
+
+fn replace_one(manifest: Manifest, force: bool, submit: Rc<Submit>) -> Step {
+    if !force {
+        let request = submit.request(Method::Put, manifest.path(), Body::Json(manifest.value.clone()));
+        return finish(request, manifest, "replaced", "replacing", submit);
+    }
+    let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", "gracePeriodSeconds": 0});
+    let request = Request::new(Method::Delete, manifest.path()).body(Body::Json(options));
+    Step::ask(request, move |answer, io| {
+        match answer {
+            Ok(_) => io.print(super::delete::deleted_line(manifest.info, &manifest.namespace, &manifest.name, false)),
+            Err(failure) if failure.is_not_found() => {}
+            Err(failure) => return io.fail(&failure),
+        }
+        let path = manifest.path();
+        super::observe::until_gone(path, None, move |gone, _| {
+            if !gone {
+                return Step::Done(1);
+            }
+            let path = ResourcePath::collection(manifest.info, &manifest.namespace);
+            let request = submit.request(Method::Post, path, Body::Json(manifest.value.clone()));
+            finish(request, manifest, "replaced", "replacing", submit)
+        })
+    })
 }
 
 /// The object with the annotation that remembers it.
 fn with_last_applied(value: &Value) -> Value {
     let mut remembered = value.clone();
-    if let Some(annotations) = remembered.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        annotations.remove(LAST_APPLIED);
-    } else if let Some(metadata) = remembered.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("annotations".to_owned(), json!({}));
+    if let Some(metadata) = remembered.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, value| name != "creationTimestamp" || !value.is_null());
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if annotations.is_null() {
+            *annotations = json!({});
+        }
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.remove(LAST_APPLIED);
+        }
     }
     let text = format!("{remembered}\n");
     if let Some(annotations) = remembered.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
@@ -141,87 +222,51 @@ fn with_last_applied(value: &Value) -> Value {
     remembered
 }
 
-/// The patch that brings `live` to `wanted`, removing what stands only in `last`.
-fn difference(last: &Value, wanted: &Value, live: &Value) -> Map<String, Value> {
-    let mut patch = Map::new();
-    for (key, want) in wanted.as_object().into_iter().flatten() {
-        let (before, now) = (&last[key.as_str()], &live[key.as_str()]);
-        if want.is_object() && now.is_object() {
-            let inner = difference(before, want, now);
-            if !inner.is_empty() {
-                patch.insert(key.clone(), Value::Object(inner));
-            }
-        } else if let Some(elements) = merged_elements(key, before, want, now) {
-            if !elements.is_empty() {
-                patch.insert(key.clone(), Value::Array(elements));
-            }
-        } else if !covers(now, want) {
-            patch.insert(key.clone(), want.clone());
-        }
+/// `kubectl diff`: says whether the files differ from the cluster; the difference is that of the objects' YAML.
+///
+/// **Simplified here:** the merged object is computed by the client, and the text is a plain list of lines without hunks.
+pub(super) fn diff(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    let paths = parsed.all("filename");
+    if paths.is_empty() {
+        return Err("must specify one of -f and -k".to_owned());
     }
-    for (key, _) in last.as_object().into_iter().flatten() {
-        if wanted.get(key).is_none() && live.get(key).is_some() {
-            patch.insert(key.clone(), Value::Null);
+    let manifests = load(&paths, context)?;
+    Ok(Box::new(move |io| {
+        for manifest in manifests {
+            io.later(move |_| {
+                Step::ask(Request::new(Method::Get, manifest.path()), move |answer, io| {
+                    let live = match answer {
+                        Ok(body) => json_of(body),
+                        Err(failure) if failure.is_not_found() => json!({}),
+                        Err(failure) => return io.fail(&failure),
+                    };
+                    let last = live["metadata"]["annotations"][LAST_APPLIED].as_str();
+                    let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+                    let merged = three_way_strategic(manifest.info, &last, &manifest.value, &live)
+                        .and_then(|patch| api::patch::strategic_merge(manifest.info, live.clone(), &patch));
+                    match merged {
+                        Ok(merged) => print_difference(&manifest, live, merged, io),
+                        Err(message) => io.error(&message),
+                    }
+                })
+            });
         }
-    }
-    patch
+        Step::Done(0)
+    }))
 }
 
-/// The patches of the elements of a list that is merged by a key; `None` when the list has none.
-fn merged_elements(list: &str, before: &Value, want: &Value, now: &Value) -> Option<Vec<Value>> {
-    let candidates: &[&str] = match list {
-        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => &["name"],
-        "volumeMounts" => &["mountPath"],
-        "ports" => &["containerPort", "port"],
-        _ => return None,
-    };
-    let (want, now) = (want.as_array()?, now.as_array()?);
-    let key = *candidates.iter().find(|key| want.iter().all(|item| item.get(**key).is_some()))?;
-    let before = before.as_array().map_or(&[][..], Vec::as_slice);
-    let same = |list: &[Value], item: &Value| list.iter().find(|other| other[key] == item[key]).cloned();
-    let mut elements = Vec::new();
-    for item in want {
-        let Some(live) = same(now, item) else {
-            elements.push(item.clone());
-            continue;
-        };
-        let mut inner = difference(&same(before, item).unwrap_or(Value::Null), item, &live);
-        if !inner.is_empty() {
-            inner.insert(key.to_owned(), item[key].clone());
-            elements.push(Value::Object(inner));
+fn print_difference(manifest: &Manifest, mut live: Value, mut merged: Value, io: &mut Io<'_>) -> Step {
+    for value in [&mut live, &mut merged] {
+        if let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.remove(LAST_APPLIED);
         }
     }
-    let gone = before.iter().filter(|old| same(want, old).is_none() && same(now, old).is_some());
-    elements.extend(gone.map(|old| json!({"$patch": "delete", key: old[key]})));
-    Some(elements)
-}
-
-/// Whether `live` says everything that `wanted` says; it may say more.
-fn covers(live: &Value, wanted: &Value) -> bool {
-    match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, want)| live.get(key).is_some_and(|now| covers(now, want))),
-        (Value::Array(live), Value::Array(wanted)) => {
-            live.len() == wanted.len() && live.iter().zip(wanted).all(|(now, want)| covers(now, want))
-        }
-        _ => live == wanted,
+    if live == merged {
+        return Step::Done(0);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_patch_holds_what_changed_and_what_was_taken_out() {
-        let last = json!({"spec": {"replicas": 3, "paused": true, "containers": [{"name": "a", "image": "x"}, {"name": "b"}]}});
-        let live = json!({"spec": {"replicas": 3, "paused": true, "more": 1,
-            "containers": [{"name": "a", "image": "x", "d": 1}, {"name": "b"}]}});
-        let wanted = json!({"spec": {"replicas": 3, "containers": [{"name": "a", "image": "y"}]}});
-        let patch = difference(&last, &wanted, &live);
-        assert_eq!(
-            Value::Object(patch),
-            json!({"spec": {"paused": null, "containers": [{"name": "a", "image": "y"}, {"$patch": "delete", "name": "b"}]}})
-        );
-        assert!(difference(&last, &last, &live).is_empty());
-    }
+    let text = |value: &Value| if *value == json!({}) { String::new() } else { crate::output::yaml::write(value) };
+    let (old, new) = (text(&live), text(&merged));
+    let name = result_name(manifest.info, &manifest.name);
+    io.print(format!("--- LIVE {name}\n+++ MERGED {name}\n{}", super::lines::difference(&old, &new)));
+    Step::Done(1)
 }

@@ -1,229 +1,292 @@
-//! `kubectl get`: tables as the server renders them, or the objects themselves.
+//! `kubectl get`: tables as the server renders them, or the objects themselves, once or with `--watch`.
 //!
-//! **Simplified here:** no `-w`, and no `-o jsonpath`, `custom-columns` or `go-template`.
+//! **Simplified here:** a list comes in one piece, not in chunks of 500.
 
-use crate::command::{Command, Event, Flow, Io, json_of};
-use crate::flags::{Flag, Parsed, switch, value};
-use crate::resources::{Selected, result_name, select};
-use crate::{print, yaml};
-use api::http::{Accept, Method, Request, ResourcePath};
+use super::get_table::{Tables, View};
+use crate::command::{Io, Job, News, Step, json_of};
+use crate::flags::{Flag, Parsed, optional, switch, value};
+use crate::output::jsonpath::JsonPath;
+use crate::output::{Format, without_managed_fields};
+use crate::resources::{Context, Sought, items, sought};
+use api::Object;
+use api::http::{Accept, Body, Request, WatchEvent};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::cmp::Ordering;
 
-pub(super) const FLAGS: [Flag; 7] = [
+pub(super) const FLAGS: &[Flag] = &[
     value("output", Some('o')),
-    switch("all-namespaces", Some('A')),
+    value("filename", Some('f')),
     value("selector", Some('l')),
     value("field-selector", None),
+    value("sort-by", None),
+    value("label-columns", Some('L')),
+    value("raw", None),
+    value("subresource", None),
+    value("chunk-size", None),
+    value("template", None),
+    switch("all-namespaces", Some('A')),
     switch("no-headers", None),
     switch("show-labels", None),
+    switch("show-kind", None),
+    switch("show-managed-fields", None),
     switch("ignore-not-found", None),
+    switch("watch", Some('w')),
+    switch("watch-only", None),
+    switch("output-watch-events", None),
+    optional("server-print", "true"),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Table,
-    Wide,
-    Name,
-    Json,
-    Yaml,
-}
-
-#[derive(Debug)]
-struct Get {
-    format: Format,
-    /// Empty for all namespaces.
+/// How the command line wants it.
+struct Options {
+    /// `None` for tables.
+    format: Option<Format>,
+    view: View,
+    /// The namespace of the message that nothing was found; empty for none.
     namespace: String,
-    query: Vec<(&'static str, String)>,
-    no_headers: bool,
-    show_labels: bool,
+    managed_fields: bool,
     ignore_not_found: bool,
-    left: VecDeque<Selected>,
-    current: Option<Selected>,
-    /// Whether names are printed with their kind.
-    with_kind: bool,
+    sort_by: Option<JsonPath>,
     /// Whether exactly one object was asked for by name.
     single: bool,
-    found: Vec<(Selected, Value)>,
-    code: i32,
 }
 
-pub(super) fn build(parsed: &Parsed, namespace: String) -> Result<Box<dyn Command>, String> {
-    let format = match parsed.get("output").unwrap_or("") {
-        "" => Format::Table,
-        "wide" => Format::Wide,
-        "name" => Format::Name,
-        "json" => Format::Json,
-        "yaml" => Format::Yaml,
-        other => {
-            return Err(format!(
-                "unable to match a printer suitable for the output format {other:?}, allowed formats here are: json,name,wide,yaml"
-            ));
-        }
+pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    if let Some(path) = parsed.get("raw") {
+        let request = Request::get_other(path);
+        return Ok(Box::new(move |_| raw(request)));
+    }
+    let template = parsed.get("template").is_some();
+    let output = parsed.get("output").unwrap_or(if template { "go-template" } else { "" });
+    let format = match output {
+        "" | "wide" => None,
+        other => Some(Format::parse(other, context.environment.files)?),
     };
-    let left = VecDeque::from(select(&parsed.words)?);
-    let named = left.iter().any(|selected| selected.name.is_some());
+    if parsed.words.is_empty() && parsed.get("filename").is_none() {
+        return Err(NO_RESOURCE.to_owned());
+    }
+    let sought = sought(context, parsed, &parsed.words)?;
+    let mixed = sought.iter().any(|one| one.info != sought[0].info);
     let all = parsed.on("all-namespaces");
-    if named && all {
-        return Err("a resource cannot be retrieved by name across all namespaces".to_owned());
-    }
-    let mut query = Vec::new();
-    for (flag, parameter) in [("selector", "labelSelector"), ("field-selector", "fieldSelector")] {
-        if let Some(text) = parsed.get(flag) {
-            if named {
-                return Err(format!("name cannot be provided when a {} is specified", flag.replace("field-selector", "field selector")));
-            }
-            query.push((parameter, text.to_owned()));
-        }
-    }
-    let with_kind = left.iter().any(|selected| selected.info != left[0].info);
-    Ok(Box::new(Get {
+    let view = View {
+        wide: output == "wide",
+        headers: !parsed.on("no-headers"),
+        labels: parsed.on("show-labels"),
+        columns: parsed.all("label-columns").into_iter().map(str::to_owned).collect(),
+        with_kind: mixed || parsed.on("show-kind"),
+        with_namespace: all,
+        with_event: parsed.on("output-watch-events"),
+    };
+    let options = Options {
         format,
-        namespace: if all { String::new() } else { namespace },
-        query,
-        no_headers: parsed.on("no-headers"),
-        show_labels: parsed.on("show-labels"),
+        view,
+        namespace: if all || !sought.iter().any(|one| one.info.namespaced) { String::new() } else { context.namespace.clone() },
+        managed_fields: parsed.on("show-managed-fields"),
         ignore_not_found: parsed.on("ignore-not-found"),
-        single: left.len() == 1 && named,
-        with_kind,
-        left,
-        current: None,
-        found: Vec::new(),
-        code: 0,
-    }))
+        sort_by: parsed.get("sort-by").map(JsonPath::relaxed).transpose()?,
+        single: sought.len() == 1 && sought[0].name.is_some(),
+    };
+    let only = parsed.on("watch-only");
+    if parsed.on("watch") || only {
+        let [one] = &sought[..] else {
+            return Err("you may only specify a single resource type".to_owned());
+        };
+        let one = one.clone();
+        return Ok(Box::new(move |_| watch(one, options, only)));
+    }
+    Ok(Box::new(move |io| read(sought.into_iter(), Vec::new(), options, 0, io)))
 }
 
-impl Command for Get {
-    fn advance(&mut self, event: Event, io: &mut Io<'_>) -> Flow {
-        if let (Event::Answer(answer), Some(current)) = (event, self.current.take()) {
-            match answer {
-                Ok(body) => self.found.push((current, json_of(body))),
-                Err(failure) if self.ignore_not_found && failure.is_not_found() => {}
-                Err(failure) => {
-                    io.complain(&failure.text(""));
-                    self.code = 1;
-                }
-            }
+const NO_RESOURCE: &str = "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported \
+    resources.\n\nerror: Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource \
+    (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples";
+
+fn raw(request: Request) -> Step {
+    Step::ask(request, |answer, io| match answer {
+        Ok(Body::Text(text)) => {
+            io.print(&*text);
+            Step::Done(0)
         }
-        let Some(next) = self.left.pop_front() else {
-            self.print(io);
-            return Flow::Done(self.code);
-        };
-        let namespace = if next.info.namespaced { self.namespace.as_str() } else { "" };
-        let path = match &next.name {
-            Some(name) => ResourcePath::object(next.info, namespace, name),
-            None => ResourcePath::collection(next.info, namespace),
-        };
-        let mut request = Request::new(Method::Get, path);
-        request.query.extend(self.query.iter().map(|(name, text)| ((*name).into(), text.clone())));
-        if matches!(self.format, Format::Table | Format::Wide) {
-            request.accept = Accept::Table;
+        Ok(body) => {
+            io.print(format!("{}\n", json_of(body)));
+            Step::Done(0)
         }
-        self.current = Some(next);
-        io.ask(request)
-    }
+        Err(failure) => io.fail(&failure),
+    })
 }
 
-impl Get {
-    fn print(&self, io: &mut Io<'_>) {
-        match self.format {
-            Format::Table | Format::Wide => self.print_tables(io),
-            Format::Name => {
-                for (selected, value) in &self.found {
-                    for item in items(value) {
-                        let name = item.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("");
-                        io.print(format!("{}\n", result_name(selected.info, name)));
-                    }
-                }
-            }
-            Format::Json | Format::Yaml => {
-                let whole = match &self.found[..] {
-                    [(_, value)] if self.single => value.clone(),
-                    [] if self.single || self.code != 0 => return,
-                    several => {
-                        let items: Vec<Value> = several.iter().flat_map(|(_, value)| items(value)).collect();
-                        json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}})
-                    }
-                };
-                io.print(if self.format == Format::Json { print::json(&whole) } else { yaml::write(&whole) });
-            }
+fn request(sought: &Sought, options: &Options) -> Request {
+    let mut request = sought.request();
+    if options.format.is_none() {
+        request.accept = Accept::Table;
+        if options.sort_by.is_some() {
+            request = request.query("includeObject", "Object");
         }
     }
+    request
+}
 
-    fn print_tables(&self, io: &mut Io<'_>) {
-        let mut rows: Vec<Vec<String>> = Vec::new();
-        let mut last = None;
-        let mut printed = false;
-        for (selected, table) in &self.found {
-            let body = self.rows(selected, table);
-            if body.is_empty() {
-                continue;
+/// Reads one thing after the other, then prints all.
+fn read(mut left: std::vec::IntoIter<Sought>, mut found: Vec<(Sought, Value)>, options: Options, code: i32, io: &mut Io<'_>) -> Step {
+    let Some(next) = left.next() else { return print(found, &options, code, io) };
+    Step::ask(request(&next, &options), move |answer, io| {
+        let mut code = code;
+        match answer {
+            Ok(body) => found.push((next, json_of(body))),
+            Err(failure) if options.ignore_not_found && failure.is_not_found() => {}
+            Err(failure) => {
+                io.complain(&failure.text(""));
+                code = 1;
             }
-            if last != Some(selected.info) {
-                if printed {
-                    io.print(print::columns(&rows));
-                    io.print("\n");
-                    rows.clear();
-                }
-                if !self.no_headers {
-                    rows.push(self.header(selected, table));
-                }
-                last = Some(selected.info);
-            }
-            printed = true;
-            rows.extend(body);
         }
-        if printed {
-            io.print(print::columns(&rows));
-        } else if self.code == 0 && !self.ignore_not_found {
-            let scoped = self.found.iter().any(|(selected, _)| selected.info.namespaced) && !self.namespace.is_empty();
-            let place = if scoped { format!(" in {} namespace.", self.namespace) } else { String::new() };
+        read(left, found, options, code, io)
+    })
+}
+
+fn print(mut found: Vec<(Sought, Value)>, options: &Options, code: i32, io: &mut Io<'_>) -> Step {
+    if let Some(path) = &options.sort_by {
+        for (_, value) in &mut found {
+            sort(value, path);
+        }
+    }
+    let Some(format) = &options.format else {
+        let printed = Tables::new(options.view.clone()).print_all(&found, io);
+        if !printed && code == 0 && !options.ignore_not_found {
+            let place = if options.namespace.is_empty() { String::new() } else { format!(" in {} namespace.", options.namespace) };
             io.complain(&format!("No resources found{place}"));
         }
-    }
-
-    fn shown(&self, table: &Value) -> Vec<bool> {
-        let definitions = table["columnDefinitions"].as_array().map_or(&[][..], Vec::as_slice);
-        definitions.iter().map(|column| self.format == Format::Wide || column["priority"].as_i64().unwrap_or(0) == 0).collect()
-    }
-
-    fn header(&self, selected: &Selected, table: &Value) -> Vec<String> {
-        let definitions = table["columnDefinitions"].as_array().map_or(&[][..], Vec::as_slice);
-        let names = definitions.iter().zip(self.shown(table)).filter(|(_, shown)| *shown);
-        let mut row: Vec<String> = names.map(|(column, _)| column["name"].as_str().unwrap_or("").to_uppercase()).collect();
-        if self.namespace.is_empty() && selected.info.namespaced {
-            row.insert(0, "NAMESPACE".to_owned());
+        return Step::Done(code);
+    };
+    let clean = |value: Value| if options.managed_fields { value } else { without_managed_fields(value) };
+    let whole = if options.single {
+        match found.pop() {
+            Some((_, value)) => clean(value),
+            None => return Step::Done(code),
         }
-        row.extend(self.show_labels.then(|| "LABELS".to_owned()));
-        row
-    }
-
-    fn rows(&self, selected: &Selected, table: &Value) -> Vec<Vec<String>> {
-        let shown = self.shown(table);
-        let rows = table["rows"].as_array().map_or(&[][..], Vec::as_slice);
-        let render = |row: &Value| {
-            let cells = row["cells"].as_array().map_or(&[][..], Vec::as_slice);
-            let mut texts: Vec<String> = cells.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(cell, _)| print::cell(cell)).collect();
-            let metadata = &row["object"]["metadata"];
-            if self.with_kind
-                && let Some(first) = texts.first_mut()
-            {
-                *first = result_name(selected.info, first);
-            }
-            if self.namespace.is_empty() && selected.info.namespaced {
-                texts.insert(0, metadata["namespace"].as_str().unwrap_or("").to_owned());
-            }
-            if self.show_labels {
-                let labels = metadata["labels"].as_object();
-                let pairs: Vec<String> = labels.into_iter().flatten().map(|(k, v)| format!("{k}={}", print::cell(v))).collect();
-                texts.push(if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") });
-            }
-            texts
-        };
-        rows.iter().map(render).collect()
+    } else {
+        let items: Vec<Value> = found.into_iter().flat_map(|(_, value)| items(value)).map(clean).collect();
+        if items.is_empty() && code != 0 {
+            return Step::Done(code);
+        }
+        json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}})
+    };
+    match format.print(&whole) {
+        Ok(text) => {
+            let text = match (format, options.view.headers) {
+                (Format::Columns(_), false) => text.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned()),
+                _ => text,
+            };
+            io.print(text);
+            Step::Done(code)
+        }
+        Err(message) => io.error(&message),
     }
 }
 
-fn items(value: &Value) -> Vec<Value> {
-    value["items"].as_array().cloned().unwrap_or_else(|| vec![value.clone()])
+/// Sorts rows or items by what a path selects.
+fn sort(value: &mut Value, path: &JsonPath) {
+    let field = if value.get("rows").is_some() { "rows" } else { "items" };
+    let Some(list) = value.get_mut(field).and_then(Value::as_array_mut) else { return };
+    let key = |item: &Value| {
+        let object = if field == "rows" { &item["object"] } else { item };
+        path.select(object).ok().and_then(|found| found.first().map(|value| (*value).clone())).unwrap_or(Value::Null)
+    };
+    list.sort_by(|a, b| order(&key(a), &key(b)));
+}
+
+fn order(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Less,
+        (_, Value::Null) => Ordering::Greater,
+        (Value::Number(a), Value::Number(b)) => {
+            a.as_f64().unwrap_or(0.0).partial_cmp(&b.as_f64().unwrap_or(0.0)).unwrap_or(Ordering::Equal)
+        }
+        (Value::String(a), Value::String(b)) => match (api::quantity::Quantity::parse(a), api::quantity::Quantity::parse(b)) {
+            (Ok(a), Ok(b)) => a.milli_value().cmp(&b.milli_value()),
+            _ => a.cmp(b),
+        },
+        _ => a.to_string().cmp(&b.to_string()),
+    }
+}
+
+/// Prints what there is, unless only changes are wanted, then every change until the run is interrupted or the server ends the watch.
+fn watch(one: Sought, options: Options, only: bool) -> Step {
+    Step::ask(request(&one, &options), move |answer, io| {
+        let value = match answer {
+            Ok(body) => json_of(body),
+            Err(failure) => return io.fail(&failure),
+        };
+        let revision = revision(&value);
+        let mut tables = Tables::new(options.view.clone());
+        let mut printed = 0;
+        if !only {
+            if options.format.is_some() {
+                for item in items(value) {
+                    print_object(&item, &options, &mut printed, io);
+                }
+            } else {
+                tables.print_rows(&one, &value, Some("ADDED"), io);
+            }
+        }
+        let mut following = one.clone();
+        if let Some(name) = following.name.take() {
+            following.query.push(("fieldSelector", format!("metadata.name={name}")));
+        }
+        let request = request(&following, &options).query("watch", "true").query("resourceVersion", revision.to_string());
+        let on = move |_: usize, news: News, io: &mut Io<'_>| match news {
+            News::Answer(Ok(_)) => None,
+            News::Answer(Err(failure)) => Some(io.fail(&failure)),
+            News::Events(events) => {
+                for event in &*events {
+                    let (word, object) = match event {
+                        WatchEvent::Added(object) => ("ADDED", object),
+                        WatchEvent::Modified(object) => ("MODIFIED", object),
+                        WatchEvent::Deleted(object) => ("DELETED", object),
+                        WatchEvent::Bookmark { .. } => continue,
+                        WatchEvent::Error(status) => return Some(io.error(&status.message)),
+                    };
+                    match options.format {
+                        Some(_) => print_object(&object.to_json(), &options, &mut printed, io),
+                        None => tables.print_rows(&one, &object.to_json(), Some(word), io),
+                    }
+                }
+                None
+            }
+            News::Text(..) | News::Deadline => None,
+            News::Ended => Some(Step::Done(0)),
+        };
+        Step::Watch(vec![request], None, Box::new(on))
+    })
+}
+
+/// The revision at which a list, a table or an object was read.
+pub(super) fn revision(value: &Value) -> u64 {
+    let of = |value: &Value| value["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok());
+    let rows = value["rows"].as_array().into_iter().flatten().filter_map(|row| of(&row["object"]));
+    of(value).or_else(|| rows.max()).unwrap_or(0)
+}
+
+fn print_object(value: &Value, options: &Options, printed: &mut usize, io: &mut Io<'_>) {
+    let Some(format) = &options.format else { return };
+    match format.print(&without_managed_fields(value.clone())) {
+        Ok(text) => {
+            let text = match format {
+                Format::Yaml if *printed > 0 => format!("---\n{text}"),
+                Format::Columns(_) if *printed > 0 => text.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned()),
+                _ => text,
+            };
+            *printed += 1;
+            io.print(text);
+        }
+        Err(message) => io.complain(&format!("error: {message}")),
+    }
+}
+
+/// The objects of a watch event that is no table.
+pub(super) fn watched(event: &WatchEvent) -> Option<(bool, &Object)> {
+    match event {
+        WatchEvent::Added(object) | WatchEvent::Modified(object) => Some((true, object)),
+        WatchEvent::Deleted(object) => Some((false, object)),
+        WatchEvent::Bookmark { .. } | WatchEvent::Error(_) => None,
+    }
 }

@@ -2,53 +2,60 @@
 //!
 //! As kubectl does, it patches the `scale` subresource with a merge patch.
 
-use crate::command::{Command, Event, Flow, Io};
-use crate::flags::{Flag, Parsed, value};
-use crate::resources::{Selected, result_name, select};
-use api::http::{Body, Method, PatchType, Request, ResourcePath};
+use super::submit::Submit;
+use crate::command::{Io, Job, Step};
+use crate::flags::{Flag, Parsed, switch, value};
+use crate::resources::{Context, Target, chosen, gather};
+use api::http::{Body, Method, PatchType};
 use serde_json::json;
-use std::collections::VecDeque;
+use std::rc::Rc;
 
-pub(super) const FLAGS: [Flag; 1] = [value("replicas", None)];
+pub(super) const FLAGS: &[Flag] = &[
+    value("replicas", None),
+    value("current-replicas", None),
+    value("resource-version", None),
+    value("timeout", None),
+    value("filename", Some('f')),
+    value("selector", Some('l')),
+    switch("all", None),
+];
 
-#[derive(Debug)]
-struct Scale {
-    replicas: i32,
-    namespace: String,
-    left: VecDeque<Selected>,
-    current: Option<Selected>,
-    code: i32,
-}
-
-pub(super) fn build(parsed: &Parsed, namespace: String) -> Result<Box<dyn Command>, String> {
-    let left = VecDeque::from(select(&parsed.words)?);
-    let text = parsed.get("replicas").ok_or("required flag(s) \"replicas\" not set")?;
-    let replicas: i32 = text
-        .parse()
-        .map_err(|_| format!("invalid argument {text:?} for \"--replicas\" flag: strconv.ParseInt: parsing {text:?}: invalid syntax"))?;
+pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    let replicas = parsed.number("replicas")?.ok_or("required flag(s) \"replicas\" not set")?;
     if replicas < 0 {
         return Err("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0".to_owned());
     }
-    if left.iter().any(|selected| selected.name.is_none()) {
-        return Err("resource(s) were provided, but no name was specified".to_owned());
-    }
-    Ok(Box::new(Scale { replicas, namespace, left, current: None, code: 0 }))
+    let current = parsed.number("current-replicas")?.filter(|count| *count >= 0);
+    let sought = chosen(context, parsed, &parsed.words)?;
+    let submit = Rc::new(Submit::read(context, parsed, "kubectl-scale")?);
+    Ok(Box::new(move |io| {
+        gather(sought, io, move |targets, io| {
+            for target in targets {
+                let submit = Rc::clone(&submit);
+                io.later(move |io| one(target, replicas, current, &submit, io));
+            }
+            Step::Done(0)
+        })
+    }))
 }
 
-impl Command for Scale {
-    fn advance(&mut self, event: Event, io: &mut Io<'_>) -> Flow {
-        if let (Event::Answer(answer), Some(done)) = (event, self.current.take()) {
-            match answer {
-                Ok(_) => io.print(format!("{} scaled\n", result_name(done.info, done.name.as_deref().unwrap_or("")))),
-                Err(failure) => {
-                    io.complain(&failure.text(""));
-                    self.code = 1;
-                }
-            }
-        }
-        let Some(next) = self.left.pop_front() else { return Flow::Done(self.code) };
-        let path = ResourcePath::object(next.info, &self.namespace, next.name.as_deref().unwrap_or("")).with_subresource("scale");
-        self.current = Some(next);
-        io.ask(Request::new(Method::Patch, path).body(Body::Patch(PatchType::Merge, json!({"spec": {"replicas": self.replicas}}))))
+fn one(mut target: Target, replicas: i64, current: Option<i64>, submit: &Rc<Submit>, io: &mut Io<'_>) -> Step {
+    let now = target.live["spec"]["replicas"].as_i64().unwrap_or(0);
+    if let Some(expected) = current.filter(|expected| *expected != now) {
+        return io.error(&format!("Expected replicas to be {expected}, was {now}"));
     }
+    if submit.dry_run == super::submit::DryRun::Client {
+        target.live["spec"]["replicas"] = json!(replicas);
+        return submit.show(target.info, &target.live, "scaled", io);
+    }
+    let body = Body::Patch(PatchType::Merge, json!({"spec": {"replicas": replicas}}));
+    let request = submit.request(Method::Patch, target.path().with_subresource("scale"), body);
+    let submit = Rc::clone(submit);
+    Step::ask(request, move |answer, io| match answer {
+        Ok(_) => {
+            target.live["spec"]["replicas"] = json!(replicas);
+            submit.show(target.info, &target.live, "scaled", io)
+        }
+        Err(failure) => io.fail(&failure),
+    })
 }
