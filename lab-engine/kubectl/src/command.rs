@@ -51,11 +51,6 @@ impl Failure {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Failure::Refused(status) if status.reason == "NotFound")
     }
-
-    /// Whether the object changed in between.
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Failure::Refused(status) if status.reason == "Conflict")
-    }
 }
 
 /// What comes back from a question.

@@ -61,13 +61,19 @@ impl Files {
 
     /// The manifests directly in a folder (`.yaml`, `.yml`, `.json`), ordered by path; `.` is the home.
     pub(crate) fn manifests_in(&self, folder: &str) -> Vec<(&str, &str)> {
+        let is_manifest = |path: &str| [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end));
+        self.in_folder(folder).into_iter().filter(|(path, _)| is_manifest(path)).collect()
+    }
+
+    /// The files directly in a folder, ordered by path; `.` is the home.
+    pub(crate) fn in_folder(&self, folder: &str) -> Vec<(&str, &str)> {
         let folder = normal(folder).trim_end_matches('/');
         let inside = |path: &str| {
             let rest =
                 if matches!(folder, "" | ".") { Some(path) } else { path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) };
             rest.is_some_and(|rest| !rest.contains('/'))
         };
-        self.iter().filter(|(path, _)| inside(path) && [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end))).collect()
+        self.iter().filter(|(path, _)| inside(path)).collect()
     }
 }
 

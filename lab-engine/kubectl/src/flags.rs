@@ -84,6 +84,13 @@ impl Parsed {
         self.flags.iter().rev().find(|(flag, _)| *flag == name).map(|(_, value)| value.as_str())
     }
 
+    /// The same line without a flag.
+    pub(crate) fn without(&self, name: &str) -> Parsed {
+        let mut rest = self.clone();
+        rest.flags.retain(|(flag, _)| *flag != name);
+        rest
+    }
+
     /// Every value of a flag as it was given.
     pub(crate) fn each(&self, name: &str) -> Vec<&str> {
         self.flags.iter().filter(|(flag, _)| *flag == name).map(|(_, value)| value.as_str()).collect()

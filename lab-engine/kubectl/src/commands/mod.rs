@@ -1,16 +1,32 @@
 //! The commands of `kubectl`, one module each, and how the words of a line choose one.
 
+mod about;
 mod apply;
+mod change;
+mod create;
 mod delete;
+mod describe;
+mod drain;
+mod events;
 mod exec;
+mod explain;
+mod field_notes;
 mod get;
 mod get_table;
+mod history;
+mod label;
 mod lines;
 mod logs;
+mod nodes;
 mod observe;
+mod patch;
 mod pods_of;
+mod rollout;
+mod run;
 mod scale;
+mod set;
 mod submit;
+mod wait;
 
 use crate::command::Job;
 use crate::flags::{self, Flag, Parsed};
@@ -38,15 +54,73 @@ const fn writes(words: &'static str, flags: &'static [Flag], build: Build) -> Ve
 
 /// The commands, sorted.
 const VERBS: &[Verb] = &[
+    writes("annotate", label::FLAGS, label::annotate),
+    reads("api-resources", about::RESOURCES_FLAGS, about::api_resources),
+    reads("api-versions", &[], about::api_versions),
     writes("apply", apply::FLAGS, apply::apply),
+    reads("auth can-i", about::AUTH_FLAGS, about::can_i),
+    reads("auth whoami", about::AUTH_FLAGS, about::whoami),
+    writes("autoscale", run::AUTOSCALE_FLAGS, run::autoscale),
+    reads("cluster-info", &[], about::cluster_info),
+    reads("config", about::CONFIG_FLAGS, about::config),
+    writes("cordon", nodes::FLAGS, nodes::cordon),
     writes("create", apply::FLAGS, apply::create),
+    writes("create clusterrole", create::FLAGS, create::cluster_role),
+    writes("create clusterrolebinding", create::BINDING_FLAGS, create::cluster_role_binding),
+    writes("create cm", create::FLAGS, create::config_map),
+    writes("create configmap", create::FLAGS, create::config_map),
+    writes("create cronjob", create::FLAGS, create::cron_job),
+    writes("create deploy", create::FLAGS, create::deployment),
+    writes("create deployment", create::FLAGS, create::deployment),
+    writes("create ingress", create::FLAGS, create::ingress),
+    writes("create job", create::FLAGS, create::job),
+    writes("create namespace", create::FLAGS, create::namespace),
+    writes("create ns", create::FLAGS, create::namespace),
+    writes("create pdb", create::FLAGS, create::pdb),
+    writes("create poddisruptionbudget", create::FLAGS, create::pdb),
+    writes("create priorityclass", create::FLAGS, create::priority_class),
+    writes("create quota", create::FLAGS, create::quota),
+    writes("create role", create::FLAGS, create::role),
+    writes("create rolebinding", create::BINDING_FLAGS, create::role_binding),
+    writes("create sa", create::FLAGS, create::service_account),
+    writes("create secret docker-registry", create::FLAGS, create::secret_docker),
+    writes("create secret generic", create::FLAGS, create::secret_generic),
+    writes("create secret tls", create::FLAGS, create::secret_tls),
+    writes("create service", create::FLAGS, create::service),
+    writes("create serviceaccount", create::FLAGS, create::service_account),
+    writes("create svc", create::FLAGS, create::service),
     writes("delete", delete::FLAGS, delete::build),
+    reads("describe", describe::FLAGS, describe::build),
     reads("diff", apply::FLAGS, apply::diff),
+    writes("drain", drain::FLAGS, drain::build),
+    reads("events", events::FLAGS, events::build),
     reads("exec", exec::FLAGS, exec::build),
+    reads("explain", explain::FLAGS, explain::build),
+    writes("expose", run::EXPOSE_FLAGS, run::expose),
     reads("get", get::FLAGS, get::build),
+    writes("label", label::FLAGS, label::label),
     reads("logs", logs::FLAGS, logs::build),
+    writes("patch", patch::FLAGS, patch::build),
     writes("replace", apply::FLAGS, apply::replace),
+    reads("rollout history", rollout::FLAGS, history::history),
+    writes("rollout pause", rollout::FLAGS, rollout::pause),
+    writes("rollout restart", rollout::FLAGS, rollout::restart),
+    writes("rollout resume", rollout::FLAGS, rollout::resume),
+    reads("rollout status", rollout::FLAGS, rollout::status),
+    writes("rollout undo", rollout::FLAGS, history::undo),
+    writes("run", run::RUN_FLAGS, run::run),
     writes("scale", scale::FLAGS, scale::build),
+    writes("set env", set::FLAGS, set::env),
+    writes("set image", set::FLAGS, set::image),
+    writes("set resources", set::FLAGS, set::resources),
+    writes("set sa", set::FLAGS, set::service_account),
+    writes("set selector", set::FLAGS, set::selector),
+    writes("set serviceaccount", set::FLAGS, set::service_account),
+    writes("taint", nodes::FLAGS, nodes::taint),
+    reads("top", about::TOP_FLAGS, about::top),
+    writes("uncordon", nodes::FLAGS, nodes::uncordon),
+    reads("version", about::VERSION_FLAGS, about::version),
+    reads("wait", wait::FLAGS, wait::build),
 ];
 
 /// Commands of the real `kubectl` that make no sense here, and why.
@@ -105,26 +179,29 @@ pub(crate) fn build(args: &[String], environment: &Environment<'_>) -> Result<Jo
     (verb.build)(&context, &parsed).map_err(|message| Usage(format!("error: {message}")))
 }
 
-/// The command that `name` and the word after it name; that word is taken out of `rest`.
+/// The command that `name` and the words after it name, at most three words; those words are taken out of `rest`.
 fn find(name: &str, rest: &mut Vec<String>) -> Result<&'static Verb, Usage> {
-    let own = VERBS.iter().find(|verb| verb.words == name);
-    let known = own.map_or(&[][..], |verb| verb.flags);
-    if let Some(at) = flags::first_word(rest, known) {
-        let both = format!("{name} {}", rest[at]);
-        if let Some(verb) = VERBS.iter().find(|verb| verb.words == both) {
-            rest.remove(at);
-            // `create secret generic`, `create service clusterip`.
-            return if own.is_none() || verb.words.contains(' ') { deeper(verb, rest) } else { Ok(verb) };
+    let mut words = name.to_owned();
+    let mut found = VERBS.iter().find(|verb| verb.words == words);
+    for _ in 0..2 {
+        let known = found.map_or(&[][..], |verb| verb.flags);
+        let Some(at) = flags::first_word(rest, known) else { break };
+        let longer = format!("{words} {}", rest[at]);
+        let exact = VERBS.iter().find(|verb| verb.words == longer);
+        if exact.is_none() && below(&longer).is_empty() {
+            break;
         }
+        (words, found) = (longer, exact);
+        rest.remove(at);
     }
-    if let Some(verb) = own {
+    if let Some(verb) = found {
         return Ok(verb);
     }
-    let below: Vec<&str> = VERBS.iter().filter_map(|verb| verb.words.strip_prefix(name)?.strip_prefix(' ')).collect();
+    let below = below(&words);
     if !below.is_empty() {
         return match flags::first_word(rest, &[]) {
-            Some(at) => Err(Usage(format!("error: unknown command {:?} for \"kubectl {name}\"{}", rest[at], near(&rest[at], &below)))),
-            None => Err(Usage(format!("Usage:\n  kubectl {name} SUBCOMMAND [options]\n\nHere: {}", below.join(", ")))),
+            Some(at) => Err(Usage(format!("error: unknown command {:?} for \"kubectl {words}\"{}", rest[at], near(&rest[at], &below)))),
+            None => Err(Usage(format!("Usage:\n  kubectl {words} SUBCOMMAND [options]\n\nHere: {}", below.join(", ")))),
         };
     }
     if let Some((_, why)) = ELSEWHERE.iter().find(|(verb, _)| *verb == name) {
@@ -133,15 +210,9 @@ fn find(name: &str, rest: &mut Vec<String>) -> Result<&'static Verb, Usage> {
     Err(Usage(format!("error: unknown command {name:?} for \"kubectl\"{}", near(name, &names()))))
 }
 
-fn deeper(verb: &'static Verb, rest: &mut Vec<String>) -> Result<&'static Verb, Usage> {
-    if let Some(at) = flags::first_word(rest, verb.flags) {
-        let longer = format!("{} {}", verb.words, rest[at]);
-        if let Some(found) = VERBS.iter().find(|other| other.words == longer) {
-            rest.remove(at);
-            return Ok(found);
-        }
-    }
-    Ok(verb)
+/// The words that may follow these.
+fn below(words: &str) -> Vec<&'static str> {
+    VERBS.iter().filter_map(|verb| verb.words.strip_prefix(words)?.strip_prefix(' ')).collect()
 }
 
 fn overview() -> String {

@@ -76,8 +76,7 @@ impl JsonPath {
     /// # Errors
     /// As upstream words them.
     pub(crate) fn relaxed(text: &str) -> Result<Self, String> {
-        let bad =
-            || format!("unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'");
+        let bad = || "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'".to_owned();
         let inner = match text.strip_prefix('{') {
             Some(rest) => rest.strip_suffix('}').ok_or_else(bad)?,
             None if text.ends_with('}') => return Err(bad()),

@@ -1,0 +1,260 @@
+//! What tells about the cluster and the client: `api-resources`, `api-versions`, `version`, `cluster-info`, `config`, `auth`, `top`.
+//!
+//! **Simplified here:** there is one context; the learner is `kubernetes-admin`, who may do everything.
+
+use crate::command::{Io, Job, Step, json_of};
+use crate::flags::{Flag, Parsed, optional, switch, value};
+use crate::output::tables::columns;
+use crate::output::yaml;
+use crate::resources::{Context, resolve};
+use api::http::Request;
+use api::kinds::{KINDS, KindInfo};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// The names of the one context and what belongs to it.
+const CONTEXT: &str = "kubernetes-admin@kubernetes";
+const CLUSTER: &str = "kubernetes";
+const USER: &str = "kubernetes-admin";
+const SERVER: &str = "https://10.96.0.1:443";
+
+fn done(text: String) -> Job {
+    Box::new(move |io| {
+        io.print(text);
+        Step::Done(0)
+    })
+}
+
+pub(super) const RESOURCES_FLAGS: &[Flag] = &[
+    value("output", Some('o')),
+    value("api-group", None),
+    value("verbs", None),
+    value("categories", None),
+    value("sort-by", None),
+    optional("namespaced", "true"),
+    switch("no-headers", None),
+    optional("cached", "true"),
+];
+
+pub(super) fn api_resources(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    let mut kinds: Vec<&KindInfo> = KINDS.iter().collect();
+    if parsed.get("namespaced").is_some() {
+        kinds.retain(|info| info.namespaced == parsed.on("namespaced"));
+    }
+    if let Some(group) = parsed.get("api-group") {
+        kinds.retain(|info| info.group == group);
+    }
+    let verbs =
+        |info: &KindInfo| if info.kind == "Binding" { "create" } else { "create,delete,deletecollection,get,list,patch,update,watch" };
+    let wanted = parsed.all("verbs");
+    kinds.retain(|info| wanted.iter().all(|verb| verbs(info).split(',').any(|own| own == *verb)));
+    let categories = parsed.all("categories");
+    kinds.retain(|info| categories.iter().all(|category| info.categories.contains(category)));
+    match parsed.get("sort-by") {
+        None | Some("") => kinds.sort_by_key(|info| (info.group, info.plural)),
+        Some("name") => kinds.sort_by_key(|info| info.plural),
+        Some("kind") => kinds.sort_by_key(|info| info.kind),
+        Some(other) => return Err(format!("--sort-by accepts only name or kind, not {other}")),
+    }
+    let wide = match parsed.get("output") {
+        None | Some("") => false,
+        Some("wide") => true,
+        Some("name") => return Ok(done(kinds.iter().map(|info| format!("{}\n", info.group_resource())).collect())),
+        Some(other) => return Err(format!("--output {other} is not available")),
+    };
+    let mut rows = Vec::new();
+    if !parsed.on("no-headers") {
+        let names = ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"];
+        let more = if wide { &["VERBS", "CATEGORIES"][..] } else { &[] };
+        rows.push(names.iter().chain(more).map(|name| (*name).to_owned()).collect());
+    }
+    for info in kinds {
+        let mut row =
+            vec![info.plural.to_owned(), info.short_names.join(","), info.api_version(), info.namespaced.to_string(), info.kind.to_owned()];
+        if wide {
+            row.extend([verbs(info).to_owned(), info.categories.join(",")]);
+        }
+        rows.push(row);
+    }
+    Ok(done(columns(&rows)))
+}
+
+pub(super) fn api_versions(_: &Context<'_>, _: &Parsed) -> Result<Job, String> {
+    let versions: BTreeSet<String> = KINDS.iter().map(KindInfo::api_version).collect();
+    Ok(done(versions.into_iter().map(|version| format!("{version}\n")).collect()))
+}
+
+pub(super) const VERSION_FLAGS: &[Flag] = &[switch("client", None), value("output", Some('o'))];
+
+/// The client's own version.
+const VERSION: &str = "v1.36.0";
+
+pub(super) fn version(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    let client = json!({"major": "1", "minor": "36", "gitVersion": VERSION, "gitTreeState": "clean", "platform": "linux/amd64"});
+    let format = parsed.get("output").unwrap_or("").to_owned();
+    if !matches!(format.as_str(), "" | "yaml" | "json") {
+        return Err("--output must be 'yaml' or 'json'".to_owned());
+    }
+    let print = move |server: Option<serde_json::Value>, io: &mut Io<'_>| {
+        let mut whole = json!({"clientVersion": client, "kustomizeVersion": "v5.8.0"});
+        if let Some(server) = server {
+            whole["serverVersion"] = server;
+        }
+        let text = |side: &str| whole[side]["gitVersion"].as_str().map(str::to_owned);
+        io.print(match format.as_str() {
+            "yaml" => yaml::write(&whole),
+            "json" => crate::output::tables::json(&whole),
+            _ => {
+                let server = text("serverVersion").map(|version| format!("Server Version: {version}\n")).unwrap_or_default();
+                format!("Client Version: {VERSION}\nKustomize Version: v5.8.0\n{server}")
+            }
+        });
+        Step::Done(0)
+    };
+    if parsed.on("client") {
+        return Ok(Box::new(move |io| print(None, io)));
+    }
+    Ok(Box::new(move |_| Step::json(Request::get_other("/version"), move |server, io| print(Some(server), io))))
+}
+
+pub(super) fn cluster_info(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    if parsed.words.first().is_some_and(|word| word == "dump") {
+        return Err("a dump of the cluster is not supported in this terminal: use 'kubectl get all -A -o yaml'".to_owned());
+    }
+    Ok(Box::new(|_| {
+        Step::json(Request::get_other("/version"), |_, io| {
+            io.print(format!(
+                "Kubernetes control plane is running at {SERVER}\n\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n"
+            ));
+            Step::Done(0)
+        })
+    }))
+}
+
+pub(super) const CONFIG_FLAGS: &[Flag] = &[
+    value("output", Some('o')),
+    switch("minify", None),
+    switch("raw", None),
+    switch("current", None),
+    switch("flatten", None),
+    switch("no-headers", None),
+];
+
+pub(super) fn config(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    let namespace = context.environment.namespace.to_owned();
+    let words: Vec<&str> = parsed.words.iter().map(String::as_str).collect();
+    let known = |name: &str| if name == CONTEXT { Ok(()) } else { Err(format!("no context exists with the name: {name:?}")) };
+    match words[..] {
+        ["current-context"] => Ok(done(format!("{CONTEXT}\n"))),
+        ["get-contexts", ..] if parsed.get("output") == Some("name") => Ok(done(format!("{CONTEXT}\n"))),
+        ["get-contexts", ..] => {
+            let shown = if namespace == "default" { String::new() } else { namespace };
+            let row = ["*", CONTEXT, CLUSTER, USER, &shown].map(str::to_owned).to_vec();
+            let header = ["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"].map(str::to_owned).to_vec();
+            let rows = if parsed.on("no-headers") { vec![row] } else { vec![header, row] };
+            Ok(done(columns(&rows)))
+        }
+        ["get-clusters"] => Ok(done(format!("NAME\n{CLUSTER}\n"))),
+        ["get-users"] => Ok(done(format!("NAME\n{USER}\n"))),
+        ["use-context", name] => {
+            known(name)?;
+            Ok(done(format!("Switched to context \"{name}\".\n")))
+        }
+        ["set-context", ref rest @ ..] => {
+            match rest {
+                [name] => known(name).map_err(|_| format!("this terminal has one context, {CONTEXT}"))?,
+                [] if parsed.on("current") => {}
+                _ => return Err("you must specify a non-empty context name or --current".to_owned()),
+            }
+            let new = parsed.get("namespace").map(str::to_owned);
+            Ok(Box::new(move |io| {
+                if let Some(new) = new {
+                    *io.new_namespace = Some(if new.is_empty() { "default".to_owned() } else { new });
+                }
+                io.print(format!("Context {CONTEXT:?} modified.\n"));
+                Step::Done(0)
+            }))
+        }
+        ["view"] => view(&namespace, parsed),
+        [other, ..] => Err(format!("kubectl config {other} is not supported in this terminal, which has one context")),
+        [] => Err("kubectl config needs a command: current-context, get-contexts, set-context, use-context, view".to_owned()),
+    }
+}
+
+fn view(namespace: &str, parsed: &Parsed) -> Result<Job, String> {
+    let mut own = json!({"cluster": CLUSTER, "user": USER});
+    if namespace != "default" {
+        own["namespace"] = json!(namespace);
+    }
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": CONTEXT,
+        "clusters": [{"cluster": {"certificate-authority-data": "DATA+OMITTED", "server": SERVER}, "name": CLUSTER}],
+        "contexts": [{"context": own, "name": CONTEXT}],
+        "users": [{"name": USER, "user": {"client-certificate-data": "DATA+OMITTED", "client-key-data": "DATA+OMITTED"}}],
+    });
+    let files = crate::files::Files::default();
+    let format = crate::output::Format::parse(parsed.get("output").unwrap_or("yaml"), &files)?;
+    format.print(&config).map(done)
+}
+
+pub(super) const AUTH_FLAGS: &[Flag] = &[
+    value("as", None),
+    value("as-group", None),
+    value("subresource", None),
+    value("output", Some('o')),
+    switch("list", None),
+    switch("quiet", Some('q')),
+    switch("all-namespaces", Some('A')),
+    switch("no-headers", None),
+];
+
+pub(super) fn can_i(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    if parsed.get("as").is_some() || parsed.on("list") {
+        return Err("the API server does not judge users yet: 'kubectl auth can-i' knows the administrator only".to_owned());
+    }
+    let [_, resource, ..] = &parsed.words[..] else {
+        return Err("you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.".to_owned());
+    };
+    let resource = resource.split('/').next().unwrap_or(resource);
+    let known = resource == "*" || resource.is_empty() || resolve(resource).is_ok();
+    let (quiet, resource) = (parsed.on("quiet"), resource.to_owned());
+    Ok(Box::new(move |io| {
+        if !known {
+            io.complain(&format!("Warning: the server doesn't have a resource type '{resource}'\n"));
+        }
+        if !quiet {
+            io.print("yes\n");
+        }
+        Step::Done(0)
+    }))
+}
+
+pub(super) fn whoami(_: &Context<'_>, _: &Parsed) -> Result<Job, String> {
+    let rows = [["ATTRIBUTE", "VALUE"], ["Username", USER], ["Groups", "[kubeadm:cluster-admins system:authenticated]"]];
+    Ok(done(columns(&rows.map(|row| row.map(str::to_owned).to_vec()))))
+}
+
+pub(super) const TOP_FLAGS: &[Flag] = &[
+    value("selector", Some('l')),
+    value("field-selector", None),
+    value("sort-by", None),
+    switch("all-namespaces", Some('A')),
+    switch("containers", None),
+    switch("no-headers", None),
+    switch("sum", None),
+    switch("show-swap", None),
+];
+
+/// `kubectl top`: there is no metrics server, so it says what the real one says then.
+pub(super) fn top(_: &Context<'_>, _: &Parsed) -> Result<Job, String> {
+    Ok(Box::new(|_| {
+        Step::ask(Request::get_other("/apis/metrics.k8s.io/v1beta1"), |answer, io| match answer {
+            Ok(body) => {
+                io.print(yaml::write(&json_of(body)));
+                Step::Done(0)
+            }
+            Err(crate::command::Failure::Refused(_)) => io.error("Metrics API not available"),
+            Err(failure) => io.fail(&failure),
+        })
+    }))
+}
