@@ -18,6 +18,7 @@ mod output;
 mod resources;
 mod shell;
 mod terminal;
+mod tools;
 
 pub use files::{FileError, Files, MAX_FILE_BYTES, MAX_FILES};
 pub use invocation::{Environment, Kubectl, Usage};

@@ -1,6 +1,77 @@
-//! A little shell: words and quotes, `;`, `&&`, `> file`, `>> file` and here-documents.
+//! A little shell: words and quotes, variables, `;`, `&&`, `||`, pipes, `> file`, `>> file`, `2> file`, `< file` and here-documents.
 //!
-//! **Simplified here:** no pipes, variables, globs, substitutions or loops; each is refused with a message, never run differently.
+//! **Simplified here:** no globs, substitutions (`$(…)`) or loops; each is refused with a message, never run differently. The value of a
+//! variable is one word, also where it stands outside quotes. A pipe hands its text on when the command before it has ended. Nothing is replaced in a here-document.
+
+use std::collections::BTreeMap;
+
+/// Stand around the name of a variable in a word that was read; a line that has them itself loses them.
+const OPEN: char = '\u{1}';
+const CLOSE: char = '\u{2}';
+
+/// When a command of a line runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Always.
+    #[default]
+    Always,
+    /// After `&&`.
+    Success,
+    /// After `||`.
+    Failure,
+}
+
+impl When {
+    /// Whether it runs after this exit status.
+    pub(crate) fn holds(self, code: i32) -> bool {
+        match self {
+            When::Always => true,
+            When::Success => code == 0,
+            When::Failure => code != 0,
+        }
+    }
+}
+
+/// The word with its variables replaced; one that is not set is empty.
+pub(crate) fn expand(word: &str, variables: &BTreeMap<String, String>, code: i32) -> String {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        let (name, tail) = after.split_once(CLOSE).unwrap_or((after, ""));
+        text.push_str(before);
+        match name {
+            "?" => text.push_str(&code.to_string()),
+            name => text.push_str(variables.get(name).map_or("", String::as_str)),
+        }
+        rest = tail;
+    }
+    text + rest
+}
+
+/// Reads the name after a `$`: `NAME`, `{NAME}` or `?`.
+fn variable(rest: &mut &str, word: &mut String) -> Result<(), String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (name, after) = if let Some(inner) = rest.strip_prefix('{') {
+        inner.split_once('}').ok_or("sh: bad substitution: missing `}'")?
+    } else if rest.starts_with('?') {
+        rest.split_at(1)
+    } else if rest.starts_with('(') {
+        return Err("sh: `$(' is not supported in this terminal: run the inner command first".to_owned());
+    } else {
+        rest.split_at(rest.find(|c: char| !is_name(c)).unwrap_or(rest.len()))
+    };
+    *rest = after;
+    if name.is_empty() {
+        word.push('$');
+    } else if name == "?" || name.chars().all(is_name) {
+        word.extend([OPEN]);
+        word.push_str(name);
+        word.push(CLOSE);
+    } else {
+        return Err(format!("sh: ${{{name}}}: bad substitution"));
+    }
+    Ok(())
+}
 
 /// A command of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,8 +82,14 @@ pub(crate) struct Simple {
     pub(crate) redirect: Option<(String, bool)>,
     /// The text of its here-document.
     pub(crate) stdin: String,
-    /// Whether it runs only if the one before succeeded.
-    pub(crate) only_after_success: bool,
+    /// Where its errors go, and whether they are appended.
+    pub(crate) errors: Option<(String, bool)>,
+    /// The file that it reads.
+    pub(crate) input: Option<String>,
+    /// Whether its output is the next one's input.
+    pub(crate) pipes: bool,
+    /// When it runs.
+    pub(crate) when: When,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +98,7 @@ enum Token {
     Operator(&'static str),
 }
 
-const OPERATORS: [&str; 9] = ["<<", "&&", ">>", "||", ";", ">", "|", "<", "&"];
+const OPERATORS: [&str; 11] = ["2>>", "2>", "<<", "&&", ">>", "||", ";", ">", "|", "<", "&"];
 
 /// Reads a line; the lines after the first are the here-document's.
 ///
@@ -47,24 +124,34 @@ pub(crate) fn parse(input: &str) -> Result<Vec<Simple>, String> {
             Token::Operator(operator) => operator,
         };
         match operator {
-            ";" | "&&" => {
+            ";" | "&&" | "||" | "|" => {
                 if current.words.is_empty() {
                     return Err(format!("sh: syntax error near unexpected token `{operator}'"));
                 }
-                commands.push(Simple { only_after_success: operator == "&&", ..Simple::default() });
+                current.pipes = operator == "|";
+                let when = match operator {
+                    "&&" => When::Success,
+                    "||" => When::Failure,
+                    _ => When::Always,
+                };
+                commands.push(Simple { when, ..Simple::default() });
             }
-            ">" | ">>" | "<<" => {
+            ">" | ">>" | "<<" | "<" | "2>" | "2>>" => {
                 let Some(Token::Word(word)) = tokens.next() else {
                     return Err("sh: syntax error near unexpected token `newline'".to_owned());
                 };
-                if operator == "<<" {
-                    current.stdin = here_document(body.unwrap_or(""), &word)?;
-                } else {
-                    current.redirect = Some((word, operator == ">>"));
+                match operator {
+                    "<<" => current.stdin = here_document(body.unwrap_or(""), &word)?,
+                    "<" => current.input = Some(word),
+                    "2>" | "2>>" => current.errors = Some((word, operator == "2>>")),
+                    _ => current.redirect = Some((word, operator == ">>")),
                 }
             }
             other => return Err(format!("sh: `{other}' is not supported in this terminal")),
         }
+    }
+    if commands.iter().zip(commands.iter().skip(1)).any(|(one, next)| one.pipes && next.words.is_empty()) {
+        return Err("sh: syntax error: unexpected end of line after `|'".to_owned());
     }
     commands.retain(|command| !command.words.is_empty());
     match commands.iter().find_map(|command| command.words.first()).map(String::as_str) {
@@ -92,7 +179,9 @@ fn tokens(line: &str) -> Result<Vec<Token>, String> {
     let mut word: Option<String> = None;
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
-        if let Some(operator) = OPERATORS.iter().find(|operator| rest.starts_with(**operator)) {
+        // `2>` is an operator only where a word could begin.
+        let starts = |operator: &&&str| rest.starts_with(**operator) && (word.is_none() || !operator.starts_with('2'));
+        if let Some(operator) = OPERATORS.iter().find(starts) {
             found.extend(word.take().map(Token::Word));
             found.push(Token::Operator(operator));
             rest = &rest[operator.len()..];
@@ -118,7 +207,9 @@ fn tokens(line: &str) -> Result<Vec<Token>, String> {
                 word.get_or_insert_default().push_str(&inside);
                 rest = after;
             }
-            '$' | '`' => return Err(format!("sh: `{c}' is not supported in this terminal: put it in single quotes")),
+            '$' => variable(&mut rest, word.get_or_insert_default())?,
+            '`' => return Err(format!("sh: `{c}' is not supported in this terminal: put it in single quotes")),
+            OPEN | CLOSE => {}
             c => word.get_or_insert_default().push(c),
         }
     }
@@ -127,18 +218,24 @@ fn tokens(line: &str) -> Result<Vec<Token>, String> {
 }
 
 /// The text up to the closing quote, and what follows it.
-fn quoted(rest: &str, quote: char) -> Result<(String, &str), String> {
+fn quoted(mut rest: &str, quote: char) -> Result<(String, &str), String> {
     let mut inside = String::new();
-    let mut chars = rest.char_indices();
-    while let Some((at, c)) = chars.next() {
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
         match c {
-            c if c == quote => return Ok((inside, &rest[at + 1..])),
-            '\\' if quote == '"' => match chars.next() {
-                Some((_, next @ ('"' | '\\' | '$' | '`'))) => inside.push(next),
-                Some((_, next)) => inside.extend(['\\', next]),
-                None => break,
-            },
-            '$' | '`' if quote == '"' => return Err(format!("sh: `{c}' is not supported in this terminal: put it in single quotes")),
+            c if c == quote => return Ok((inside, rest)),
+            '\\' if quote == '"' => {
+                let Some(next) = rest.chars().next() else { break };
+                rest = &rest[next.len_utf8()..];
+                match next {
+                    '"' | '\\' | '$' | '`' => inside.push(next),
+                    '\n' => {}
+                    next => inside.extend(['\\', next]),
+                }
+            }
+            '$' if quote == '"' => variable(&mut rest, &mut inside)?,
+            '`' if quote == '"' => return Err(format!("sh: `{c}' is not supported in this terminal: put it in single quotes")),
+            OPEN | CLOSE => {}
             c => inside.push(c),
         }
     }
@@ -159,14 +256,22 @@ mod tests {
     fn a_here_document_is_the_input_of_its_command() {
         let commands = parse("kubectl apply -f - <<EOF && ls\nkind: Pod\n  a: $x\nEOF").unwrap();
         assert_eq!(commands[0].stdin, "kind: Pod\n  a: $x\n");
-        assert!(commands[1].only_after_success);
+        assert_eq!(commands[1].when, When::Success);
         let cat = &parse("cat <<EOF > web.yaml\na: 1\nEOF\n").unwrap()[0];
         assert_eq!((cat.redirect.as_ref(), cat.stdin.as_str()), (Some(&("web.yaml".to_owned(), false)), "a: 1\n"));
     }
 
     #[test]
+    fn variables_are_replaced_when_a_command_runs() {
+        let command = &parse(r#"echo "$A-${B}" '$A' $? a2>err"#).unwrap()[0];
+        let variables = BTreeMap::from([("A".to_owned(), "x y".to_owned())]);
+        let words: Vec<String> = command.words.iter().map(|word| expand(word, &variables, 3)).collect();
+        assert_eq!(words, ["echo", "x y-", "$A", "3", "a2"]);
+    }
+
+    #[test]
     fn what_is_not_supported_is_refused() {
-        for line in ["a | b", "while true; do x; done", "echo $HOME", "echo 'x", "a &", "cat <<EOF\nx", "; ls", "echo >"] {
+        for line in ["a |", "while true; do x; done", "echo $(ls)", "echo 'x", "a &", "cat <<EOF\nx", "; ls", "echo >"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -1,14 +1,17 @@
 //! The learner's terminal: runs one line at a time and keeps files and exit status.
 //!
-//! **Simplified here:** only `kubectl` (or `k`), `cat`, `echo`, `ls`, `rm`, `clear` and `help` exist.
+//! **Simplified here:** only `kubectl` (or `k`), `cat`, `clear`, `echo`, `export`, `help`, `ls`, `rm`, `sleep`, `true`, `false` and the tools
+//! of a pipe exist.
 
 use crate::commands;
 use crate::files::Files;
 use crate::invocation::{Environment, Kubectl};
 use crate::shell::{self, Simple};
+use crate::tools;
 use client::{Component, Input, Outbox};
 use sim::Time;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// The longest line, with its here-document, in bytes.
 pub const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -45,6 +48,11 @@ pub struct Terminal {
     files: Files,
     queue: VecDeque<Simple>,
     running: Option<(Kubectl, Simple)>,
+    /// Until when `sleep` sleeps.
+    sleeping: Option<Time>,
+    /// What a command printed into its pipe.
+    piped: String,
+    variables: BTreeMap<String, String>,
     output: Vec<Output>,
     code: i32,
 }
@@ -57,6 +65,9 @@ impl Terminal {
             files: Files::default(),
             queue: VecDeque::new(),
             running: None,
+            sleeping: None,
+            piped: String::new(),
+            variables: BTreeMap::new(),
             output: Vec::new(),
             code: 0,
         }
@@ -93,12 +104,16 @@ impl Terminal {
 
     /// Whether a line is running.
     pub fn is_busy(&self) -> bool {
-        self.running.is_some()
+        self.running.is_some() || self.sleeping.is_some()
     }
 
     /// Ctrl-C: ends the line.
     pub fn interrupt(&mut self, out: &mut Outbox) {
         self.queue.clear();
+        self.piped.clear();
+        if self.sleeping.take().is_some() {
+            self.code = 130;
+        }
         if let Some((mut kubectl, _)) = self.running.take() {
             kubectl.interrupt(out);
             self.output.extend(kubectl.take_output());
@@ -137,14 +152,20 @@ impl Terminal {
 
     /// Runs commands of the line until one has to wait.
     fn proceed(&mut self, now: Time, out: &mut Outbox) {
-        while self.running.is_none()
-            && let Some(command) = self.queue.pop_front()
+        while !self.is_busy()
+            && let Some(mut command) = self.queue.pop_front()
         {
-            if command.only_after_success && self.code != 0 {
+            if !command.when.holds(self.code) {
+                self.skip(&command);
                 continue;
             }
-            match command.words[0].as_str() {
-                "kubectl" | "k" => {
+            if let Err(message) = self.prepare(&mut command) {
+                self.code = 1;
+                self.complain(&message);
+                continue;
+            }
+            match command.words.first().map(String::as_str) {
+                Some("kubectl" | "k") => {
                     let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace };
                     match Kubectl::start(&command.words[1..], &environment) {
                         Ok(kubectl) => {
@@ -153,39 +174,95 @@ impl Terminal {
                         }
                         Err(usage) => {
                             self.code = 1;
-                            self.complain(&usage.0);
+                            self.emit(&mut command, vec![Output { stream: Stream::Stderr, text: format!("{}\n", usage.0) }]);
                         }
                     }
                 }
-                _ => self.builtin(&command),
+                Some("sleep") => self.sleep(now, &command.words[1..]),
+                _ => self.builtin(&mut command),
+            }
+        }
+    }
+
+    /// Leaves out the rest of a pipe whose first command does not run.
+    fn skip(&mut self, command: &Simple) {
+        let mut pipes = command.pipes;
+        while pipes && let Some(next) = self.queue.pop_front() {
+            pipes = next.pipes;
+        }
+    }
+
+    /// Puts in variables and the text on standard input.
+    fn prepare(&mut self, command: &mut Simple) -> Result<(), String> {
+        let expand = |text: &str| shell::expand(text, &self.variables, self.code);
+        command.words = command.words.iter().map(|word| expand(word)).collect();
+        command.stdin = expand(&command.stdin);
+        for (path, _) in [&mut command.redirect, &mut command.errors].into_iter().flatten() {
+            *path = expand(path);
+        }
+        if !self.piped.is_empty() {
+            command.stdin = std::mem::take(&mut self.piped);
+        }
+        if let Some(path) = &command.input {
+            command.stdin = self.files.read(path).ok_or_else(|| format!("sh: {path}: No such file or directory"))?.to_owned();
+        }
+        Ok(())
+    }
+
+    fn sleep(&mut self, now: Time, args: &[String]) {
+        let text = args.first().map_or("", String::as_str);
+        let (number, unit) = text.strip_suffix('s').map_or((text, 1), |number| (number, 1));
+        let (number, unit) = number.strip_suffix('m').map_or((number, unit), |number| (number, 60));
+        match number.parse::<u32>() {
+            Ok(seconds) => self.sleeping = Some(now + Duration::from_secs(u64::from(seconds) * unit)),
+            Err(_) => {
+                self.code = 1;
+                self.complain(&format!("sleep: invalid time interval '{text}'"));
             }
         }
     }
 
     fn feed(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        let Some((kubectl, command)) = &mut self.running else { return };
+        let Some((mut kubectl, mut command)) = self.running.take() else { return };
         kubectl.handle(now, input, out);
-        let mut printed = kubectl.take_output();
-        let ended = kubectl.exit_code();
+        let printed = kubectl.take_output();
         if let Some(namespace) = kubectl.take_namespace() {
             self.namespace = namespace;
         }
-        let redirect = command.redirect.clone();
-        if let Some((path, append)) = redirect {
-            let stdout: String = printed.iter().filter(|o| o.stream == Stream::Stdout).map(|o| o.text.as_str()).collect();
-            printed.retain(|o| o.stream == Stream::Stderr);
-            // What comes later in the same run follows what came first.
-            command.redirect = Some((path.clone(), true));
-            self.write(&path, append, &stdout);
+        let ended = kubectl.exit_code();
+        self.emit(&mut command, printed);
+        match ended {
+            Some(code) => self.code = code,
+            None => self.running = Some((kubectl, command)),
         }
-        self.output.extend(printed);
-        if let Some(code) = ended {
-            self.running = None;
-            self.code = code;
+    }
+
+    /// Sends what a command printed where it belongs: the next command, a file, or the screen.
+    fn emit(&mut self, command: &mut Simple, printed: Vec<Output>) {
+        for output in printed {
+            let to_file = match output.stream {
+                Stream::Stdout if command.pipes => {
+                    let room = MAX_LINE_BYTES.saturating_sub(self.piped.len());
+                    self.piped.extend(output.text.chars().take(room));
+                    continue;
+                }
+                Stream::Stdout => &mut command.redirect,
+                Stream::Stderr => &mut command.errors,
+            };
+            match to_file {
+                Some((path, append)) => {
+                    let (path, append) = (path.clone(), std::mem::replace(append, true));
+                    self.write(&path, append, &output.text);
+                }
+                None => self.output.push(output),
+            }
         }
     }
 
     fn write(&mut self, path: &str, append: bool, text: &str) {
+        if path == "/dev/null" {
+            return;
+        }
         let mut whole = if append { self.files.read(path).unwrap_or("").to_owned() } else { String::new() };
         whole.push_str(text);
         if let Err(error) = self.files.write(path, whole) {
@@ -194,53 +271,101 @@ impl Terminal {
         }
     }
 
-    fn builtin(&mut self, command: &Simple) {
+    /// Runs a command of the shell itself.
+    fn builtin(&mut self, command: &mut Simple) {
+        let words = std::mem::take(&mut command.words);
+        let Some((name, args)) = words.split_first() else { return };
+        if let Some(()) = self.assign(name, args) {
+            return;
+        }
         self.code = 0;
-        let args = &command.words[1..];
         let mut text = String::new();
-        match command.words[0].as_str() {
-            "echo" => text = args.join(" ") + "\n",
+        match name.as_str() {
+            "true" => {}
+            "false" => self.code = 1,
+            "echo" => match args.split_first() {
+                Some((flag, rest)) if flag == "-n" => text = rest.join(" "),
+                _ => text = args.join(" ") + "\n",
+            },
             "ls" => text = self.files.iter().map(|(path, _)| format!("{path}\n")).collect(),
             "clear" => text = "\u{1b}[2J\u{1b}[H".to_owned(),
-            "help" => text = format!("kubectl ({}), cat, clear, echo, help, ls, rm\n", commands::names().join(", ")),
+            "help" => text = format!("kubectl ({}), {}\n", commands::names().join(", "), OWN.join(", ")),
             "cat" if args.is_empty() => text.clone_from(&command.stdin),
-            name @ ("cat" | "rm") => {
-                for path in args {
-                    let found = match (name, self.files.read(path)) {
-                        ("cat", Some(content)) => {
-                            text.push_str(content);
-                            true
-                        }
-                        _ => name == "rm" && self.files.remove(path),
-                    };
-                    if !found {
-                        self.code = 1;
-                        self.complain(&format!("{name}: {path}: No such file or directory"));
-                    }
+            "cat" | "rm" => text = self.cat_or_rm(name, args),
+            name if tools::NAMES.contains(&name) => match tools::run(name, args, &command.stdin) {
+                Ok((printed, code)) => (text, self.code) = (printed, code),
+                Err(message) => {
+                    self.code = 2;
+                    self.complain(&message);
                 }
-            }
+            },
             other => {
                 self.code = 127;
                 self.complain(&format!("sh: {other}: command not found"));
             }
         }
-        match &command.redirect {
-            Some((path, append)) => self.write(path, *append, &text),
-            None if text.is_empty() => {}
-            None => self.output.push(Output { stream: Stream::Stdout, text }),
+        if text.is_empty() && command.redirect.is_none() {
+            return;
         }
+        self.emit(command, vec![Output { stream: Stream::Stdout, text }]);
+    }
+
+    /// `NAME=value`, with or without `export`.
+    fn assign(&mut self, name: &str, args: &[String]) -> Option<()> {
+        let pair = match args {
+            [] => name,
+            [pair] if name == "export" => pair,
+            _ => return None,
+        };
+        let (name, value) = pair.split_once('=')?;
+        let good = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !good || (self.variables.len() >= MAX_VARIABLES && !self.variables.contains_key(name)) {
+            return None;
+        }
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self.code = 0;
+        Some(())
+    }
+
+    /// The texts of files, or nothing once they are removed.
+    fn cat_or_rm(&mut self, name: &str, args: &[String]) -> String {
+        let mut text = String::new();
+        for path in args.iter().filter(|arg| name == "cat" || !arg.starts_with('-')) {
+            let found = match (name, self.files.read(path)) {
+                ("cat", Some(content)) => {
+                    text.push_str(content);
+                    true
+                }
+                _ => name == "rm" && self.files.remove(path),
+            };
+            if !found {
+                self.code = 1;
+                self.complain(&format!("{name}: {path}: No such file or directory"));
+            }
+        }
+        text
     }
 }
 
+/// What the shell knows besides `kubectl` and the tools of a pipe.
+const OWN: [&str; 10] = ["cat", "clear", "echo", "export", "false", "help", "ls", "rm", "sleep", "true"];
+
+/// How many variables fit.
+const MAX_VARIABLES: usize = 256;
+
 impl Component for Terminal {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        if self.running.is_some() {
+        if self.sleeping.is_some_and(|until| until <= now) {
+            self.sleeping = None;
+            self.code = 0;
+            self.proceed(now, out);
+        } else if self.running.is_some() {
             self.feed(now, input, out);
             self.proceed(now, out);
         }
     }
 
     fn next_wake(&self) -> Option<Time> {
-        self.running.as_ref().and_then(|(kubectl, _)| kubectl.next_wake())
+        self.sleeping.or_else(|| self.running.as_ref().and_then(|(kubectl, _)| kubectl.next_wake()))
     }
 }
