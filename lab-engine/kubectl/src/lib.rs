@@ -6,7 +6,8 @@
 //! Flags are read by a small table per command (`flags`) with pflag's rules and cobra's messages: `clap` words its errors
 //! differently, and would cost the page more than the rest of this crate.
 //!
-//! **Simplified here:** kinds are resolved from the built-in table, not by discovery; the commands are those that `kubectl help` lists.
+//! **Simplified here:** kinds are resolved from the built-in table, not by discovery; one context; no kustomizations, no plugins, no Go
+//! templates. A command of the real `kubectl` that makes no sense here says why.
 
 mod command;
 mod commands;

@@ -2,7 +2,7 @@
 
 use crate::terminal::{Stream, Terminal};
 use api::Object;
-use api::http::{Body, Method, Path, Request, Response};
+use api::http::{Accept, Body, Method, Path, Request, Response, WatchEvent};
 use api::kinds::find_resource;
 use api::status::{FieldError, Status};
 use client::{Action, Component, Input, Outbox};
@@ -175,4 +175,107 @@ fn an_interrupted_line_forgets_its_request() {
     terminal.interrupt(&mut outbox);
     assert_eq!((terminal.exit_code(), terminal.is_busy()), (130, false));
     assert!(matches!(outbox.take().0[..], [Action::Request(asked, _), Action::Cancel(forgotten)] if asked == forgotten));
+}
+
+#[test]
+fn a_watch_prints_rows_under_those_before() {
+    let mut terminal = Terminal::new();
+    let mut outbox = Outbox::new(1);
+    terminal.run(Time::ZERO, "kubectl get pods -w", &mut outbox);
+    let list = table(&[["web", "0/1"]]);
+    terminal.handle(Time::ZERO, Input::Response(client::RequestId(1), Ok(list)), &mut outbox);
+    let row = json!({"rows": [{"cells": ["web", "1/1", "x"], "object": {}}], "columnDefinitions": [
+        {"name": "Name", "priority": 0}, {"name": "Ready", "priority": 0}, {"name": "IP", "priority": 1}]});
+    let object = Object::decode_as("meta.k8s.io/v1", "Table", row).unwrap();
+    let events = [WatchEvent::Modified(object)].into();
+    terminal.handle(Time::ZERO, Input::Watch(client::RequestId(2), events), &mut outbox);
+    assert!(terminal.is_busy());
+    let (actions, next) = outbox.take();
+    let Some(Action::Request(_, watch)) = actions.last() else { panic!("a watch") };
+    assert!(watch.is_watch() && watch.accept == Accept::Table);
+    let mut outbox = Outbox::new(next);
+    terminal.interrupt(&mut outbox);
+    assert!(matches!(outbox.take().0[..], [Action::Cancel(client::RequestId(2))]));
+    let printed: String = terminal.take_output().iter().map(|output| output.text.as_str()).collect();
+    assert_eq!(printed, "NAME   READY\nweb    0/1\nweb    1/1\n");
+}
+
+#[test]
+fn generators_write_what_they_would_create() {
+    let result = run("kubectl create deployment web --image=nginx:1.27 --dry-run=client -o yaml", vec![]);
+    let expected = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels:\n    app: web\n  name: web\nspec:\n  replicas: 1\n  selector:\n    \
+                    matchLabels:\n      app: web\n  strategy: {}\n  template:\n    metadata:\n      labels:\n        app: web\n    spec:\n      \
+                    containers:\n      - image: nginx:1.27\n        name: nginx\n        resources: {}\nstatus: {}\n";
+    assert_eq!(result.stdout, expected);
+    let result = run("kubectl run web --image=nginx --dry-run=client", vec![]);
+    assert_eq!(result.stdout, "pod/web created (dry run)\n");
+    let result = run("kubectl create secret generic s --from-literal=a=hi --dry-run=client -o jsonpath='{.data.a}' | base64 -d", vec![]);
+    assert_eq!(result.stdout, "hi");
+    let result = run("kubectl create deployment web", vec![]);
+    assert_eq!(result.stderr, "error: required flag(s) \"image\" not set\n");
+}
+
+#[test]
+fn a_command_in_a_container_ends_with_its_status() {
+    let answer = Response::ok(Body::Json(json!({"stdout": "out\n", "stderr": "err\n", "exitCode": 3})));
+    let result = run("kubectl exec web -- sh -c 'exit 3'", vec![Response::ok(pod()), answer]);
+    assert_eq!((result.stdout.as_str(), result.code), ("out\n", 3));
+    assert_eq!(result.stderr, "err\ncommand terminated with exit code 3\n");
+    let words: Vec<&str> = result.requests[1].query.iter().filter(|(key, _)| key == "command").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(words, ["sh", "-c", "exit 3"]);
+}
+
+#[test]
+fn labels_are_changed_by_a_patch() {
+    let result = run("kubectl label pod web app=x", vec![Response::ok(pod()), Response::ok(pod())]);
+    assert_eq!(result.stdout, "pod/web labeled\n");
+    assert_eq!(result.requests[1].body, Body::Patch(api::http::PatchType::StrategicMerge, json!({"metadata": {"labels": {"app": "x"}}})));
+    let result = run("kubectl set image pod/web d=nginx", vec![Response::ok(pod())]);
+    assert_eq!((result.stderr.as_str(), result.code), ("error: unable to find container named \"d\"\n", 1));
+}
+
+#[test]
+fn a_description_is_laid_out_as_kubectl_does() {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"}, "type": "Opaque", "data": {"password": "aHVudGVyMg=="}});
+    let result = run("kubectl describe secret s", vec![Response::ok(Body::Json(secret))]);
+    let expected = "Name:         s\nNamespace:    default\nLabels:       <none>\nAnnotations:  <none>\n\nType:  Opaque\n\nData\n====\npassword:  7 bytes\n";
+    assert_eq!(result.stdout, expected);
+    let events = Response::ok(Body::Json(json!({"items": []})));
+    let result = run("kubectl describe pod web", vec![Response::ok(pod()), events]);
+    let expected = [
+        "Name:             web\nNamespace:        default\nPriority:         0\nService Account:  \nNode:             <none>\n",
+        "Labels:           <none>\nAnnotations:      <none>\nStatus:           \nIP:               \nIPs:              <none>\n",
+        "Containers:\n  c:\n    Image:        nginx\n    Port:         <none>\n    Host Port:    <none>\n",
+        "    Environment:  <none>\n    Mounts:       <none>\nVolumes:          <none>\nQoS Class:        \n",
+        "Node-Selectors:   <none>\nTolerations:      <none>\nEvents:           <none>\n",
+    ];
+    assert_eq!(result.stdout, expected.concat());
+}
+
+#[test]
+fn lines_of_any_shape_end() {
+    let mut terminal = Terminal::new();
+    let deep = format!("kubectl get pods -o jsonpath='{}'", "{range .a[*]}".repeat(10_000));
+    for line in [
+        deep.as_str(),
+        &"$".repeat(100_000),
+        &"a|".repeat(100_000),
+        &"echo x > /dev/null;".repeat(10_000),
+        "X=1 ls",
+        "|",
+        "kubectl",
+        "k -n",
+    ] {
+        run_in(&mut terminal, line, vec![]);
+    }
+    assert_eq!(run("A=b; echo $A | wc -c && false || echo $?", vec![]).stdout, "2\n1\n");
+    assert_eq!(
+        run("kubectl config set-context --current --namespace=x; kubectl get pods", vec![table(&[])]).stderr,
+        "No resources found in x namespace.\n"
+    );
+    let mut outbox = Outbox::new(1);
+    terminal.run(Time::ZERO, "sleep 5; echo done", &mut outbox);
+    assert_eq!(terminal.next_wake(), Some(Time::from_secs(5)));
+    terminal.handle(Time::from_secs(5), Input::Wake, &mut outbox);
+    assert!(!terminal.is_busy());
 }
