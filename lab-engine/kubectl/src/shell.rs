@@ -1,4 +1,4 @@
-//! A little shell: words and quotes, variables, `;`, `&&`, `||`, pipes, `> file`, `>> file`, `2> file`, `< file` and here-documents.
+//! A little shell: words and quotes, variables, `;`, `&&`, `||`, pipes, `> file`, `>> file`, `2> file`, `2>&1`, `< file` and here-documents.
 //!
 //! **Simplified here:** no globs, substitutions (`$(…)`) or loops; each is refused with a message, never run differently. The value of a
 //! variable is one word, also where it stands outside quotes. A pipe hands its text on when the command before it has ended. Nothing is replaced in a here-document.
@@ -84,6 +84,8 @@ pub(crate) struct Simple {
     pub(crate) stdin: String,
     /// Where its errors go, and whether they are appended.
     pub(crate) errors: Option<(String, bool)>,
+    /// Whether its errors go where its output goes.
+    pub(crate) merges_errors: bool,
     /// The file that it reads.
     pub(crate) input: Option<String>,
     /// Whether its output is the next one's input.
@@ -98,7 +100,7 @@ enum Token {
     Operator(&'static str),
 }
 
-const OPERATORS: [&str; 11] = ["2>>", "2>", "<<", "&&", ">>", "||", ";", ">", "|", "<", "&"];
+const OPERATORS: [&str; 12] = ["2>&1", "2>>", "2>", "<<", "&&", ">>", "||", ";", ">", "|", "<", "&"];
 
 /// Reads a line; the lines after the first are the here-document's.
 ///
@@ -136,6 +138,7 @@ pub(crate) fn parse(input: &str) -> Result<Vec<Simple>, String> {
                 };
                 commands.push(Simple { when, ..Simple::default() });
             }
+            "2>&1" => current.merges_errors = true,
             ">" | ">>" | "<<" | "<" | "2>" | "2>>" => {
                 let Some(Token::Word(word)) = tokens.next() else {
                     return Err("sh: syntax error near unexpected token `newline'".to_owned());

@@ -137,10 +137,13 @@ impl Terminal {
         let word = before.rsplit(' ').next().unwrap_or("");
         let earlier: Vec<&str> = before[..before.len() - word.len()].split_whitespace().collect();
         let candidates: Vec<&str> = match earlier[..] {
-            [] => vec!["kubectl", "cat", "clear", "echo", "help", "ls", "rm"],
+            [] | [.., "|" | ";" | "&&" | "||"] => ["kubectl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect(),
             ["kubectl" | "k"] => commands::names(),
             [.., "-f" | "--filename"] | ["cat" | "rm", ..] => self.files.iter().map(|(path, _)| path).collect(),
-            ["kubectl" | "k", "get" | "delete" | "scale"] => api::kinds::KINDS.iter().map(|info| info.plural).collect(),
+            ["kubectl" | "k", group] if !commands::below(group).is_empty() => commands::below(group),
+            ["kubectl" | "k", "get" | "delete" | "scale" | "describe" | "explain" | "label" | "annotate" | "patch" | "expose" | "wait"] => {
+                api::kinds::KINDS.iter().map(|info| info.plural).collect()
+            }
             _ => Vec::new(),
         };
         candidates.into_iter().filter(|candidate| candidate.starts_with(word)).map(str::to_owned).collect()
@@ -239,7 +242,10 @@ impl Terminal {
 
     /// Sends what a command printed where it belongs: the next command, a file, or the screen.
     fn emit(&mut self, command: &mut Simple, printed: Vec<Output>) {
-        for output in printed {
+        for mut output in printed {
+            if command.merges_errors {
+                output.stream = Stream::Stdout;
+            }
             let to_file = match output.stream {
                 Stream::Stdout if command.pipes => {
                     let room = MAX_LINE_BYTES.saturating_sub(self.piped.len());

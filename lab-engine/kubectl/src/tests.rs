@@ -273,6 +273,7 @@ fn lines_of_any_shape_end() {
         run("kubectl config set-context --current --namespace=x; kubectl get pods", vec![table(&[])]).stderr,
         "No resources found in x namespace.\n"
     );
+    assert_eq!(run("kubectl get foo 2>&1 | grep -c type", vec![]).stdout, "1\n");
     let mut outbox = Outbox::new(1);
     terminal.run(Time::ZERO, "sleep 5; echo done", &mut outbox);
     assert_eq!(terminal.next_wake(), Some(Time::from_secs(5)));

@@ -211,7 +211,7 @@ fn find(name: &str, rest: &mut Vec<String>) -> Result<&'static Verb, Usage> {
 }
 
 /// The words that may follow these.
-fn below(words: &str) -> Vec<&'static str> {
+pub(crate) fn below(words: &str) -> Vec<&'static str> {
     VERBS.iter().filter_map(|verb| verb.words.strip_prefix(words)?.strip_prefix(' ')).collect()
 }
 
