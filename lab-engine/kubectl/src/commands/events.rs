@@ -72,21 +72,26 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
                 return Step::Done(0);
             }
             let request = request.query("watch", "true").query("resourceVersion", revision.to_string());
-            let on = move |_: usize, news: News, io: &mut crate::command::Io<'_>| match news {
-                News::Events(events) => {
-                    let shown = events.iter().filter_map(watched).filter(|(exists, _)| *exists).map(|(_, object)| object.to_json());
-                    let rows: Vec<Vec<String>> = shown.filter(|event| wanted(event)).map(|event| row(&event, all, io.now)).collect();
-                    let lines = layout.lines(&rows);
-                    io.print(lines);
-                    None
-                }
-                News::Answer(Err(failure)) => Some(io.fail(&failure)),
-                News::Ended => Some(Step::Done(0)),
-                News::Answer(Ok(_)) | News::Text(..) | News::Deadline => None,
-            };
-            Step::Watch(vec![request], None, Box::new(on))
+            follow(request, layout, all, wanted)
         })
     }))
+}
+
+/// Prints every Event that happens, until the run is interrupted.
+fn follow(request: Request, mut layout: Layout, all: bool, wanted: impl Fn(&Value) -> bool + 'static) -> Step {
+    let on = move |_: usize, news: News, io: &mut crate::command::Io<'_>| match news {
+        News::Events(events) => {
+            let shown = events.iter().filter_map(watched).filter(|(exists, _)| *exists).map(|(_, object)| object.to_json());
+            let rows: Vec<Vec<String>> = shown.filter(|event| wanted(event)).map(|event| row(&event, all, io.now)).collect();
+            let lines = layout.lines(&rows);
+            io.print(lines);
+            None
+        }
+        News::Answer(Err(failure)) => Some(io.fail(&failure)),
+        News::Ended => Some(Step::Done(0)),
+        News::Answer(Ok(_)) | News::Text(..) | News::Deadline => None,
+    };
+    Step::Watch(vec![request], None, Box::new(on))
 }
 
 fn header(all: bool) -> Vec<String> {
