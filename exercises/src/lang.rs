@@ -42,6 +42,24 @@ impl Lang {
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|lang| lang.code().eq_ignore_ascii_case(code))
     }
+
+    /// The language of a POSIX locale, as in `LANG`: `zh_CN.UTF-8`, `en_GB`, `C.UTF-8`. Chinese in traditional characters is served
+    /// with the simplified ones too. `None` for a language that the book does not have.
+    pub fn from_locale(locale: &str) -> Option<Self> {
+        match locale.split(['_', '-', '.', '@']).next()? {
+            "en" | "C" | "POSIX" => Some(Self::En),
+            "zh" => Some(Self::ZhCn),
+            _ => None,
+        }
+    }
+
+    /// The one of two texts that is in this language.
+    pub fn pick<T>(self, en: T, zh: T) -> T {
+        match self {
+            Self::En => en,
+            Self::ZhCn => zh,
+        }
+    }
 }
 
 impl fmt::Display for Lang {
@@ -62,5 +80,15 @@ mod tests {
         }
         assert_eq!(Lang::from_code("ZH-cn"), Some(Lang::ZhCn));
         assert_eq!(Lang::from_code("fr"), None);
+    }
+
+    #[test]
+    fn locales_are_read_as_posix_writes_them() {
+        for (locale, lang) in
+            [("en_US.UTF-8", Some(Lang::En)), ("C", Some(Lang::En)), ("zh_CN.utf8", Some(Lang::ZhCn)), ("zh", Some(Lang::ZhCn))]
+        {
+            assert_eq!(Lang::from_locale(locale), lang, "{locale}");
+        }
+        assert_eq!((Lang::from_locale("fr_FR"), Lang::from_locale("")), (None, None));
     }
 }

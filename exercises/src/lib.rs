@@ -4,6 +4,7 @@
 //! - [`card`]: the cards, their rules, and (feature `program`) how they are read.
 //! - `render` (feature `program`): a card as HTML.
 //! - `site` (feature `program`): builds and serves the book.
+//! - `disk`, `progress`, `workspace` (feature `program`): a learner's files, what was done, and the folders of labs.
 //! - `cli` (feature `program`): the command line of `clusterbook`.
 
 pub mod card;
@@ -12,6 +13,12 @@ pub mod lang;
 #[cfg(feature = "program")]
 pub mod cli;
 #[cfg(feature = "program")]
+pub mod disk;
+#[cfg(feature = "program")]
+pub mod progress;
+#[cfg(feature = "program")]
 pub mod render;
 #[cfg(feature = "program")]
 pub mod site;
+#[cfg(feature = "program")]
+pub mod workspace;
