@@ -11,6 +11,8 @@ struct Proxy {
     client: u32,
     id: u64,
     node: Arc<str>,
+    /// Whether text follows a successful answer: a log is followed.
+    streams: bool,
 }
 
 /// The requests under way.
@@ -24,15 +26,15 @@ impl Proxies {
     /// Passes a request on.
     pub(crate) fn send(&mut self, client: u32, id: u64, node: Arc<str>, request: Request, out: &mut Vec<Output>) {
         self.next += 1;
-        self.proxies.insert(self.next, Proxy { client, id, node: node.clone() });
+        self.proxies.insert(self.next, Proxy { client, id, node: node.clone(), streams: request.flag("follow") });
         out.push(Output::Kubelet { node, id: self.next, request: Box::new(request) });
     }
 
-    /// The kubelet answers; text may follow when the answer is an empty success.
+    /// The kubelet answers; of a log that is followed, more text comes after a success.
     pub(crate) fn answered(&mut self, number: u64, response: Response, out: &mut Vec<Output>) {
         let Some(proxy) = self.proxies.get(&number) else { return };
         let (client, id) = (proxy.client, proxy.id);
-        if !matches!(response.result, Ok(api::http::Body::Empty)) {
+        if !proxy.streams || response.result.is_err() {
             self.proxies.remove(&number);
         }
         out.push(Output::Respond { client, id, response });

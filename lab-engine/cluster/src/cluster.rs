@@ -4,19 +4,17 @@
 //! etcd-1 ◄──► kube-apiserver ◄──► kube-scheduler, kube-controller-manager, kubelet/node-1 …, kubectl
 //! ```
 
-use crate::config::{ClusterConfig, NodeConfig};
+use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::host::Host;
-use crate::config::ConfigError;
 use api::Object;
-use apiserver::ApiServer;
 use api::core::{Node, Taint};
 use api::meta::condition_is_true;
 use api::quantity::Quantity;
+use apiserver::ApiServer;
 use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
-use scheduler::Scheduler;
 use sim::{Time, Trace, What};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,7 +54,6 @@ pub enum Fault {
 
 /// A part that talks to the API server.
 enum Part {
-    Scheduler(Box<Scheduler>),
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
     Terminal(Box<Terminal>),
@@ -65,7 +62,6 @@ enum Part {
 impl Part {
     fn component(&self) -> &dyn Component {
         match self {
-            Part::Scheduler(part) => part.as_ref(),
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
@@ -74,7 +70,6 @@ impl Part {
 
     fn component_mut(&mut self) -> &mut dyn Component {
         match self {
-            Part::Scheduler(part) => part.as_mut(),
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
@@ -109,19 +104,17 @@ impl Cluster {
             ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config::default())
         });
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
-        let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
-        host.add("kube-scheduler", scheduler, Time::from_millis(100));
         let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
         host.add("kube-controller-manager", controllers, Time::from_millis(100));
         let mut kubelets = BTreeMap::new();
         for (index, node) in config.nodes.iter().enumerate() {
-            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let settings = kubelet_config(node, number)?;
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let settings = kubelet_config(node, index)?;
             let name = settings.node_name.clone();
             let endpoint = format!("kubelet/{name}");
             let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint))));
-            let start = Time::from_millis(200 + u64::from(number) * 10);
-            kubelets.insert(name.to_string(), host.add(&endpoint, part, start));
+            let start = Time::from_millis(210 + u64::from(index) * 10);
+            kubelets.insert(name, host.add(&endpoint, part, start));
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
         Ok(Cluster { host, terminal, kubelets })
@@ -259,16 +252,19 @@ impl Cluster {
     }
 }
 
-/// Reads a node's configuration.
-fn kubelet_config(node: &NodeConfig, number: u32) -> Result<KubeletConfig, ConfigError> {
-    let name = node.name.clone().unwrap_or_else(|| format!("node-{number}"));
-    let quantity = |field: &'static str, text: &str| {
-        Quantity::parse(text).map_err(|message| ConfigError { node: name.clone(), field, value: text.to_owned(), message })
+/// Reads a node's configuration; `index` counts from 0.
+fn kubelet_config(node: &NodeConfig, index: u32) -> Result<KubeletConfig, ConfigError> {
+    let name = node.name.clone().unwrap_or_else(|| format!("node-{}", index + 1));
+    let wrong =
+        |field: &'static str, value: &str, message: String| ConfigError { node: name.clone(), field, value: value.to_owned(), message };
+    let quantity = |field: &'static str, text: &str| Quantity::parse(text).map_err(|error| wrong(field, text, error.to_string()));
+    let natural = |field: &'static str, text: &str, number: i64| {
+        u64::try_from(number).map_err(|_| wrong(field, text, "must not be negative".to_owned()))
     };
-    let cpu_milli = quantity("cpu", &node.cpu)?.milli_value();
-    let memory_bytes = quantity("memory", &node.memory)?.value();
+    let cpu_milli = natural("cpu", &node.cpu, quantity("cpu", &node.cpu)?.milli_value())?;
+    let memory_bytes = natural("memory", &node.memory, quantity("memory", &node.memory)?.value())?;
     let taints = node.taints.iter().map(|text| taint(&name, text)).collect::<Result<_, _>>()?;
-    Ok(KubeletConfig { node_name: name.as_str().into(), index: number, cpu_milli, memory_bytes, labels: node.labels.clone(), taints, ..KubeletConfig::default() })
+    Ok(KubeletConfig { node_name: name, index, cpu_milli, memory_bytes, labels: node.labels.clone(), taints, ..KubeletConfig::default() })
 }
 
 /// Reads `key=value:Effect` or `key:Effect`.

@@ -154,12 +154,14 @@ impl<C: Component> Host<C> {
                     None => unreachable.push(id),
                 },
                 apiserver::Output::Respond { client, id, response } => {
-                    self.to_client(client, Message::Answer(RequestId(id), Box::new(response)), cause);
+                    self.answer_client(client, Message::Answer(RequestId(id), Box::new(response)), cause);
                 }
-                apiserver::Output::Watch { client, id, events } => self.to_client(client, Message::Events(RequestId(id), events), cause),
-                apiserver::Output::WatchEnded { client, id } => self.to_client(client, Message::End(RequestId(id)), cause),
+                apiserver::Output::Watch { client, id, events } => {
+                    self.answer_client(client, Message::Events(RequestId(id), events), cause)
+                }
+                apiserver::Output::WatchEnded { client, id } => self.answer_client(client, Message::End(RequestId(id)), cause),
                 apiserver::Output::Stream { client, id, text, last } => {
-                    self.to_client(client, Message::Text(RequestId(id), text, last), cause);
+                    self.answer_client(client, Message::Text(RequestId(id), text, last), cause);
                 }
             }
         }
@@ -171,7 +173,7 @@ impl<C: Component> Host<C> {
         }
     }
 
-    fn to_client(&mut self, client: u32, message: Message, cause: Option<EventId>) {
+    fn answer_client(&mut self, client: u32, message: Message, cause: Option<EventId>) {
         if let Some(slot) = self.slots.get(client as usize) {
             self.kernel.send(self.apiserver_at, slot.endpoint, message, cause);
         }
@@ -223,11 +225,11 @@ impl<C: Component> Host<C> {
                     continue;
                 }
                 Action::Request(id, request) => {
-                    self.slots[number].connection.sent(now, id, request.is_watch());
+                    self.slots[number].connection.sent(now, id, &request);
                     Message::Ask(id, request)
                 }
                 Action::Cancel(id) => {
-                    self.slots[number].connection.cancelled(id);
+                    self.slots[number].connection.ended(id);
                     Message::Forget(id)
                 }
                 Action::Respond(id, response) => Message::Served(id, Box::new(response)),
@@ -281,24 +283,14 @@ impl<C: Component> Host<C> {
 /// Turns a message into the component's input; `None` when nobody waits for it any more.
 fn receive(connection: &mut Connection, message: Message) -> Option<Input> {
     match message {
-        Message::Answer(id, response) => {
-            let streams = matches!(response.result, Ok(api::http::Body::Empty)) && response.code == STREAM_FOLLOWS;
-            if streams {
-                connection.streaming(id);
-                return connection.is_open(id).then(|| Input::Response(id, Ok(*response)));
-            }
-            connection.answered(id).then(|| Input::Response(id, Ok(*response)))
-        }
-        Message::Events(id, events) => connection.is_open(id).then(|| Input::Watch(id, events)),
-        Message::End(id) => connection.answered(id).then_some(Input::WatchEnded(id, None)),
+        Message::Answer(id, response) => connection.answered(id, &response).then_some(Input::Response(id, Ok(*response))),
+        Message::Events(id, events) => connection.is_open(id).then_some(Input::Watch(id, events)),
+        Message::End(id) => connection.ended(id).then_some(Input::WatchEnded(id, None)),
         Message::Text(id, text, last) => {
-            let wanted = if last { connection.answered(id) } else { connection.is_open(id) };
-            wanted.then(|| Input::Stream(id, text, last))
+            let wanted = if last { connection.ended(id) } else { connection.is_open(id) };
+            wanted.then_some(Input::Stream(id, text, last))
         }
         Message::Serve(id, request) => Some(Input::Serve(id, request)),
         _ => None,
     }
 }
-
-/// The code of an empty answer that text will follow.
-const STREAM_FOLLOWS: u16 = 200;

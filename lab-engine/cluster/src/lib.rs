@@ -1,11 +1,14 @@
 //! Assembles the parts into a cluster and drives them through virtual time.
 //!
-//! What stands: the shape of a cluster ([`ClusterConfig`]) and the client's end of a component's connection to the API server
-//! ([`Connection`]). `message.rs`, `host.rs` and `cluster.rs` beside this file are written against the interfaces of `apiserver`, `etcd`,
-//! `kubectl` and `kubelet` that `ARCHITECTURE.md` lists, and become modules when those parts stand.
+//! - [`ClusterConfig`]: its shape.
+//! - [`Cluster`]: the cluster; a terminal of its own, faults, and time.
+//! - `host`: carries requests between the parts; `connection`: the client's end of a connection; `message`: what crosses the network.
 
+mod cluster;
 mod config;
 mod connection;
+mod host;
+mod message;
 
+pub use cluster::{Advanced, Cluster, CommandResult, Fault};
 pub use config::{ClusterConfig, ConfigError, NodeConfig};
-pub use connection::{Broken, Connection};

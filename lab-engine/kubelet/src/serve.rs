@@ -116,11 +116,14 @@ impl Kubelet {
     /// Answers those whose commands have ended.
     pub(crate) fn deliver_execs(&mut self, uid: &Arc<str>, out: &mut Outbox) {
         let Some(managed) = self.managed.get_mut(uid) else { return };
-        for result in managed.worker.exec_results.drain(..) {
-            if let Some(serve) = self.execs.0.remove(&(uid.clone(), result.id)) {
-                out.respond(serve, answer(&result));
+        // A command can be over before it is known whose it is: its result waits.
+        managed.worker.exec_results.retain(|result| match self.execs.0.remove(&(uid.clone(), result.id)) {
+            Some(serve) => {
+                out.respond(serve, answer(result));
+                false
             }
-        }
+            None => true,
+        });
     }
 
     /// Sends new lines to those who follow the Pod's logs.

@@ -5,16 +5,19 @@
 //! - [`Judge`]: watches the checks of `operate` tasks.
 //! - [`Script`]: a learner's commands.
 //! - [`Snapshot`]: the cluster as views show it.
-//!
-//! `run.rs`, `session.rs`, `protocol.rs`, `problems.rs` and `engine.rs` beside this file are written against `cluster::Cluster` and become modules when it
-//! stands.
+//! - [`LabSession`]: a learner's time with a lab; [`grade`] judges a whole attempt. [`file_problems`] looks at a manifest while it is written.
+//! - [`Engine`]: the same behind the messages of the page, [`ToEngine`] and [`FromEngine`].
 
-#[allow(dead_code, reason = "the session, which waits for the cluster, is what compares answers")]
 mod answer;
+mod engine;
 mod evidence;
 mod expr;
 mod judge;
+mod problems;
+mod protocol;
+mod run;
 mod script;
+mod session;
 mod snapshot;
 mod spec;
 mod text;
@@ -23,10 +26,14 @@ mod variables;
 
 pub use answer::{Answer, TruthError};
 pub use api::yaml;
+pub use engine::Engine;
 pub use evidence::{Evidence, TraceLog};
 pub use expr::{EvaluationError, Expression, ExpressionError, MAX_EXPRESSION_BYTES, MAX_NESTING, VARIABLES};
 pub use judge::{CheckResult, Judge};
+pub use problems::file_problems;
+pub use protocol::{FileProblem, FromEngine, ToEngine};
 pub use script::{Does, Line, MAX_SCRIPT_LINES, Script, ScriptError};
+pub use session::{Attempt, LabError, LabSession, LineResult, PredictionResult, TaskResult, Verdict, grade};
 pub use snapshot::{EventView, NodeView, PodView, ServiceView, Snapshot, WorkloadView};
 pub use spec::{
     Check, ClusterShape, Input, Item, Items, Lab, NumberInput, Operate, Predict, Step, Task, TaskKind, TextInput, Until, Variable, When,
