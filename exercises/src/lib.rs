@@ -2,6 +2,7 @@
 //!
 //! - [`lang`]: the languages of the book.
 //! - [`card`]: the cards, their rules, and (feature `program`) how they are read.
+//! - [`quiz`]: judging answers to the questions of a quiz.
 //! - `render` (feature `program`): a card as HTML.
 //! - `site` (feature `program`): builds and serves the book.
 //! - `disk`, `progress`, `workspace` (feature `program`): a learner's files, what was done, and the folders of labs.
@@ -9,6 +10,7 @@
 
 pub mod card;
 pub mod lang;
+pub mod quiz;
 
 #[cfg(feature = "program")]
 pub mod cli;

@@ -1,6 +1,13 @@
 //! The command line of `clusterbook`. Each command has a module; this one has the list of them.
 
+mod desk;
+mod hint;
+mod input;
+mod list;
+mod quiz;
+mod screen;
 mod site;
+mod start;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,17 +31,41 @@ enum Command {
     Serve(site::Serve),
     /// Build the workbook as a static site for any web server and base path
     Build(site::Build),
+    /// List the cards
+    List(list::List),
+    /// Lay the files of a card's lab in labs/<card>/, to be edited
+    Start(start::Start),
+    /// Give the next hint for a task
+    Hint(hint::Hint),
+    /// Show the solution of a card's lab
+    Solution(hint::Solution),
+    /// Lay a card's lab anew; a copy of your files is kept
+    Reset(start::Reset),
+    /// Show what you have done
+    Progress(list::Progress),
+    /// Ask questions and judge the answers
+    Quiz(quiz::Quiz),
 }
+
+/// How the program is called in the texts it prints.
+const PROGRAM: &str = "cargo run --";
 
 /// Runs the command line of this process to its exit status: 0 when it did what was asked, 1 when not, 2 for a wrong command line.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(args) => args.run(),
-        Command::Build(args) => args.run(),
+        Command::Serve(args) => args.run().map(|()| ExitCode::SUCCESS),
+        Command::Build(args) => args.run().map(|()| ExitCode::SUCCESS),
+        Command::List(args) => args.run(),
+        Command::Start(args) => args.run(),
+        Command::Hint(args) => args.run(),
+        Command::Solution(args) => args.run(),
+        Command::Reset(args) => args.run(),
+        Command::Progress(args) => args.run(),
+        Command::Quiz(args) => args.run(),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(&format!("error: {error:#}"));
             ExitCode::FAILURE
