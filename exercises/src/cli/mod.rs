@@ -3,6 +3,7 @@
 mod desk;
 mod hint;
 mod input;
+mod kubectl;
 mod list;
 mod quiz;
 mod screen;
@@ -45,6 +46,8 @@ enum Command {
     Progress(list::Progress),
     /// Ask questions and judge the answers
     Quiz(quiz::Quiz),
+    /// Run kubectl against a fresh cluster: one command, a script, or line by line
+    Kubectl(kubectl::Kubectl),
 }
 
 /// How the program is called in the texts it prints.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Reset(args) => args.run(),
         Command::Progress(args) => args.run(),
         Command::Quiz(args) => args.run(),
+        Command::Kubectl(args) => args.run(),
     };
     match done {
         Ok(code) => code,

@@ -1,7 +1,7 @@
 //! Printing: styles that exist only on a terminal, and a closed pipe that is no error.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, anyhow};
@@ -58,6 +58,31 @@ pub(super) fn written(done: io::Result<()>) -> Result<()> {
     match done {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(anyhow!("cannot write to standard output: {}", plain(&error))),
         _ => Ok(()),
+    }
+}
+
+/// A line on a terminal's stderr that says what takes so long; gone when dropped. Elsewhere nothing is printed.
+pub(super) struct Status {
+    shown: bool,
+}
+
+impl Status {
+    pub(super) fn new() -> Self {
+        Status { shown: io::stderr().is_terminal() && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never }
+    }
+
+    /// Says it, in place of what was said before.
+    pub(super) fn set(&self, text: &str) {
+        if self.shown {
+            // Whoever cannot be told waits without being told.
+            let _ = write!(io::stderr(), "\r\u{1b}[2K{text}");
+        }
+    }
+}
+
+impl Drop for Status {
+    fn drop(&mut self) {
+        self.set("");
     }
 }
 

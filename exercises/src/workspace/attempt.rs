@@ -3,8 +3,8 @@
 use super::{Workspace, predictions};
 use crate::card::{Card, Diagnostic};
 use crate::disk::{DiskError, read_text};
-use lab::{Answer, Script, ScriptError};
-use std::collections::{BTreeMap, BTreeSet};
+use lab::{Attempt, Script, ScriptError};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -25,17 +25,6 @@ const MAX_FILES: usize = 256;
 
 /// How deep folders may lie in a lab's folder.
 const MAX_DEPTH: usize = 8;
-
-/// What a learner hands in.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Attempt {
-    /// The files of the folder, by name.
-    pub files: BTreeMap<String, String>,
-    /// The script (see [`Script`]).
-    pub commands: String,
-    /// The predictions, by task.
-    pub predictions: BTreeMap<String, Answer>,
-}
 
 /// Why a folder cannot be handed in.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ mod attempt;
 mod predictions;
 mod readme;
 
-pub use attempt::{Attempt, COMMANDS, HandInError, PREDICTIONS, README, SCRIPT_FILES};
+pub use attempt::{COMMANDS, HandInError, PREDICTIONS, README, SCRIPT_FILES};
 
 use crate::card::Card;
 use crate::disk::{DiskError, read_text, write_whole};

@@ -1,0 +1,237 @@
+//! `clusterbook kubectl`: a fresh cluster for one command, a script or a session, gone when it ends.
+//!
+//! The cluster's terminal has files of its own; those of the disk that a line names (`-f`, `--from-file`, `cat`, `< file` …) are put there
+//! before the line runs. What a line writes with `>` stays in that terminal.
+
+mod host_files;
+
+use std::io::{self, BufRead, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use cluster::{Advanced, Cluster, ClusterConfig};
+use lab::{Does, Script, ScriptError, Span};
+
+use super::input::{Line, read_line};
+use super::say;
+use super::screen::{FAINT, paint, written};
+use crate::disk::{plain, read_bounded, read_text};
+use host_files::{HostFiles, reads_stdin};
+
+/// How many occurrences in the cluster one `wait` may cost.
+const WAIT_STEPS: u64 = 20_000_000;
+
+/// The exit status of a command whose time was up, as of timeout(1).
+const TIMED_OUT: i32 = 124;
+
+/// The file that stands for standard input in the cluster's terminal.
+const STDIN_FILE: &str = "/dev/stdin";
+
+/// Arguments of `kubectl`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without a script and words, lines are read from standard input. `wait 30s` lets time pass in the cluster, as it does\n\
+                        while a command runs. The exit status is that of the first command that failed."
+)]
+pub(super) struct Kubectl {
+    /// A file with a command a line, such as `kubectl apply -f web.yaml`; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "words")]
+    script: Option<PathBuf>,
+    /// How many worker nodes the cluster has
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=500))]
+    nodes: u16,
+    /// The seed of everything random in it
+    #[arg(long, value_name = "N", default_value_t = lab::DEFAULT_SEED)]
+    seed: u64,
+    /// How long a command may take, in the cluster's time; then it is stopped, with exit status 124
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    time_limit: Span,
+    /// What follows `kubectl`, as for the real one
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    words: Vec<String>,
+}
+
+impl Kubectl {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let config = ClusterConfig { seed: self.seed, ..ClusterConfig::with_nodes(usize::from(self.nodes)) };
+        let boot = || -> Result<Runner> {
+            let cluster = Cluster::booted(&config)?;
+            Ok(Runner { cluster, host: HostFiles::default(), time_limit: self.time_limit, echo: false, failed: 0 })
+        };
+        if !self.words.is_empty() {
+            let line = line_of(&self.words)?;
+            let mut runner = boot()?;
+            runner.command(&line, Some(&mut io::stdin().lock()))?;
+            return Ok(runner.exit_code());
+        }
+        if let Some(path) = self.script.filter(|path| path != Path::new("-")) {
+            let text = read_text(&path)?;
+            let script = Script::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+            let mut runner = boot()?;
+            runner.echo = io::stderr().is_terminal();
+            let mut stdin = io::stdin().lock();
+            for line in script.lines {
+                runner.line(&line.does, Some(&mut stdin))?;
+            }
+            return Ok(runner.exit_code());
+        }
+        let mut runner = boot()?;
+        converse(&mut runner, &mut io::stdin().lock())?;
+        Ok(runner.exit_code())
+    }
+}
+
+/// The words as a line of the terminal.
+fn line_of(words: &[String]) -> Result<String> {
+    let mut line = "kubectl".to_owned();
+    for word in words {
+        let Ok(quoted) = shlex::try_quote(word) else { bail!("a word of the command has a zero byte in it") };
+        line.push(' ');
+        line.push_str(&quoted);
+    }
+    Ok(line)
+}
+
+/// Reads lines from a person or a pipe and runs them until there are no more.
+fn converse(runner: &mut Runner, input: &mut impl BufRead) -> Result<()> {
+    let person = io::stdin().is_terminal();
+    if person {
+        say("A cluster is up. Type commands, such as `kubectl get nodes` or `wait 30s`; `exit` or Ctrl-D ends it.");
+    }
+    let mut pending = String::new();
+    loop {
+        if person {
+            show(&mut io::stderr(), if pending.is_empty() { "$ " } else { "> " })?;
+        }
+        let line = match read_line(input) {
+            Line::End => break,
+            Line::TooLong => {
+                runner.complain("clusterbook: the line is too long (at most 1 MiB)", 2);
+                pending.clear();
+                continue;
+            }
+            Line::Text(line) => line,
+        };
+        if pending.is_empty() && matches!(line.trim(), "exit" | "quit" | "logout") {
+            return Ok(());
+        }
+        pending.push_str(&line);
+        pending.push('\n');
+        if pending.len() > super::input::MAX_LINE_BYTES {
+            runner.complain("clusterbook: the here-document is too long (at most 1 MiB)", 2);
+            pending.clear();
+            continue;
+        }
+        match Script::parse(&pending) {
+            // Its end is still to come.
+            Err(ScriptError::OpenHereDocument { .. }) => continue,
+            Err(ScriptError::Wait { error, .. }) => runner.complain(&format!("wait: {error}"), 2),
+            Err(error) => runner.complain(&format!("clusterbook: {error}"), 2),
+            Ok(script) => {
+                for line in script.lines {
+                    runner.line(&line.does, None::<&mut io::Empty>)?;
+                }
+            }
+        }
+        pending.clear();
+    }
+    if !pending.is_empty() {
+        runner.complain("clusterbook: the input ended within a here-document", 2);
+    }
+    Ok(())
+}
+
+/// Writes text as it is, at once.
+fn show(stream: &mut impl io::Write, text: &str) -> Result<()> {
+    written(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
+}
+
+/// A cluster and the lines that run on it.
+struct Runner {
+    cluster: Cluster,
+    host: HostFiles,
+    time_limit: Span,
+    /// Whether each line is shown before it runs.
+    echo: bool,
+    /// The exit status of the first command that failed.
+    failed: i32,
+}
+
+impl Runner {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(u8::try_from(self.failed).unwrap_or(1))
+    }
+
+    fn fail(&mut self, code: i32) {
+        if self.failed == 0 {
+            self.failed = code;
+        }
+    }
+
+    fn complain(&mut self, message: &str, code: i32) {
+        say(message);
+        self.fail(code);
+    }
+
+    /// Runs a line of a script. `stdin` is what `-f -` reads, if it may.
+    fn line(&mut self, does: &Does, stdin: Option<&mut impl io::Read>) -> Result<()> {
+        match does {
+            Does::Command(command) => {
+                if self.echo {
+                    say(&paint(FAINT, format!("$ {}", super::screen::visible(command))));
+                }
+                self.command(command, stdin)
+            }
+            Does::Wait(span) => {
+                if self.echo {
+                    say(&paint(FAINT, format!("$ wait {span}")));
+                }
+                if self.cluster.advance(span.duration(), WAIT_STEPS) == Advanced::OutOfSteps {
+                    let message = format!(
+                        "clusterbook: so much happens in the cluster that waiting was given up at {} s",
+                        self.cluster.now().as_secs()
+                    );
+                    self.complain(&message, TIMED_OUT);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs one command and prints what it prints.
+    fn command(&mut self, line: &str, stdin: Option<&mut impl io::Read>) -> Result<()> {
+        let mut line = line.to_owned();
+        if let Err(message) = self.give_files(&mut line, stdin) {
+            self.complain(&format!("error: {message}"), 1);
+            return Ok(());
+        }
+        let result = self.cluster.run_line(&line, self.time_limit.duration());
+        show(&mut io::stdout().lock(), &result.stdout)?;
+        show(&mut io::stderr().lock(), &result.stderr)?;
+        if result.exit_code == TIMED_OUT {
+            say(&format!(
+                "clusterbook: the command had not ended after {} of the cluster's time and was stopped (`--time-limit` sets how long it may take)",
+                self.time_limit
+            ));
+        }
+        self.fail(result.exit_code);
+        Ok(())
+    }
+
+    /// Puts the files of the disk that the line names into the cluster's terminal, and standard input if the line reads it.
+    fn give_files(&mut self, line: &mut String, stdin: Option<&mut impl io::Read>) -> Result<(), String> {
+        self.host.give(line, Path::new(""), self.cluster.terminal_mut().files_mut())?;
+        let Some(stdin) = stdin.filter(|_| reads_stdin(line)) else { return Ok(()) };
+        let bytes = read_bounded(stdin).map_err(|error| format!("cannot read standard input: {}", plain(&error)))?;
+        let bytes = bytes.ok_or("standard input is too large: at most 1 MiB of text is read")?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            format!("standard input is not UTF-8 text: the byte at offset {} fits no character", error.utf8_error().valid_up_to())
+        })?;
+        self.cluster.terminal_mut().files_mut().write(STDIN_FILE, text).map_err(|error| error.to_string())?;
+        line.push_str(" < ");
+        line.push_str(STDIN_FILE);
+        Ok(())
+    }
+}
