@@ -3,7 +3,7 @@
 //! One YAML file each in `exercises/cards/<topic>/<id>.yaml`. `Card::parse` reads one with places in the file, [`validate`](fn@validate) holds every
 //! rule, and the book, the page, the terminal and the tests all go through these. The page gets a card as JSON and needs neither the
 //! reader of YAML nor files (they come with the feature `program`).
-//! `grade.rs` beside this file grades the whole deck; it is written against `lab::LabSession` and becomes a module with it.
+//! [`grade`] grades the whole deck: solutions must pass, wrong attempts must fail where their card says.
 //!
 //! ```yaml
 //! id: pod-creation
@@ -23,6 +23,8 @@
 
 #[cfg(feature = "program")]
 mod deck;
+#[cfg(feature = "program")]
+pub mod grade;
 #[cfg(feature = "program")]
 mod parse;
 mod validate;

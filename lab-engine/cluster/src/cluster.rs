@@ -15,6 +15,7 @@ use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
+use scheduler::Scheduler;
 use sim::{Time, Trace, What};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub enum Fault {
 
 /// A part that talks to the API server.
 enum Part {
+    Scheduler(Box<Scheduler>),
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
     Terminal(Box<Terminal>),
@@ -62,6 +64,7 @@ enum Part {
 impl Part {
     fn component(&self) -> &dyn Component {
         match self {
+            Part::Scheduler(part) => part.as_ref(),
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
@@ -70,6 +73,7 @@ impl Part {
 
     fn component_mut(&mut self) -> &mut dyn Component {
         match self {
+            Part::Scheduler(part) => part.as_mut(),
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
@@ -104,6 +108,8 @@ impl Cluster {
             ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config::default())
         });
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
+        let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
+        host.add("kube-scheduler", scheduler, Time::from_millis(100));
         let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
         host.add("kube-controller-manager", controllers, Time::from_millis(100));
         let mut kubelets = BTreeMap::new();

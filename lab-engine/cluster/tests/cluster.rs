@@ -88,6 +88,35 @@ fn a_node_that_is_cut_off_misses_what_happens_until_it_is_back() {
 }
 
 #[test]
+fn a_deployment_rolls_out_and_on_to_the_next_image() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create deployment web --image=nginx:1.28 --replicas=3");
+    let told = printed(&mut cluster, "kubectl rollout status deployment/web --timeout=60s");
+    assert!(told.ends_with("deployment \"web\" successfully rolled out\n"), "{told}");
+    let nodes = printed(&mut cluster, "kubectl get pods -o jsonpath='{range .items[*]}{.spec.nodeName}{\"\\n\"}{end}' | sort");
+    assert_eq!(nodes, "node-1\nnode-2\nnode-3\n", "one Pod on each node");
+    printed(&mut cluster, "kubectl set image deployment/web nginx=nginx:1.29");
+    printed(&mut cluster, "kubectl rollout status deployment/web --timeout=120s");
+    cluster.advance(MINUTE, u64::MAX);
+    let images = printed(&mut cluster, "kubectl get pods -o jsonpath='{.items[*].spec.containers[0].image}'");
+    assert_eq!(images.trim(), "nginx:1.29 nginx:1.29 nginx:1.29");
+    let sets = printed(&mut cluster, "kubectl get rs -o jsonpath='{.items[*].status.replicas}'");
+    assert!(sets.trim() == "0 3" || sets.trim() == "3 0", "the old ReplicaSet is empty: {sets}");
+}
+
+#[test]
+fn a_pod_that_fits_no_node_says_why() {
+    let mut cluster = booted();
+    let big = r#"--overrides='{"spec":{"containers":[{"name":"big","image":"nginx","resources":{"requests":{"cpu":"64"}}}]}}'"#;
+    printed(&mut cluster, &format!("kubectl run big --image=nginx {big}"));
+    cluster.advance(Duration::from_secs(1), u64::MAX);
+    let message = printed(&mut cluster, "kubectl get pod big -o jsonpath='{.status.conditions[?(@.type==\"PodScheduled\")].message}'");
+    let expected = "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, ";
+    assert!(message.starts_with(expected.trim_end_matches(", ")), "{message}");
+    printed(&mut cluster, "kubectl get events | grep FailedScheduling");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_one_another() {
     let story = |seed: u64| {
         let mut cluster = Cluster::booted(&ClusterConfig { seed, ..ClusterConfig::default() }).expect("the configuration is right");

@@ -1,7 +1,7 @@
 //! Seeded randomness: one independent stream per component, all derived from the run's seed.
 //!
 //! A stream is ChaCha8 keyed by the run's seed and the component's name, so that adding a component, or a draw in one of them, leaves
-//! the draws of all others as they were. ChaCha is specified bit for bit; the numbers are the same on every platform and in every year.
+//! the draws of all others as they were; so it is with the parts of a component. ChaCha is specified bit for bit; the numbers are the same on every platform and in every year.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
@@ -34,6 +34,17 @@ fn fnv1a(name: &str, lane: u64) -> u64 {
 pub struct Rng(ChaCha8Rng);
 
 impl Rng {
+    /// A stream for the part `name` of this stream's component. It depends on where this stream comes from, not on what was drawn of it.
+    pub fn stream(&self, name: &str) -> Rng {
+        let mut key = self.0.get_seed();
+        for (lane, chunk) in (4..).zip(key[8..].chunks_exact_mut(8)) {
+            for (byte, mixed) in chunk.iter_mut().zip(fnv1a(name, lane).to_le_bytes()) {
+                *byte ^= mixed;
+            }
+        }
+        Rng(ChaCha8Rng::from_seed(key))
+    }
+
     /// A number below `bound`, each equally likely; 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound <= 1 {
@@ -88,6 +99,18 @@ impl Rng {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_component_have_streams_of_their_own() {
+        let mut whole = Seed(1).stream("scheduler");
+        let draw = |mut rng: Rng| (rng.below(u64::MAX), rng.below(u64::MAX));
+        let (pods, nodes) = (draw(whole.stream("pods")), draw(whole.stream("nodes")));
+        assert_ne!(pods, nodes);
+        assert_ne!(pods, draw(whole.clone()));
+        assert_ne!(pods, draw(Seed(1).stream("pods")));
+        whole.below(100);
+        assert_eq!(pods, draw(whole.stream("pods")), "what was drawn does not matter");
+    }
 
     #[test]
     fn streams_depend_on_seed_and_name_only() {

@@ -1,0 +1,266 @@
+//! What the scheduler knows of nodes and of the Pods on them (`pkg/scheduler/backend/cache`).
+//!
+//! A Pod is *assumed* on its node from the decision on, before the binding is written and comes back by the watch, so that the next
+//! cycle counts it. If the binding fails it is forgotten again. Nodes and sums change in place, Pod by Pod; nothing is computed anew
+//! for a cycle.
+//!
+//! **Simplified here:** a cycle reads the cache itself, not a snapshot of it: nothing changes the cache while a cycle runs, so
+//! generations and copies are not needed.
+
+use crate::node_info::NodeInfo;
+use crate::pod_info::PodInfo;
+use api::core::Node;
+use client::ObjectKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The nodes, in the order in which a cycle looks at them: one of each zone in turn (`nodeTree`).
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    infos: Vec<NodeInfo>,
+    by_name: BTreeMap<Arc<str>, usize>,
+    order: Vec<usize>,
+    /// On how many nodes each image is.
+    images: BTreeMap<String, i64>,
+}
+
+impl Snapshot {
+    /// How many nodes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The node at a place of the order; `place` is below [`Snapshot::len`].
+    pub(crate) fn at(&self, place: usize) -> &NodeInfo {
+        &self.infos[self.order[place]]
+    }
+
+    /// All nodes, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &NodeInfo> {
+        self.order.iter().map(|&index| &self.infos[index])
+    }
+
+    /// The node of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&NodeInfo> {
+        self.by_name.get(name).map(|&index| &self.infos[index])
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut NodeInfo> {
+        self.by_name.get(name).map(|&index| &mut self.infos[index])
+    }
+
+    /// On how many nodes the image of this name is.
+    pub(crate) fn nodes_with_image(&self, name: &str) -> i64 {
+        self.images.get(name).copied().unwrap_or(0)
+    }
+
+    fn count_images(&mut self, node: &Node, change: i64) {
+        for name in node.status.images.iter().flat_map(|image| &image.names) {
+            let count = self.images.entry(name.clone()).or_default();
+            *count += change;
+            if *count <= 0 {
+                self.images.remove(name);
+            }
+        }
+    }
+
+    /// Arranges the nodes: the first of each zone, then the second of each, and so on.
+    fn arrange(&mut self) {
+        let mut zones: Vec<(String, Vec<usize>)> = Vec::new();
+        for (index, info) in self.infos.iter().enumerate() {
+            let zone = zone_key(&info.node);
+            match zones.iter_mut().find(|(key, _)| *key == zone) {
+                Some((_, nodes)) => nodes.push(index),
+                None => zones.push((zone, vec![index])),
+            }
+        }
+        let rounds = zones.iter().map(|(_, nodes)| nodes.len()).max().unwrap_or(0);
+        self.order.clear();
+        for round in 0..rounds {
+            self.order.extend(zones.iter().filter_map(|(_, nodes)| nodes.get(round)));
+        }
+    }
+}
+
+/// Region and zone of a node as one text; empty when it has neither (`GetZoneKey`).
+fn zone_key(node: &Node) -> String {
+    let label = |key: &str| node.metadata.labels.get(key).map_or("", String::as_str);
+    let (region, zone) = (label("topology.kubernetes.io/region"), label("topology.kubernetes.io/zone"));
+    if region.is_empty() && zone.is_empty() { String::new() } else { format!("{region}\0{zone}") }
+}
+
+#[derive(Debug)]
+struct CachedPod {
+    info: Arc<PodInfo>,
+    node: Arc<str>,
+    assumed: bool,
+}
+
+/// Nodes, the Pods on them, and the Pods on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    snapshot: Snapshot,
+    pods: BTreeMap<ObjectKey, CachedPod>,
+    /// Pods on nodes that are not known (any more, or yet).
+    strays: BTreeMap<Arc<str>, Vec<Arc<PodInfo>>>,
+}
+
+impl Cache {
+    /// The nodes as a cycle sees them.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Adds a node, or replaces it.
+    pub(crate) fn set_node(&mut self, node: Arc<Node>) {
+        self.snapshot.count_images(&node, 1);
+        if let Some(info) = self.snapshot.get_mut(&node.metadata.name) {
+            let moved = zone_key(&info.node) != zone_key(&node);
+            let old = info.node.clone();
+            info.set_node(node);
+            self.snapshot.count_images(&old, -1);
+            if moved {
+                self.snapshot.arrange();
+            }
+            return;
+        }
+        let mut info = NodeInfo::new(node);
+        for pod in self.strays.remove(&info.name).unwrap_or_default() {
+            info.add_pod(pod);
+        }
+        self.snapshot.by_name.insert(info.name.clone(), self.snapshot.infos.len());
+        self.snapshot.infos.push(info);
+        self.snapshot.arrange();
+    }
+
+    /// Takes a node away. Its Pods are remembered until they are gone too.
+    pub(crate) fn remove_node(&mut self, name: &str) {
+        let Some(index) = self.snapshot.by_name.remove(name) else {
+            return;
+        };
+        let info = self.snapshot.infos.remove(index);
+        for later in self.snapshot.by_name.values_mut().filter(|later| **later > index) {
+            *later -= 1;
+        }
+        self.snapshot.count_images(&info.node, -1);
+        self.snapshot.arrange();
+        if !info.pods.is_empty() {
+            self.strays.insert(info.name, info.pods);
+        }
+    }
+
+    /// Counts a Pod on a node before the API server knows (`AssumePod`).
+    pub(crate) fn assume(&mut self, info: Arc<PodInfo>, node: &Arc<str>) {
+        self.insert(info, node.clone(), true);
+    }
+
+    /// Takes an assumed Pod back (`ForgetPod`); whether there was one.
+    pub(crate) fn forget(&mut self, key: &ObjectKey) -> bool {
+        let assumed = self.is_assumed(key);
+        if assumed {
+            self.remove_pod(key);
+        }
+        assumed
+    }
+
+    /// Whether the Pod is assumed and the API server has not said so yet.
+    pub(crate) fn is_assumed(&self, key: &ObjectKey) -> bool {
+        self.pods.get(key).is_some_and(|pod| pod.assumed)
+    }
+
+    /// The Pod, if it is on a node.
+    pub(crate) fn pod(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
+        self.pods.get(key).map(|pod| &pod.info)
+    }
+
+    /// Counts a Pod on the node that its spec names, in place of what was known of it (`AddPod`, `UpdatePod`).
+    pub(crate) fn set_pod(&mut self, info: Arc<PodInfo>) {
+        let node: Arc<str> = info.pod.spec.node_name.as_str().into();
+        self.insert(info, node, false);
+    }
+
+    /// Forgets a Pod, and gives what was known of it (`RemovePod`).
+    pub(crate) fn remove_pod(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
+        let pod = self.pods.remove(key)?;
+        if let Some(info) = self.snapshot.get_mut(&pod.node) {
+            info.remove_pod(key);
+        } else if let Some(strays) = self.strays.get_mut(&pod.node) {
+            strays.retain(|stray| stray.key != *key);
+            if strays.is_empty() {
+                self.strays.remove(&pod.node);
+            }
+        }
+        Some(pod.info)
+    }
+
+    fn insert(&mut self, info: Arc<PodInfo>, node: Arc<str>, assumed: bool) {
+        self.remove_pod(&info.key);
+        match self.snapshot.get_mut(&node) {
+            Some(on) => on.add_pod(info.clone()),
+            None => self.strays.entry(node.clone()).or_default().push(info.clone()),
+        }
+        self.pods.insert(info.key.clone(), CachedPod { info, node, assumed });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{node, pod};
+
+    fn requested(cache: &Cache, name: &str) -> i64 {
+        cache.snapshot().get(name).unwrap().requested.cpu_milli
+    }
+
+    #[test]
+    fn zones_take_turns() {
+        let mut cache = Cache::default();
+        for (name, zone) in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("c1", ""), ("b2", "b")] {
+            cache.set_node(node(name).label("topology.kubernetes.io/zone", zone).build());
+        }
+        let names = |cache: &Cache| cache.snapshot().iter().map(|info| info.name.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(names(&cache), "a1 b1 c1 a2 b2 a3");
+        cache.remove_node("a1");
+        assert_eq!(names(&cache), "a2 b1 c1 a3 b2");
+        assert!(cache.snapshot().get("b2").is_some_and(|info| &*info.name == "b2"));
+    }
+
+    #[test]
+    fn an_assumed_pod_counts_until_it_is_forgotten_and_once_only_when_it_is_confirmed() {
+        let mut cache = Cache::default();
+        cache.set_node(node("n").build());
+        let info = pod("web").cpu(500).info();
+        cache.assume(info.clone(), &"n".into());
+        assert_eq!((requested(&cache, "n"), cache.is_assumed(&info.key)), (500, true));
+        assert!(cache.forget(&info.key));
+        assert_eq!(requested(&cache, "n"), 0);
+        cache.assume(info.clone(), &"n".into());
+        cache.set_pod(pod("web").cpu(500).on("n").info());
+        assert_eq!((requested(&cache, "n"), cache.is_assumed(&info.key)), (500, false));
+        assert!(!cache.forget(&info.key));
+    }
+
+    #[test]
+    fn pods_of_a_node_that_is_away_are_counted_when_it_comes_back() {
+        let mut cache = Cache::default();
+        cache.set_pod(pod("early").cpu(100).on("n").info());
+        cache.set_node(node("n").build());
+        assert_eq!(requested(&cache, "n"), 100);
+        cache.remove_node("n");
+        cache.remove_pod(&pod("early").info().key);
+        cache.set_pod(pod("late").cpu(200).on("n").info());
+        cache.set_node(node("n").build());
+        assert_eq!(requested(&cache, "n"), 200);
+    }
+
+    #[test]
+    fn images_are_counted_by_node() {
+        let mut cache = Cache::default();
+        cache.set_node(node("a").image("nginx:1", 10).build());
+        cache.set_node(node("b").image("nginx:1", 10).build());
+        assert_eq!(cache.snapshot().nodes_with_image("nginx:1"), 2);
+        cache.set_node(node("b").build());
+        cache.remove_node("a");
+        assert_eq!(cache.snapshot().nodes_with_image("nginx:1"), 0);
+    }
+}

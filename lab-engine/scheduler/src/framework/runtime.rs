@@ -1,0 +1,217 @@
+//! The runtime: calls the plugins of a profile at their points, in the order of the profile (`pkg/scheduler/framework/runtime`).
+
+use super::{
+    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PostFilterResult, PreFilterResult, PreScoreResult,
+    QueueingHint, Status,
+};
+use crate::diagnosis::NodeStatuses;
+use crate::node_info::NodeInfo;
+use crate::pod_info::PodInfo;
+use api::http::Request;
+use std::collections::BTreeSet;
+
+/// A plugin of a profile, and how much its scores weigh.
+#[derive(Debug)]
+pub(crate) struct Enabled {
+    /// The plugin.
+    pub(crate) plugin: Box<dyn Plugin>,
+    /// By what its scores are multiplied.
+    pub(crate) weight: i64,
+}
+
+/// The plugins of a profile.
+#[derive(Debug)]
+pub(crate) struct Framework {
+    plugins: Vec<Enabled>,
+}
+
+/// The filters of one cycle, with their names.
+pub(crate) type Filters<'a> = Vec<(&'static str, &'a dyn Filter)>;
+
+/// On which nodes a Pod is to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// On all.
+    AllNodes,
+    /// On these only, as these plugins want it.
+    Nodes(BTreeSet<String>, BTreeSet<&'static str>),
+}
+
+/// A node's scores.
+#[derive(Debug)]
+pub(crate) struct Scored {
+    /// Each plugin with its weighted score, in the order of the profile.
+    pub(crate) scores: Vec<(&'static str, i64)>,
+    /// Their sum.
+    pub(crate) total: i64,
+}
+
+impl Framework {
+    /// A framework with these plugins.
+    pub(crate) fn new(plugins: Vec<Enabled>) -> Self {
+        Framework { plugins }
+    }
+
+    fn plugins(&self) -> impl Iterator<Item = &dyn Plugin> {
+        self.plugins.iter().map(|enabled| enabled.plugin.as_ref())
+    }
+
+    /// The plugin that keeps the Pod out of the queue, if one does.
+    pub(crate) fn run_pre_enqueue(&self, pod: &PodInfo) -> Option<&'static str> {
+        let refuses = |plugin: &&dyn Plugin| plugin.as_pre_enqueue().is_some_and(|point| point.pre_enqueue(pod).is_err());
+        self.plugins().find(refuses).map(Plugin::name)
+    }
+
+    /// Whether the event may make a Pod schedulable that these plugins refused (`isPodWorthRequeuing`).
+    pub(crate) fn queueing_hint(&self, pod: &PodInfo, refused_by: &BTreeSet<&'static str>, event: &ClusterEvent<'_>) -> QueueingHint {
+        let helps = |plugin: &dyn Plugin| refused_by.contains(plugin.name()) && plugin.queueing_hint(pod, event) == QueueingHint::Queue;
+        QueueingHint::from(refused_by.is_empty() || self.plugins().any(helps))
+    }
+
+    /// Asks each PreFilter plugin (`RunPreFilterPlugins`).
+    ///
+    /// # Errors
+    /// The first refusal, or that the plugins want the Pod on different nodes.
+    pub(crate) fn run_pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<Scope, Status> {
+        let mut scope = Scope::AllNodes;
+        for plugin in self.plugins() {
+            let Some(point) = plugin.as_pre_filter() else {
+                continue;
+            };
+            match point.pre_filter(state, pod, handle).map_err(|status| status.by(plugin.name()))? {
+                PreFilterResult::AllNodes => {}
+                PreFilterResult::Skip => state.skip_filter(plugin.name()),
+                PreFilterResult::Nodes(nodes) => {
+                    let (mut nodes, mut by) = match scope {
+                        Scope::AllNodes => (nodes, BTreeSet::new()),
+                        Scope::Nodes(others, by) => (nodes.intersection(&others).cloned().collect(), by),
+                    };
+                    by.insert(plugin.name());
+                    nodes.retain(|node| !node.is_empty());
+                    if nodes.is_empty() {
+                        let names: Vec<&str> = by.iter().copied().collect();
+                        let reason = match names[..] {
+                            [only] => format!("node(s) didn't satisfy plugin {only}"),
+                            _ => format!("node(s) didn't satisfy plugin(s) [{}] simultaneously", names.join(" ")),
+                        };
+                        return Err(Status::unresolvable(reason).by(plugin.name()));
+                    }
+                    scope = Scope::Nodes(nodes, by);
+                }
+            }
+        }
+        Ok(scope)
+    }
+
+    /// The filters that have something to say in this cycle.
+    pub(crate) fn filters(&self, state: &CycleState) -> Filters<'_> {
+        self.plugins()
+            .filter(|plugin| !state.skips_filter(plugin.name()))
+            .filter_map(|plugin| plugin.as_filter().map(|filter| (plugin.name(), filter)))
+            .collect()
+    }
+
+    /// Asks the filters about one node, until one refuses (`RunFilterPlugins`).
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn run_filters(filters: &Filters<'_>, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+        for (name, filter) in filters {
+            filter.filter(state, pod, node).map_err(|status| status.by(name))?;
+        }
+        Ok(())
+    }
+
+    /// Asks the filters about one node, also for the case that Pods of at least the same priority for which room is being made on it
+    /// are there already (`RunFilterPluginsWithNominatedPods`).
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn run_filters_with_nominated(
+        &self,
+        filters: &Filters<'_>,
+        state: &CycleState,
+        pod: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+    ) -> Result<(), Status> {
+        let mut nominated = handle.nominator.on(&node.name).filter(|other| other.priority() >= pod.priority() && other.key != pod.key);
+        if let Some(first) = nominated.next() {
+            let (mut state, mut crowded) = (state.clone(), node.clone());
+            for other in std::iter::once(first).chain(nominated) {
+                crowded.add_pod(other.clone());
+                self.add_pod(&mut state, pod, other, &crowded, handle);
+            }
+            Self::run_filters(filters, &state, pod, &crowded)?;
+        }
+        Self::run_filters(filters, state, pod, node)
+    }
+
+    /// Accounts for a Pod that would be on a node (`RunPreFilterExtensionAddPod`).
+    pub(crate) fn add_pod(&self, state: &mut CycleState, pod: &PodInfo, added: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) {
+        for plugin in self.plugins().filter(|plugin| !state.skips_filter(plugin.name())).collect::<Vec<_>>() {
+            if let Some(point) = plugin.as_pre_filter() {
+                point.add_pod(state, pod, added, node, handle);
+            }
+        }
+    }
+
+    /// Accounts for a Pod that would no longer be on a node (`RunPreFilterExtensionRemovePod`).
+    pub(crate) fn remove_pod(&self, state: &mut CycleState, pod: &PodInfo, removed: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) {
+        for plugin in self.plugins().filter(|plugin| !state.skips_filter(plugin.name())).collect::<Vec<_>>() {
+            if let Some(point) = plugin.as_pre_filter() {
+                point.remove_pod(state, pod, removed, node, handle);
+            }
+        }
+    }
+
+    /// Asks the PostFilter plugins until one has a way; else their reasons together (`RunPostFilterPlugins`).
+    pub(crate) fn run_post_filter(
+        &self,
+        state: &CycleState,
+        pod: &PodInfo,
+        statuses: &NodeStatuses,
+        handle: &Handle<'_>,
+    ) -> PostFilterResult {
+        let (mut all, mut clear) = (Status { reasons: Vec::new(), ..Status::unschedulable("") }, false);
+        for point in self.plugins().filter_map(Plugin::as_post_filter) {
+            match point.post_filter(state, pod, statuses, self, handle) {
+                PostFilterResult::Refused(status, void) if status.is_rejected() => {
+                    all.reasons.extend(status.reasons);
+                    clear |= void;
+                }
+                other => return other,
+            }
+        }
+        PostFilterResult::Refused(all, clear)
+    }
+
+    /// Scores nodes that the Pod fits (`RunPreScorePlugins`, `RunScorePlugins`): one entry per node, in their order.
+    pub(crate) fn run_scores(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> Vec<Scored> {
+        let mut all: Vec<Scored> = nodes.iter().map(|_| Scored { scores: Vec::new(), total: 0 }).collect();
+        for plugin in self.plugins() {
+            if plugin.as_score().is_some_and(|point| point.pre_score(state, pod, nodes, handle) == PreScoreResult::Skip) {
+                state.skip_score(plugin.name());
+            }
+        }
+        for Enabled { plugin, weight } in &self.plugins {
+            let Some(point) = plugin.as_score().filter(|_| !state.skips_score(plugin.name())) else {
+                continue;
+            };
+            let score = |node| NodeScore { node, score: point.score(state, pod, node, handle) };
+            let mut scores: Vec<NodeScore<'_>> = nodes.iter().map(|node| score(*node)).collect();
+            point.normalize(state, &mut scores);
+            for (scored, score) in all.iter_mut().zip(scores) {
+                let weighted = score.score.clamp(0, MAX_NODE_SCORE) * weight;
+                scored.scores.push((plugin.name(), weighted));
+                scored.total += weighted;
+            }
+        }
+        all
+    }
+
+    /// The request that binds the Pod, from the first plugin that can.
+    pub(crate) fn run_bind(&self, pod: &PodInfo, node: &str) -> Option<Request> {
+        self.plugins().find_map(Plugin::as_bind).map(|point| point.bind(pod, node))
+    }
+}

@@ -1,0 +1,93 @@
+//! A node with what its Pods take of it (`pkg/scheduler/framework/types.go`: `NodeInfo`).
+
+use crate::pod_info::{HostPort, PodInfo};
+use crate::resources::Resources;
+use api::core::Node;
+use client::ObjectKey;
+use std::sync::Arc;
+
+/// A node, its Pods, and sums over them that are kept up to date Pod by Pod.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeInfo {
+    /// The node.
+    pub(crate) node: Arc<Node>,
+    /// Its name, shared.
+    pub(crate) name: Arc<str>,
+    /// The Pods that run on it or are about to, in the order of their coming.
+    pub(crate) pods: Vec<Arc<PodInfo>>,
+    /// Those of them that have wishes about other Pods.
+    pub(crate) pods_with_affinity: Vec<Arc<PodInfo>>,
+    /// Those of them that must be far from other Pods.
+    pub(crate) pods_with_required_anti_affinity: Vec<Arc<PodInfo>>,
+    /// Ports that they take.
+    pub(crate) used_ports: Vec<HostPort>,
+    /// What they request.
+    pub(crate) requested: Resources,
+    /// CPU that they count with in scores, in thousandths.
+    pub(crate) non_zero_cpu_milli: i64,
+    /// Memory that they count with in scores, in bytes.
+    pub(crate) non_zero_memory_bytes: i64,
+    /// What Pods may have of the node.
+    pub(crate) allocatable: Resources,
+}
+
+impl NodeInfo {
+    /// A node without Pods.
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        NodeInfo {
+            name: node.metadata.name.as_str().into(),
+            allocatable: Resources::from_list(&node.status.allocatable),
+            node,
+            pods: Vec::new(),
+            pods_with_affinity: Vec::new(),
+            pods_with_required_anti_affinity: Vec::new(),
+            used_ports: Vec::new(),
+            requested: Resources::default(),
+            non_zero_cpu_milli: 0,
+            non_zero_memory_bytes: 0,
+        }
+    }
+
+    /// Replaces the node; its Pods stay (`SetNode`).
+    pub(crate) fn set_node(&mut self, node: Arc<Node>) {
+        self.allocatable = Resources::from_list(&node.status.allocatable);
+        self.node = node;
+    }
+
+    /// The node's label; `None` when it has none of that key.
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.node.metadata.labels.get(key).map(String::as_str)
+    }
+
+    /// Adds a Pod (`AddPodInfo`).
+    pub(crate) fn add_pod(&mut self, pod: Arc<PodInfo>) {
+        self.requested.add(&pod.requests);
+        self.non_zero_cpu_milli += pod.non_zero_cpu_milli;
+        self.non_zero_memory_bytes += pod.non_zero_memory_bytes;
+        self.used_ports.extend(pod.host_ports.iter().cloned());
+        if pod.has_affinity() {
+            self.pods_with_affinity.push(pod.clone());
+        }
+        if !pod.required_anti_affinity.is_empty() {
+            self.pods_with_required_anti_affinity.push(pod.clone());
+        }
+        self.pods.push(pod);
+    }
+
+    /// Takes a Pod away again, and gives it (`RemovePod`).
+    pub(crate) fn remove_pod(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
+        let position = self.pods.iter().position(|pod| pod.key == *key)?;
+        let pod = self.pods.remove(position);
+        self.requested.sub(&pod.requests);
+        self.non_zero_cpu_milli -= pod.non_zero_cpu_milli;
+        self.non_zero_memory_bytes -= pod.non_zero_memory_bytes;
+        for port in &pod.host_ports {
+            if let Some(position) = self.used_ports.iter().position(|used| used == port) {
+                self.used_ports.swap_remove(position);
+            }
+        }
+        self.pods_with_affinity.retain(|other| other.key != *key);
+        self.pods_with_required_anti_affinity.retain(|other| other.key != *key);
+        Some(pod)
+    }
+}

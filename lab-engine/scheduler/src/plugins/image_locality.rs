@@ -1,0 +1,72 @@
+//! `ImageLocality`: prefers nodes that have the Pod's images already (`plugins/imagelocality`).
+
+use crate::framework::{ClusterEvent, CycleState, Handle, MAX_NODE_SCORE, Plugin, QueueingHint, Score};
+use crate::node_info::NodeInfo;
+use crate::pod_info::PodInfo;
+use api::core::Container;
+
+/// The plugin.
+#[derive(Debug)]
+pub(crate) struct ImageLocality;
+
+const MEGABYTE: i64 = 1024 * 1024;
+/// Less than this counts as nothing (`minThreshold`).
+const MIN_BYTES: i64 = 23 * MEGABYTE;
+/// More than this per container counts as full (`maxContainerThreshold`).
+const MAX_BYTES_PER_CONTAINER: i64 = 1000 * MEGABYTE;
+
+/// The image's name with its tag, as nodes report it (`normalizedImageName`).
+fn with_tag(name: &str) -> String {
+    let after_path = name.rfind('/').map_or(0, |slash| slash + 1);
+    if name[after_path..].contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
+}
+
+impl Plugin for ImageLocality {
+    fn name(&self) -> &'static str {
+        "ImageLocality"
+    }
+
+    fn queueing_hint(&self, _pod: &PodInfo, _event: &ClusterEvent<'_>) -> QueueingHint {
+        QueueingHint::Skip
+    }
+
+    fn as_score(&self) -> Option<&dyn Score> {
+        Some(self)
+    }
+}
+
+impl Score for ImageLocality {
+    /// The bytes of the Pod's images that are there, each counted less the fewer nodes have it, between the thresholds.
+    fn score(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> i64 {
+        let spec = &pod.pod.spec;
+        let containers = || spec.init_containers.iter().chain(&spec.containers);
+        let total = i64::try_from(handle.nodes.len()).unwrap_or(i64::MAX).max(1);
+        let bytes = |container: &Container| {
+            let name = with_tag(&container.image);
+            let image = node.node.status.images.iter().find(|image| image.names.contains(&name))?;
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "upstream computes so")]
+            let spread = (image.size_bytes? as f64 * (handle.nodes.nodes_with_image(&name) as f64 / total as f64)) as i64;
+            Some(spread)
+        };
+        let sum: i64 = containers().filter_map(bytes).sum();
+        let max = MAX_BYTES_PER_CONTAINER * i64::try_from(containers().count()).unwrap_or(1).max(1);
+        MAX_NODE_SCORE * (sum.clamp(MIN_BYTES, max) - MIN_BYTES) / (max - MIN_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_get_their_default_tag() {
+        for (name, full) in [
+            ("nginx", "nginx:latest"),
+            ("nginx:1.29", "nginx:1.29"),
+            ("localhost:5000/a", "localhost:5000/a:latest"),
+            ("nginx@sha256:ab", "nginx@sha256:ab"),
+        ] {
+            assert_eq!(with_tag(name), full);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `NodeAffinity`: node selectors and node affinity (`plugins/nodeaffinity`; `component-helpers/scheduling/corev1/nodeaffinity`).
+
+use crate::framework::{
+    ClusterEvent, CycleState, Filter, Handle, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint, Score, Status,
+    default_normalize, node_of, own_update,
+};
+use crate::node_info::NodeInfo;
+use crate::pod_info::PodInfo;
+use api::core::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PreferredSchedulingTerm};
+use std::collections::BTreeSet;
+
+/// The plugin.
+#[derive(Debug)]
+pub(crate) struct NodeAffinity;
+
+const REASON: &str = "node(s) didn't match Pod's node affinity/selector";
+
+/// Whether a value fulfils a requirement; `None` when there is no such label or field.
+fn fulfils(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
+    let among = |value: &str| requirement.values.iter().any(|wanted| wanted == value);
+    let compared = || {
+        let bound = requirement.values.first()?.parse::<i64>().ok()?;
+        Some((value?.parse::<i64>().ok()?, bound))
+    };
+    match requirement.operator.as_str() {
+        "In" => value.is_some_and(among),
+        "NotIn" => !value.is_some_and(among),
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        "Gt" => compared().is_some_and(|(value, bound)| value > bound),
+        "Lt" => compared().is_some_and(|(value, bound)| value < bound),
+        _ => false,
+    }
+}
+
+/// Whether a node fulfils all requirements of a term. An empty term is fulfilled by none.
+fn matches_term(term: &NodeSelectorTerm, node: &Node) -> bool {
+    let field = |key: &str| (key == "metadata.name").then_some(node.metadata.name.as_str());
+    let label = |key: &str| node.metadata.labels.get(key).map(String::as_str);
+    let empty = term.match_expressions.is_empty() && term.match_fields.is_empty();
+    !empty
+        && term.match_expressions.iter().all(|requirement| fulfils(requirement, label(&requirement.key)))
+        && term.match_fields.iter().all(|requirement| fulfils(requirement, field(&requirement.key)))
+}
+
+fn required_terms(pod: &Pod) -> Option<&[NodeSelectorTerm]> {
+    let affinity = pod.spec.affinity.as_ref()?.node_affinity.as_ref()?;
+    affinity.required.as_ref().map(|required| required.node_selector_terms.as_slice())
+}
+
+fn preferred_terms(pod: &Pod) -> &[PreferredSchedulingTerm] {
+    let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    affinity.map_or(&[], |affinity| affinity.preferred.as_slice())
+}
+
+/// Whether a node is one that the Pod's node selector and required node affinity want (`GetRequiredNodeAffinity(pod).Match`).
+pub(crate) fn matches_required(pod: &Pod, node: &Node) -> bool {
+    pod.spec.node_selector.iter().all(|(key, value)| node.metadata.labels.get(key) == Some(value))
+        && required_terms(pod).is_none_or(|terms| terms.iter().any(|term| matches_term(term, node)))
+}
+
+/// The names that the terms allow when every term names nodes; `None` when one does not.
+fn named_nodes(terms: &[NodeSelectorTerm]) -> Option<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for term in terms {
+        let mut names: Option<BTreeSet<String>> = None;
+        for field in term.match_fields.iter().filter(|field| field.key == "metadata.name" && field.operator == "In") {
+            let values: BTreeSet<String> = field.values.iter().cloned().collect();
+            names = Some(names.map_or(values.clone(), |names| names.intersection(&values).cloned().collect()));
+        }
+        all.extend(names?);
+    }
+    Some(all)
+}
+
+impl Plugin for NodeAffinity {
+    fn name(&self) -> &'static str {
+        "NodeAffinity"
+    }
+
+    fn queueing_hint(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> QueueingHint {
+        let wishes = |pod: &Pod| (pod.spec.node_selector.clone(), pod.spec.affinity.as_ref().and_then(|all| all.node_affinity.clone()));
+        let fits = node_of(event).is_some_and(|node| matches_required(&pod.pod, node));
+        (fits || own_update(event, |old, new| wishes(old) != wishes(new))).into()
+    }
+
+    fn as_pre_filter(&self) -> Option<&dyn PreFilter> {
+        Some(self)
+    }
+
+    fn as_filter(&self) -> Option<&dyn Filter> {
+        Some(self)
+    }
+
+    fn as_score(&self) -> Option<&dyn Score> {
+        Some(self)
+    }
+}
+
+impl PreFilter for NodeAffinity {
+    fn pre_filter(&self, _state: &mut CycleState, pod: &PodInfo, _handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
+        let Some(terms) = required_terms(&pod.pod) else {
+            let wishless = pod.pod.spec.node_selector.is_empty();
+            return Ok(if wishless { PreFilterResult::Skip } else { PreFilterResult::AllNodes });
+        };
+        match named_nodes(terms) {
+            Some(names) if names.is_empty() && !terms.is_empty() => Err(Status::unresolvable("pod affinity terms conflict")),
+            Some(names) if !terms.is_empty() => Ok(PreFilterResult::Nodes(names)),
+            _ => Ok(PreFilterResult::AllNodes),
+        }
+    }
+}
+
+impl Filter for NodeAffinity {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+        if matches_required(&pod.pod, &node.node) { Ok(()) } else { Err(Status::unresolvable(REASON)) }
+    }
+}
+
+impl Score for NodeAffinity {
+    fn pre_score(&self, _state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], _handle: &Handle<'_>) -> PreScoreResult {
+        if preferred_terms(&pod.pod).is_empty() { PreScoreResult::Skip } else { PreScoreResult::Score }
+    }
+
+    /// The weights of the preferred terms that the node fulfils.
+    fn score(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
+        let fulfilled = preferred_terms(&pod.pod).iter().filter(|term| term.weight != 0 && matches_term(&term.preference, &node.node));
+        fulfilled.map(|term| i64::from(term.weight)).sum()
+    }
+
+    fn normalize(&self, _state: &CycleState, scores: &mut [NodeScore<'_>]) {
+        default_normalize(scores, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{node, pod};
+    use serde_json::{Value, json};
+
+    fn required(terms: Value) -> std::sync::Arc<PodInfo> {
+        let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}});
+        pod("web").spec("affinity", affinity).info()
+    }
+
+    #[test]
+    fn one_term_is_enough_and_all_its_requirements_count() {
+        let disk = node("a").label("disk", "ssd").label("cores", "8").build();
+        let ssd = json!({"key": "disk", "operator": "In", "values": ["ssd", "nvme"]});
+        let many = json!({"key": "cores", "operator": "Gt", "values": ["16"]});
+        for (terms, fits) in [
+            (json!([{"matchExpressions": [ssd]}]), true),
+            (json!([{"matchExpressions": [ssd, many]}]), false),
+            (json!([{"matchExpressions": [many]}, {"matchExpressions": [ssd]}]), true),
+            (json!([{}]), false),
+            (json!([{"matchExpressions": [{"key": "gpu", "operator": "NotIn", "values": ["x"]}]}]), true),
+            (json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}]), true),
+        ] {
+            assert_eq!(matches_required(&required(terms.clone()).pod, &disk), fits, "{terms}");
+        }
+    }
+
+    #[test]
+    fn names_in_every_term_narrow_the_search() {
+        let by_name = |name: &str| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]});
+        let names = |terms: Value| named_nodes(required_terms(&required(terms).pod).expect("it has terms"));
+        assert_eq!(names(json!([by_name("a"), by_name("b")])), Some(BTreeSet::from(["a".to_owned(), "b".to_owned()])));
+        assert_eq!(names(json!([by_name("a"), {"matchExpressions": [{"key": "x", "operator": "Exists"}]}])), None);
+    }
+}

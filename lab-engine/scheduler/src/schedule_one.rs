@@ -1,0 +1,216 @@
+//! One cycle: finds the node for a Pod (`pkg/scheduler/schedule_one.go`).
+//!
+//! In a big cluster not all nodes are looked at: once enough fit, the best of those is taken, and the next cycle goes on from there, so
+//! that all nodes get their turn.
+
+use crate::diagnosis::{Diagnosis, NodeStatuses};
+use crate::framework::runtime::{Filters, Framework, Scope};
+use crate::framework::{CycleState, Handle, Status};
+use crate::node_info::NodeInfo;
+use crate::pod_info::PodInfo;
+use sim::{NodeVerdict, Rng};
+use std::sync::Arc;
+
+/// In a cluster of fewer nodes than this all are looked at (`minFeasibleNodesToFind`).
+const MIN_FEASIBLE_NODES: usize = 100;
+/// Of the nodes of a big cluster at least this many percent must fit before the search ends (`minFeasibleNodesPercentageToFind`).
+const MIN_FEASIBLE_PERCENT: usize = 5;
+/// The trace tells of at most so many nodes per cycle.
+const MAX_VERDICTS: usize = 20;
+
+/// A Pod was found a node.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    /// The node.
+    pub(crate) node: Arc<str>,
+    /// What the plugins said of the nodes, for the trace; the chosen one is always among them.
+    pub(crate) verdicts: Arc<[NodeVerdict]>,
+}
+
+/// A Pod was found none.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There are no nodes at all (`ErrNoNodesAvailable`).
+    NoNodes,
+    /// It fits none.
+    Unfit(Box<Diagnosis>),
+    /// A plugin could not do its work.
+    Error(Status),
+}
+
+/// How many nodes must fit before the search ends (`numFeasibleNodesToFind`).
+fn nodes_to_find(nodes: usize) -> usize {
+    if nodes < MIN_FEASIBLE_NODES {
+        return nodes;
+    }
+    let percent = 50_usize.saturating_sub(nodes / 125).max(MIN_FEASIBLE_PERCENT);
+    (nodes * percent / 100).max(MIN_FEASIBLE_NODES)
+}
+
+/// Finds nodes; remembers where the last search ended.
+#[derive(Debug)]
+pub(crate) struct Algorithm {
+    rng: Rng,
+    next_start: usize,
+}
+
+/// The nodes that fit, and why others do not.
+struct Found<'a> {
+    feasible: Vec<&'a NodeInfo>,
+    statuses: NodeStatuses,
+    looked_at: usize,
+}
+
+impl Algorithm {
+    /// An algorithm that begins with the first node. Ties are broken by `rng`.
+    pub(crate) fn new(rng: Rng) -> Self {
+        Algorithm { rng, next_start: 0 }
+    }
+
+    /// Finds the best node for a Pod (`schedulePod`). The state is left for PostFilter plugins.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn schedule_pod(
+        &mut self,
+        framework: &Framework,
+        state: &mut CycleState,
+        pod: &PodInfo,
+        handle: &Handle<'_>,
+    ) -> Result<Decision, Failure> {
+        if handle.nodes.len() == 0 {
+            return Err(Failure::NoNodes);
+        }
+        let scope = framework.run_pre_filter(state, pod, handle).map_err(|status| unfit_everywhere(status, handle))?;
+        let found = self.find_feasible(framework, state, pod, &scope, handle)?;
+        if found.feasible.is_empty() {
+            let mut plugins: std::collections::BTreeSet<&'static str> =
+                found.statuses.by_node.values().map(|status| status.plugin).collect();
+            if let Scope::Nodes(_, by) = scope {
+                plugins.extend(by);
+            }
+            let nodes = handle.nodes.len();
+            return Err(Failure::Unfit(Box::new(Diagnosis { nodes, statuses: found.statuses, plugins, ..Diagnosis::default() })));
+        }
+        Ok(self.choose(framework, state, pod, &found, handle))
+    }
+
+    /// The nodes that pass all filters (`findNodesThatFitPod`): the one on which room was made for the Pod, or as many as are needed.
+    fn find_feasible<'a>(
+        &mut self,
+        framework: &Framework,
+        state: &CycleState,
+        pod: &PodInfo,
+        scope: &Scope,
+        handle: &Handle<'a>,
+    ) -> Result<Found<'a>, Failure> {
+        let filters = framework.filters(state);
+        let mut found = Found { feasible: Vec::new(), statuses: NodeStatuses::default(), looked_at: 0 };
+        if let Some(node) = handle.nominator.node_of(&pod.key).and_then(|node| handle.nodes.get(node))
+            && framework.run_filters_with_nominated(&filters, state, pod, node, handle).is_ok()
+        {
+            found.feasible.push(node);
+            return Ok(found);
+        }
+        match scope {
+            Scope::AllNodes => {
+                let (count, start) = (handle.nodes.len(), self.next_start % handle.nodes.len());
+                let nodes = (start..count).chain(0..start).map(|place| handle.nodes.at(place));
+                self.look(framework, &filters, state, pod, nodes, nodes_to_find(count), handle, &mut found)?;
+                self.next_start = (start + found.looked_at) % count;
+            }
+            Scope::Nodes(names, by) => {
+                let by: Vec<&str> = by.iter().copied().collect();
+                found.statuses.absent = Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" ")));
+                let nodes = handle.nodes.iter().filter(|node| names.contains(&*node.name));
+                self.look(framework, &filters, state, pod, nodes, nodes_to_find(names.len()), handle, &mut found)?;
+            }
+        }
+        Ok(found)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one search, used twice")]
+    fn look<'a>(
+        &self,
+        framework: &Framework,
+        filters: &Filters<'_>,
+        state: &CycleState,
+        pod: &PodInfo,
+        nodes: impl Iterator<Item = &'a NodeInfo>,
+        enough: usize,
+        handle: &Handle<'_>,
+        found: &mut Found<'a>,
+    ) -> Result<(), Failure> {
+        for node in nodes {
+            found.looked_at += 1;
+            match framework.run_filters_with_nominated(filters, state, pod, node, handle) {
+                Ok(()) => found.feasible.push(node),
+                Err(status) if status.is_rejected() => {
+                    found.statuses.by_node.insert(node.name.clone(), status);
+                }
+                Err(status) => return Err(Failure::Error(status)),
+            }
+            if found.feasible.len() >= enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The best of the nodes that fit; of equally good ones any (`prioritizeNodes`, `selectHost`).
+    fn choose(&mut self, framework: &Framework, state: &mut CycleState, pod: &PodInfo, found: &Found<'_>, handle: &Handle<'_>) -> Decision {
+        let feasible = &found.feasible;
+        let scored = if feasible.len() > 1 { framework.run_scores(state, pod, feasible, handle) } else { Vec::new() };
+        let best = scored.iter().map(|scored| scored.total).max();
+        let ties: Vec<usize> = (0..scored.len()).filter(|&index| Some(scored[index].total) == best).collect();
+        let winner = ties.get(self.rng.index(ties.len())).copied().unwrap_or(0);
+        let mut fits: Vec<NodeVerdict> = Vec::new();
+        for (index, node) in feasible.iter().enumerate() {
+            if index == winner || fits.len() < MAX_VERDICTS {
+                let (scores, total) = scored.get(index).map_or((Vec::new(), 0), |scored| (scored.scores.clone(), scored.total));
+                fits.push(NodeVerdict { node: node.name.clone(), rejected_by: None, scores, total });
+            }
+        }
+        let room = MAX_VERDICTS.saturating_sub(fits.len());
+        fits.extend(verdicts(&found.statuses).take(room));
+        fits.sort_by(|a, b| a.node.cmp(&b.node));
+        Decision { node: feasible[winner].name.clone(), verdicts: fits.into() }
+    }
+}
+
+/// A PreFilter plugin refused the Pod as a whole.
+fn unfit_everywhere(status: Status, handle: &Handle<'_>) -> Failure {
+    if !status.is_rejected() {
+        return Failure::Error(status);
+    }
+    let mut diagnosis = Diagnosis { nodes: handle.nodes.len(), pre_filter_message: status.message(), ..Diagnosis::default() };
+    diagnosis.plugins.insert(status.plugin);
+    diagnosis.statuses.absent = status;
+    Failure::Unfit(Box::new(diagnosis))
+}
+
+/// The refusals of nodes as the trace tells them, by node name.
+fn verdicts(statuses: &NodeStatuses) -> impl Iterator<Item = NodeVerdict> {
+    statuses.by_node.iter().map(|(node, status)| NodeVerdict {
+        node: node.clone(),
+        rejected_by: Some((status.plugin, status.message().into())),
+        scores: Vec::new(),
+        total: 0,
+    })
+}
+
+/// What the trace tells of a Pod that fits no node.
+pub(crate) fn refusals(diagnosis: &Diagnosis) -> Arc<[NodeVerdict]> {
+    verdicts(&diagnosis.statuses).take(MAX_VERDICTS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_nodes_are_enough_the_bigger_the_cluster_is() {
+        let expected = [(10, 10), (99, 99), (100, 100), (1000, 420), (5000, 500), (10_000, 500)];
+        assert_eq!(expected.map(|(nodes, _)| (nodes, nodes_to_find(nodes))), expected);
+    }
+}
