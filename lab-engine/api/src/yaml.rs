@@ -2,7 +2,8 @@
 //!
 //! Models what `kubectl` does with a file (`sigs.k8s.io/yaml` over go-yaml v2, YAML 1.1): which plain scalars are numbers, booleans or
 //! null, anchors, aliases and merge keys, several documents in one file, and refusal of keys that stand twice.
-//! The text itself is parsed by `saphyr-parser`.
+//! The text itself is parsed by `libyaml-safer`, a port of the library that go-yaml is a port of, so that both take and refuse the same
+//! texts, in the same words.
 //!
 //! What a hostile file could blow up is bounded: [`MAX_BYTES`] of text, [`MAX_DEPTH`] levels, [`MAX_WEIGHT`] values once aliases are
 //! written out.
@@ -13,7 +14,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
+use libyaml_safer::{EventData, Mark, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,9 +49,10 @@ pub struct Position {
     pub column: usize,
 }
 
-impl From<Marker> for Position {
-    fn from(marker: Marker) -> Self {
-        Position { line: marker.line().max(1), column: marker.col() + 1 }
+impl From<Mark> for Position {
+    fn from(mark: Mark) -> Self {
+        let count = |from_zero: u64| usize::try_from(from_zero).unwrap_or(usize::MAX).saturating_add(1);
+        Position { line: count(mark.line), column: count(mark.column) }
     }
 }
 
@@ -203,7 +205,10 @@ pub fn read_documents(text: &str) -> Result<Vec<Document>, YamlError> {
         return Err(YamlError::new(Position { line: 1, column: 1 }, message));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let result = Reader { parser: Parser::new_from_str(text), text, anchors: BTreeMap::new() }.documents();
+    let mut input = text.as_bytes();
+    let mut parser = Parser::new();
+    parser.set_input_string(&mut input);
+    let result = Reader { parser, text, anchors: BTreeMap::new() }.documents();
     match result {
         // JSON has escapes that YAML lacks.
         Err(error) if text.trim_start().starts_with('{') => read_json(text).ok_or(error),
@@ -219,42 +224,44 @@ fn read_json(text: &str) -> Option<Vec<Document>> {
 }
 
 struct Reader<'t> {
-    parser: Parser<'t, StrInput<'t>>,
+    parser: Parser<&'t mut &'t [u8]>,
     text: &'t str,
-    anchors: BTreeMap<usize, Arc<Node>>,
+    /// The nodes by anchor; without a node while it is being read.
+    anchors: BTreeMap<String, Option<Arc<Node>>>,
 }
 
-impl<'t> Reader<'t> {
-    fn next(&mut self) -> Result<(Event<'t>, Span), YamlError> {
-        match self.parser.next_event() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(self.explain(*error.marker(), error.info())),
-            None => Ok((Event::StreamEnd, Span::default())),
+impl Reader<'_> {
+    fn next(&mut self) -> Result<(EventData, Position), YamlError> {
+        match self.parser.parse() {
+            Ok(event) => Ok((event.data, event.start_mark.into())),
+            Err(error) => Err(self.explain(&error)),
         }
     }
 
     /// An error of the parser; tabs, the usual reason, are named.
-    fn explain(&self, at: Marker, info: &str) -> YamlError {
-        let line = self.text.lines().nth(at.line().saturating_sub(1)).unwrap_or("");
+    fn explain(&self, error: &libyaml_safer::Error) -> YamlError {
+        let at = Position::from(error.problem_mark().or(error.context_mark()).unwrap_or_default());
+        let line = self.text.lines().nth(at.line - 1).unwrap_or("");
         let indent = line.chars().take_while(|c| matches!(c, ' ' | '\t'));
         match indent.clone().position(|c| c == '\t') {
             Some(column) => YamlError::new(
-                Position { line: at.line(), column: column + 1 },
+                Position { line: at.line, column: column + 1 },
                 "this line is indented with a tab, and YAML allows only spaces there; use two spaces for each level",
             ),
-            None => YamlError::new(at, info),
+            None if error.problem().is_empty() => YamlError::new(at, error.to_string()),
+            None => YamlError::new(at, error.problem()),
         }
     }
 
     fn documents(mut self) -> Result<Vec<Document>, YamlError> {
         let mut documents = Vec::new();
         loop {
-            let (event, span) = self.next()?;
+            let (event, at) = self.next()?;
             match event {
-                Event::StreamEnd => return Ok(documents),
-                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => self.anchors.clear(),
+                EventData::StreamEnd => return Ok(documents),
+                EventData::StreamStart { .. } | EventData::DocumentStart { .. } | EventData::DocumentEnd { .. } => self.anchors.clear(),
                 event => {
-                    let node = self.node(event, span, 1)?;
+                    let node = self.node(event, at, 1)?;
                     let value = node.to_value();
                     if !value.is_null() {
                         documents.push(Document { value, line: node.at.line, positions: Positions(Some(node)) });
@@ -264,65 +271,72 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Arc<Node>, YamlError> {
-        let at = Position::from(span.start);
+    fn node(&mut self, event: EventData, at: Position, depth: usize) -> Result<Arc<Node>, YamlError> {
         if depth > MAX_DEPTH {
             return Err(too_deep(at));
         }
-        let (anchor, node) = match event {
-            Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).cloned();
-                let node = node.ok_or_else(|| YamlError::new(at, "this alias stands inside the value it refers to"))?;
-                return if depth + node.depth > MAX_DEPTH + 1 { Err(too_deep(at)) } else { Ok(node) };
+        if let EventData::Alias { anchor } = event {
+            let node = match self.anchors.get(&anchor) {
+                Some(Some(node)) => node.clone(),
+                Some(None) => return Err(YamlError::new(at, format!("anchor '{anchor}' value contains itself"))),
+                None => return Err(YamlError::new(at, format!("unknown anchor '{anchor}' referenced"))),
+            };
+            return if depth + node.depth > MAX_DEPTH + 1 { Err(too_deep(at)) } else { Ok(node) };
+        }
+        let anchor = match &event {
+            EventData::Scalar { anchor, .. } | EventData::SequenceStart { anchor, .. } | EventData::MappingStart { anchor, .. } => {
+                anchor.clone()
             }
-            Event::Scalar(text, style, anchor, tag) => (anchor, scalar_node(at, &text, style, tag.as_deref())?),
-            Event::SequenceStart(anchor, tag) => (anchor, self.list(at, tag.as_deref(), depth)?),
-            Event::MappingStart(anchor, tag) => (anchor, self.map(at, tag.as_deref(), depth)?),
-            _ => return Err(YamlError::new(at, "a value is missing here")),
+            _ => None,
         };
-        let node = Arc::new(node);
-        if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+        if let Some(anchor) = &anchor {
+            self.anchors.insert(anchor.clone(), None);
+        }
+        let node = Arc::new(match event {
+            EventData::Scalar { tag, value, style, .. } => scalar_node(at, &value, style, tag.as_deref())?,
+            EventData::SequenceStart { tag, .. } => self.list(at, tag.as_deref(), depth)?,
+            EventData::MappingStart { tag, .. } => self.map(at, tag.as_deref(), depth)?,
+            _ => return Err(YamlError::new(at, "a value is missing here")),
+        });
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, Some(node.clone()));
         }
         Ok(node)
     }
 
-    fn list(&mut self, at: Position, tag: Option<&Tag>, depth: usize) -> Result<Node, YamlError> {
+    fn list(&mut self, at: Position, tag: Option<&str>, depth: usize) -> Result<Node, YamlError> {
         expect_tag(tag, "seq", at)?;
         let mut list = Node { at, content: Content::Scalar(Value::Null), weight: 1, depth: 1 };
         let mut items = Vec::new();
         loop {
-            let (event, span) = self.next()?;
-            if event == Event::SequenceEnd {
+            let (event, here) = self.next()?;
+            if event == EventData::SequenceEnd {
                 list.content = Content::List(items);
                 return Ok(list);
             }
-            let here = span.start;
-            let item = self.node(event, span, depth + 1)?;
-            list.contain(&item, here.into())?;
+            let item = self.node(event, here, depth + 1)?;
+            list.contain(&item, here)?;
             items.push(item);
         }
     }
 
-    fn map(&mut self, at: Position, tag: Option<&Tag>, depth: usize) -> Result<Node, YamlError> {
+    fn map(&mut self, at: Position, tag: Option<&str>, depth: usize) -> Result<Node, YamlError> {
         expect_tag(tag, "map", at)?;
         let mut map = Node { at, content: Content::Scalar(Value::Null), weight: 1, depth: 1 };
         let (mut fields, mut merged) = (Fields::new(), Fields::new());
         loop {
-            let (event, span) = self.next()?;
-            if event == Event::MappingEnd {
+            let (event, key_at) = self.next()?;
+            if event == EventData::MappingEnd {
                 for (key, field) in merged {
                     fields.entry(key).or_insert(field);
                 }
                 map.content = Content::Map(fields);
                 return Ok(map);
             }
-            let key_at = Position::from(span.start);
-            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
-            let key = self.node(event, span, depth + 1)?;
-            let (event, span) = self.next()?;
-            let value_at = Position::from(span.start);
-            let value = self.node(event, span, depth + 1)?;
+            let is_merge = matches!(&event, EventData::Scalar { value, style: ScalarStyle::Plain, tag: None, .. } if value == "<<");
+            let key = self.node(event, key_at, depth + 1)?;
+            let (event, value_at) = self.next()?;
+            let value = self.node(event, value_at, depth + 1)?;
             map.contain(&value, value_at)?;
             if is_merge {
                 merge(&value, value_at, &mut merged)?;
@@ -380,18 +394,19 @@ fn key_text(key: &Node, at: Position) -> Result<String, YamlError> {
     }
 }
 
-fn core_tag(tag: &Tag) -> Option<&str> {
-    (tag.is_yaml_core_schema() || tag.handle == "!!").then_some(tag.suffix.as_str())
+/// The name of a tag of YAML's own (`!!int`), which the parser writes out.
+fn core_tag(tag: &str) -> Option<&str> {
+    tag.strip_prefix("tag:yaml.org,2002:")
 }
 
-fn expect_tag(tag: Option<&Tag>, expected: &str, at: Position) -> Result<(), YamlError> {
+fn expect_tag(tag: Option<&str>, expected: &str, at: Position) -> Result<(), YamlError> {
     match tag {
         Some(tag) if core_tag(tag) != Some(expected) => Err(YamlError::new(at, format!("unknown tag {tag}"))),
         _ => Ok(()),
     }
 }
 
-fn scalar_node(at: Position, text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Node, YamlError> {
+fn scalar_node(at: Position, text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Node, YamlError> {
     let resolved = match tag {
         None if style == ScalarStyle::Plain => scalar::resolve(text),
         None => Ok(Value::String(text.to_owned())),
