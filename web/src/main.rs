@@ -1,17 +1,23 @@
-//! The program of the page. It finds the cards of a page, whose static HTML reads without it, and says that it is there for them.
+//! The program of the page: it mounts its widgets on the cards of a page, whose static HTML reads without it.
 //!
-//! **Simplified here:** the widgets (lab, quiz, think-first) are not written yet; a card stays the HTML that the book has.
+//! - `mount`: finds the cards and the places of the widgets.
+//! - `widgets`: think-first and the quiz.
+//! - `storage`: what the learner gave, across reloads.
+//! - `i18n`: the words of the widgets.
+//!
+//! **Simplified here:** a card's lab stays the HTML that the book has; the engine does not run in the page yet.
 
-use leptos::prelude::document;
+mod i18n;
+mod mount;
+mod storage;
+mod widgets;
+
+use wasm_bindgen::JsCast;
+use web_sys::DedicatedWorkerGlobalScope;
 
 fn main() {
-    let Ok(cards) = document().query_selector_all(".cb-card") else {
-        return;
-    };
-    for index in 0..cards.length() {
-        if let Some(card) = cards.get(index).and_then(|node| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(node).ok()) {
-            // An attribute that cannot be set leaves the card as readable as before.
-            let _ = card.set_attribute("data-program", "loaded");
-        }
+    // `worker.js` starts this same program where there is no page.
+    if !js_sys::global().is_instance_of::<DedicatedWorkerGlobalScope>() {
+        mount::mount_cards();
     }
 }

@@ -1,0 +1,117 @@
+//! Finds the cards of the page and mounts the widgets on their static HTML.
+//!
+//! The text of a card stays. A widget comes beside what it makes interactive, and what it takes the place of is hidden only once it is
+//! there. A card whose data cannot be read says so and stays as it was.
+
+use crate::i18n::{fill, words};
+use crate::storage::Store;
+use crate::widgets::CardContext;
+use crate::widgets::quiz::{QuestionWidget, Score};
+use crate::widgets::think::{SelfScore, StorageNote, Think};
+use exercises::card::Card;
+use exercises::lang::Lang;
+use leptos::mount::mount_to;
+use leptos::prelude::{Effect, Get, IntoView, document};
+use std::sync::Arc;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
+
+/// Mounts everything.
+pub(crate) fn mount_cards() {
+    let Ok(cards) = document().query_selector_all(".cb-card") else { return };
+    for index in 0..cards.length() {
+        if let Some(card) = cards.item(index).and_then(|node| node.dyn_into::<Element>().ok()) {
+            mount_card(&card);
+        }
+    }
+}
+
+fn mount_card(element: &Element) {
+    let lang = element.get_attribute("data-lang").and_then(|code| Lang::from_code(&code)).unwrap_or(Lang::En);
+    let data = find(element, "script.cb-card-data").and_then(|script| script.text_content()).unwrap_or_default();
+    match serde_json::from_str::<Card>(&data) {
+        Ok(card) => {
+            let store = Store::new(&card.id);
+            let (context, card_element) = (CardContext { card: Arc::new(card), lang, words: words(lang), store }, element.clone());
+            // The note is the root: the other widgets are made within it, so that they belong to it.
+            inside(element, "cb-storage-note", move || {
+                mount_widgets(&card_element, &context);
+                StorageNote(&context.store, context.words)
+            });
+            set(element, "data-program", "loaded");
+        }
+        Err(error) => say_unreadable(element, &fill(words(lang).unreadable, &[&error.to_string()])),
+    }
+}
+
+fn mount_widgets(element: &Element, context: &CardContext) {
+    if let Some(reveal) = find(element, "details.cb-reveal") {
+        let revealed = context.store.signal::<bool>("revealed");
+        let of = context.clone();
+        before(&reveal, "cb-think", move || Think(&of, revealed));
+        let of = context.clone();
+        inside(&reveal, "cb-self-score", move || SelfScore(&of));
+        Effect::new(move |_| {
+            let shown = revealed.get();
+            toggle(&reveal, "hidden", !shown);
+            toggle(&reveal, "open", shown);
+        });
+    }
+    let mut answers = Vec::new();
+    for question in &context.card.quiz {
+        let Some(item) = find(element, &format!(".cb-quiz-item[data-question=\"{}\"]", question.id)) else { continue };
+        let given = context.store.signal(&format!("quiz/{}", question.id));
+        answers.push(given);
+        let (of, question) = (context.clone(), question.clone());
+        inside(&item, "cb-quiz-widget", move || QuestionWidget(&of, &question, given));
+        set(&item, "data-widget", "quiz");
+    }
+    if let Some(quiz) = find(element, "section.cb-quiz") {
+        let words = context.words;
+        inside(&quiz, "cb-quiz-score", move || Score(words, answers));
+    }
+}
+
+fn find(element: &Element, selector: &str) -> Option<Element> {
+    element.query_selector(selector).ok().flatten()
+}
+
+/// Mounts a view in a new `div` at the end of `element`.
+fn inside<V: IntoView + 'static>(element: &Element, class: &str, view: impl FnOnce() -> V + 'static) {
+    if let Some(place) = place(class).filter(|place| element.append_child(place).is_ok()) {
+        mount_to(place, view).forget();
+    }
+}
+
+/// Mounts a view in a new `div` before `element`.
+fn before<V: IntoView + 'static>(element: &Element, class: &str, view: impl FnOnce() -> V + 'static) {
+    let parent = element.parent_node();
+    if let Some(place) = place(class).filter(|place| parent.is_some_and(|parent| parent.insert_before(place, Some(element)).is_ok())) {
+        mount_to(place, view).forget();
+    }
+}
+
+fn place(class: &str) -> Option<HtmlElement> {
+    let place = document().create_element("div").ok()?;
+    set(&place, "class", class);
+    place.dyn_into().ok()
+}
+
+/// Sets an attribute; the browser refuses only names that are none.
+fn set(element: &Element, name: &str, value: &str) {
+    let _ = element.set_attribute(name, value);
+}
+
+fn toggle(element: &Element, name: &str, on: bool) {
+    let _ = element.toggle_attribute_with_force(name, on);
+}
+
+fn say_unreadable(element: &Element, message: &str) {
+    if let Ok(line) = document().create_element("p") {
+        set(&line, "class", "cb-load-error");
+        set(&line, "role", "status");
+        line.set_text_content(Some(message));
+        // Without room for the line there is no way left to say it.
+        let _ = element.append_child(&line);
+    }
+}
