@@ -1,6 +1,8 @@
 //! The command line of `clusterbook`. Each command has a module; this one has the list of them.
 
+mod check;
 mod desk;
+mod grading;
 mod hint;
 mod input;
 mod kubectl;
@@ -9,6 +11,7 @@ mod quiz;
 mod screen;
 mod site;
 mod start;
+mod watch;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -36,6 +39,10 @@ enum Command {
     List(list::List),
     /// Lay the files of a card's lab in labs/<card>/, to be edited
     Start(start::Start),
+    /// Grade the labs you work on, or with --solutions the cards themselves
+    Check(check::Check),
+    /// Grade a lab whenever you save one of its files
+    Watch(watch::Watch),
     /// Give the next hint for a task
     Hint(hint::Hint),
     /// Show the solution of a card's lab
@@ -61,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Build(args) => args.run().map(|()| ExitCode::SUCCESS),
         Command::List(args) => args.run(),
         Command::Start(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::Watch(args) => args.run(),
         Command::Hint(args) => args.run(),
         Command::Solution(args) => args.run(),
         Command::Reset(args) => args.run(),

@@ -8,10 +8,12 @@ mod host_files;
 use std::io::{self, BufRead, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use ::kubectl::Stream;
 use anyhow::{Result, bail};
 use clap::Args;
-use cluster::{Advanced, Cluster, ClusterConfig};
+use cluster::{Cluster, ClusterConfig};
 use lab::{Does, Script, ScriptError, Span};
 
 use super::input::{Line, read_line};
@@ -20,8 +22,11 @@ use super::screen::{FAINT, paint, written};
 use crate::disk::{plain, read_bounded, read_text};
 use host_files::{HostFiles, reads_stdin};
 
-/// How many occurrences in the cluster one `wait` may cost.
-const WAIT_STEPS: u64 = 20_000_000;
+/// How long a line may take on this machine's clock. A cluster that is asked for a thousand million Pods would never be done.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many occurrences in the cluster pass between two looks at this machine's clock.
+const STEPS_AT_ONCE: u64 = 2_000;
 
 /// The exit status of a command whose time was up, as of timeout(1).
 const TIMED_OUT: i32 = 124;
@@ -148,6 +153,17 @@ fn show(stream: &mut impl io::Write, text: &str) -> Result<()> {
     written(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
 }
 
+/// How letting time pass ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// What was waited for is there.
+    Done,
+    /// All of the time passed.
+    TimeUp,
+    /// This machine worked for [`PATIENCE`].
+    OutOfPatience,
+}
+
 /// A cluster and the lines that run on it.
 struct Runner {
     cluster: Cluster,
@@ -188,12 +204,8 @@ impl Runner {
                 if self.echo {
                     say(&paint(FAINT, format!("$ wait {span}")));
                 }
-                if self.cluster.advance(span.duration(), WAIT_STEPS) == Advanced::OutOfSteps {
-                    let message = format!(
-                        "clusterbook: so much happens in the cluster that waiting was given up at {} s",
-                        self.cluster.now().as_secs()
-                    );
-                    self.complain(&message, TIMED_OUT);
+                if self.pass(*span, |_| false) == Passed::OutOfPatience {
+                    self.too_much("waiting");
                 }
                 Ok(())
             }
@@ -207,17 +219,55 @@ impl Runner {
             self.complain(&format!("error: {message}"), 1);
             return Ok(());
         }
-        let result = self.cluster.run_line(&line, self.time_limit.duration());
-        show(&mut io::stdout().lock(), &result.stdout)?;
-        show(&mut io::stderr().lock(), &result.stderr)?;
-        if result.exit_code == TIMED_OUT {
-            say(&format!(
-                "clusterbook: the command had not ended after {} of the cluster's time and was stopped (`--time-limit` sets how long it may take)",
-                self.time_limit
-            ));
+        self.cluster.start_line(&line);
+        let passed = self.pass(self.time_limit, |cluster| !cluster.terminal().is_busy());
+        if passed != Passed::Done {
+            self.cluster.interrupt();
         }
-        self.fail(result.exit_code);
+        for output in self.cluster.terminal_mut().take_output() {
+            match output.stream {
+                Stream::Stdout => show(&mut io::stdout().lock(), &output.text)?,
+                Stream::Stderr => show(&mut io::stderr().lock(), &output.text)?,
+            }
+        }
+        match passed {
+            Passed::Done => self.fail(self.cluster.terminal().exit_code()),
+            Passed::TimeUp => {
+                let limit = self.time_limit;
+                let message = format!(
+                    "clusterbook: the command had not ended after {limit} of the cluster's time and was stopped (`--time-limit` sets how long it may take)"
+                );
+                self.complain(&message, TIMED_OUT);
+            }
+            Passed::OutOfPatience => self.too_much("the command"),
+        }
         Ok(())
+    }
+
+    /// Lets at most `span` of the cluster's time pass, until `done`.
+    fn pass(&mut self, span: Span, done: impl Fn(&Cluster) -> bool) -> Passed {
+        let (limit, began) = (self.cluster.now() + span.duration(), Instant::now());
+        loop {
+            if self.cluster.advance_until(limit, STEPS_AT_ONCE, &done) {
+                return Passed::Done;
+            }
+            if self.cluster.now() >= limit {
+                return Passed::TimeUp;
+            }
+            if began.elapsed() > PATIENCE {
+                return Passed::OutOfPatience;
+            }
+        }
+    }
+
+    fn too_much(&mut self, what: &str) {
+        let (seconds, objects) = (PATIENCE.as_secs(), self.cluster.objects().count());
+        let at = self.cluster.now().as_secs();
+        let message = format!(
+            "clusterbook: {what} was stopped after {seconds} s on this machine, {at} s in the cluster, which holds {objects} objects by now\n\
+             help: so much happens in it that it would take very long; is a number such as `replicas` far too large?"
+        );
+        self.complain(&message, TIMED_OUT);
     }
 
     /// Puts the files of the disk that the line names into the cluster's terminal, and standard input if the line reads it.
