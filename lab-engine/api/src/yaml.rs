@@ -2,8 +2,7 @@
 //!
 //! Models what `kubectl` does with a file (`sigs.k8s.io/yaml` over go-yaml v2, YAML 1.1): which plain scalars are numbers, booleans or
 //! null, anchors, aliases and merge keys, several documents in one file, and refusal of keys that stand twice.
-//! The text itself is parsed by `libyaml-safer`, a port of the library that go-yaml is a port of, so that both take and refuse the same
-//! texts, in the same words.
+//! The text itself is parsed by `saphyr-parser`.
 //!
 //! What a hostile file could blow up is bounded: [`MAX_BYTES`] of text, [`MAX_DEPTH`] levels, [`MAX_WEIGHT`] values once aliases are
 //! written out.
@@ -14,7 +13,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-use libyaml_safer::{EventData, Mark, Parser, ScalarStyle};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +27,9 @@ pub const MAX_DEPTH: usize = 100;
 
 /// The most a document may hold once its aliases are written out: one for each value, and one for every 16 bytes of text.
 pub const MAX_WEIGHT: usize = 500_000;
+
+/// How many bytes are read again at most because of brackets in the wrong column.
+const MAX_REREAD: usize = 8 * MAX_BYTES;
 
 /// One document of a file.
 #[derive(Clone, Debug)]
@@ -49,10 +51,9 @@ pub struct Position {
     pub column: usize,
 }
 
-impl From<Mark> for Position {
-    fn from(mark: Mark) -> Self {
-        let count = |from_zero: u64| usize::try_from(from_zero).unwrap_or(usize::MAX).saturating_add(1);
-        Position { line: count(mark.line), column: count(mark.column) }
+impl From<Marker> for Position {
+    fn from(marker: Marker) -> Self {
+        Position { line: marker.line().max(1), column: marker.col() + 1 }
     }
 }
 
@@ -205,15 +206,40 @@ pub fn read_documents(text: &str) -> Result<Vec<Document>, YamlError> {
         return Err(YamlError::new(Position { line: 1, column: 1 }, message));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut input = text.as_bytes();
-    let mut parser = Parser::new();
-    parser.set_input_string(&mut input);
-    let result = Reader { parser, text, anchors: BTreeMap::new() }.documents();
-    match result {
+    let result = Reader { parser: Parser::new_from_str(text), text, anchors: BTreeMap::new() }.documents();
+    match result.or_else(|error| with_brackets_indented(text, error)) {
         // JSON has escapes that YAML lacks.
         Err(error) if text.trim_start().starts_with('{') => read_json(text).ok_or(error),
         result => result,
     }
+}
+
+/// Reads a text again in which a bracket closes at or before the column of its key. YAML does not allow that, go-yaml and everybody
+/// who writes manifests do. The line of the bracket is indented for the parser; only places on that line move.
+fn with_brackets_indented(text: &str, error: YamlError) -> Result<Vec<Document>, YamlError> {
+    let (mut text, mut error, mut read) = (text.to_owned(), error, 0);
+    while let Some(at) = outdented_bracket(&text, &error) {
+        read += text.len();
+        if read > MAX_REREAD {
+            break;
+        }
+        // Deeper than anything that can stand above it.
+        text.insert_str(at, &" ".repeat(2 * MAX_DEPTH));
+        match (Reader { parser: Parser::new_from_str(&text), text: &text, anchors: BTreeMap::new() }).documents() {
+            Ok(documents) => return Ok(documents),
+            Err(next) if (next.line, &next.message) == (error.line, &error.message) => return Err(next),
+            Err(next) => error = next,
+        }
+    }
+    Err(error)
+}
+
+/// Where the bracket stands in the text that begins the line of this error, if indentation is what is wrong with it.
+fn outdented_bracket(text: &str, error: &YamlError) -> Option<usize> {
+    let mut lines = text.split_inclusive('\n');
+    let start = lines.by_ref().take(error.line - 1).map(str::len).sum();
+    let closes = lines.next()?.trim_start_matches(' ').starts_with([']', '}']);
+    (closes && error.message == "invalid indentation").then_some(start)
 }
 
 /// Reads JSON texts one after the other; places are not known then.
@@ -224,44 +250,42 @@ fn read_json(text: &str) -> Option<Vec<Document>> {
 }
 
 struct Reader<'t> {
-    parser: Parser<&'t mut &'t [u8]>,
+    parser: Parser<'t, StrInput<'t>>,
     text: &'t str,
-    /// The nodes by anchor; without a node while it is being read.
-    anchors: BTreeMap<String, Option<Arc<Node>>>,
+    anchors: BTreeMap<usize, Arc<Node>>,
 }
 
-impl Reader<'_> {
-    fn next(&mut self) -> Result<(EventData, Position), YamlError> {
-        match self.parser.parse() {
-            Ok(event) => Ok((event.data, event.start_mark.into())),
-            Err(error) => Err(self.explain(&error)),
+impl<'t> Reader<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), YamlError> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(self.explain(*error.marker(), error.info())),
+            None => Ok((Event::StreamEnd, Span::default())),
         }
     }
 
     /// An error of the parser; tabs, the usual reason, are named.
-    fn explain(&self, error: &libyaml_safer::Error) -> YamlError {
-        let at = Position::from(error.problem_mark().or(error.context_mark()).unwrap_or_default());
-        let line = self.text.lines().nth(at.line - 1).unwrap_or("");
+    fn explain(&self, at: Marker, info: &str) -> YamlError {
+        let line = self.text.lines().nth(at.line().saturating_sub(1)).unwrap_or("");
         let indent = line.chars().take_while(|c| matches!(c, ' ' | '\t'));
         match indent.clone().position(|c| c == '\t') {
             Some(column) => YamlError::new(
-                Position { line: at.line, column: column + 1 },
+                Position { line: at.line(), column: column + 1 },
                 "this line is indented with a tab, and YAML allows only spaces there; use two spaces for each level",
             ),
-            None if error.problem().is_empty() => YamlError::new(at, error.to_string()),
-            None => YamlError::new(at, error.problem()),
+            None => YamlError::new(at, info),
         }
     }
 
     fn documents(mut self) -> Result<Vec<Document>, YamlError> {
         let mut documents = Vec::new();
         loop {
-            let (event, at) = self.next()?;
+            let (event, span) = self.next()?;
             match event {
-                EventData::StreamEnd => return Ok(documents),
-                EventData::StreamStart { .. } | EventData::DocumentStart { .. } | EventData::DocumentEnd { .. } => self.anchors.clear(),
+                Event::StreamEnd => return Ok(documents),
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => self.anchors.clear(),
                 event => {
-                    let node = self.node(event, at, 1)?;
+                    let node = self.node(event, span, 1)?;
                     let value = node.to_value();
                     if !value.is_null() {
                         documents.push(Document { value, line: node.at.line, positions: Positions(Some(node)) });
@@ -271,72 +295,65 @@ impl Reader<'_> {
         }
     }
 
-    fn node(&mut self, event: EventData, at: Position, depth: usize) -> Result<Arc<Node>, YamlError> {
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Arc<Node>, YamlError> {
+        let at = Position::from(span.start);
         if depth > MAX_DEPTH {
             return Err(too_deep(at));
         }
-        if let EventData::Alias { anchor } = event {
-            let node = match self.anchors.get(&anchor) {
-                Some(Some(node)) => node.clone(),
-                Some(None) => return Err(YamlError::new(at, format!("anchor '{anchor}' value contains itself"))),
-                None => return Err(YamlError::new(at, format!("unknown anchor '{anchor}' referenced"))),
-            };
-            return if depth + node.depth > MAX_DEPTH + 1 { Err(too_deep(at)) } else { Ok(node) };
-        }
-        let anchor = match &event {
-            EventData::Scalar { anchor, .. } | EventData::SequenceStart { anchor, .. } | EventData::MappingStart { anchor, .. } => {
-                anchor.clone()
+        let (anchor, node) = match event {
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let node = node.ok_or_else(|| YamlError::new(at, "this alias stands inside the value it refers to"))?;
+                return if depth + node.depth > MAX_DEPTH + 1 { Err(too_deep(at)) } else { Ok(node) };
             }
-            _ => None,
-        };
-        if let Some(anchor) = &anchor {
-            self.anchors.insert(anchor.clone(), None);
-        }
-        let node = Arc::new(match event {
-            EventData::Scalar { tag, value, style, .. } => scalar_node(at, &value, style, tag.as_deref())?,
-            EventData::SequenceStart { tag, .. } => self.list(at, tag.as_deref(), depth)?,
-            EventData::MappingStart { tag, .. } => self.map(at, tag.as_deref(), depth)?,
+            Event::Scalar(text, style, anchor, tag) => (anchor, scalar_node(at, &text, style, tag.as_deref())?),
+            Event::SequenceStart(anchor, tag) => (anchor, self.list(at, tag.as_deref(), depth)?),
+            Event::MappingStart(anchor, tag) => (anchor, self.map(at, tag.as_deref(), depth)?),
             _ => return Err(YamlError::new(at, "a value is missing here")),
-        });
-        if let Some(anchor) = anchor {
-            self.anchors.insert(anchor, Some(node.clone()));
+        };
+        let node = Arc::new(node);
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
     }
 
-    fn list(&mut self, at: Position, tag: Option<&str>, depth: usize) -> Result<Node, YamlError> {
+    fn list(&mut self, at: Position, tag: Option<&Tag>, depth: usize) -> Result<Node, YamlError> {
         expect_tag(tag, "seq", at)?;
         let mut list = Node { at, content: Content::Scalar(Value::Null), weight: 1, depth: 1 };
         let mut items = Vec::new();
         loop {
-            let (event, here) = self.next()?;
-            if event == EventData::SequenceEnd {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
                 list.content = Content::List(items);
                 return Ok(list);
             }
-            let item = self.node(event, here, depth + 1)?;
-            list.contain(&item, here)?;
+            let here = span.start;
+            let item = self.node(event, span, depth + 1)?;
+            list.contain(&item, here.into())?;
             items.push(item);
         }
     }
 
-    fn map(&mut self, at: Position, tag: Option<&str>, depth: usize) -> Result<Node, YamlError> {
+    fn map(&mut self, at: Position, tag: Option<&Tag>, depth: usize) -> Result<Node, YamlError> {
         expect_tag(tag, "map", at)?;
         let mut map = Node { at, content: Content::Scalar(Value::Null), weight: 1, depth: 1 };
         let (mut fields, mut merged) = (Fields::new(), Fields::new());
         loop {
-            let (event, key_at) = self.next()?;
-            if event == EventData::MappingEnd {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
                 for (key, field) in merged {
                     fields.entry(key).or_insert(field);
                 }
                 map.content = Content::Map(fields);
                 return Ok(map);
             }
-            let is_merge = matches!(&event, EventData::Scalar { value, style: ScalarStyle::Plain, tag: None, .. } if value == "<<");
-            let key = self.node(event, key_at, depth + 1)?;
-            let (event, value_at) = self.next()?;
-            let value = self.node(event, value_at, depth + 1)?;
+            let key_at = Position::from(span.start);
+            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let key = self.node(event, span, depth + 1)?;
+            let (event, span) = self.next()?;
+            let value_at = Position::from(span.start);
+            let value = self.node(event, span, depth + 1)?;
             map.contain(&value, value_at)?;
             if is_merge {
                 merge(&value, value_at, &mut merged)?;
@@ -394,19 +411,18 @@ fn key_text(key: &Node, at: Position) -> Result<String, YamlError> {
     }
 }
 
-/// The name of a tag of YAML's own (`!!int`), which the parser writes out.
-fn core_tag(tag: &str) -> Option<&str> {
-    tag.strip_prefix("tag:yaml.org,2002:")
+fn core_tag(tag: &Tag) -> Option<&str> {
+    (tag.is_yaml_core_schema() || tag.handle == "!!").then_some(tag.suffix.as_str())
 }
 
-fn expect_tag(tag: Option<&str>, expected: &str, at: Position) -> Result<(), YamlError> {
+fn expect_tag(tag: Option<&Tag>, expected: &str, at: Position) -> Result<(), YamlError> {
     match tag {
         Some(tag) if core_tag(tag) != Some(expected) => Err(YamlError::new(at, format!("unknown tag {tag}"))),
         _ => Ok(()),
     }
 }
 
-fn scalar_node(at: Position, text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Node, YamlError> {
+fn scalar_node(at: Position, text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Node, YamlError> {
     let resolved = match tag {
         None if style == ScalarStyle::Plain => scalar::resolve(text),
         None => Ok(Value::String(text.to_owned())),
