@@ -82,11 +82,15 @@ fn hold(desk: &mut Desk, asked: &[(&Card, &Question)], input: &mut impl BufRead)
         }
     }
     let left = asked.len() - answered;
-    let mut summary = lang.pick(format!("{right} of {answered} right"), format!("答了 {answered} 题，答对 {right} 题"));
-    if left > 0 {
-        summary.push_str(&lang.pick(format!(", {left} not answered"), format!("，还有 {left} 题没有回答")));
-    }
-    print(&format!("\n{}{}\n", paint(STRONG, summary), lang.pick(".", "。")))
+    let summary = match (answered, left) {
+        (0, _) => lang.pick("Nothing was answered.".to_owned(), "没有回答任何问题。".to_owned()),
+        (_, 0) => lang.pick(format!("{right} of {answered} right."), format!("答了 {answered} 题，答对 {right} 题。")),
+        _ => lang.pick(
+            format!("{right} of {answered} right, {left} not answered."),
+            format!("答了 {answered} 题，答对 {right} 题，还有 {left} 题没有回答。"),
+        ),
+    };
+    print(&format!("\n{}\n", paint(STRONG, summary)))
 }
 
 /// Asks one question until there is an answer to judge.
