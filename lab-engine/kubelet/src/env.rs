@@ -183,6 +183,21 @@ pub(crate) fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Str
     result
 }
 
+/// The `/etc/hosts` of a Pod's containers (`managedHostsFileContent`).
+pub(crate) fn hosts_file(pod: &Pod, ip: &str) -> String {
+    let mut text = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n\
+         fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
+        .to_owned();
+    text.push_str(&format!("{ip}\t{}\n", hostname(pod)));
+    if !pod.spec.host_aliases.is_empty() {
+        text.push_str("\n# Entries added by HostAliases.\n");
+    }
+    for alias in &pod.spec.host_aliases {
+        text.push_str(&format!("{}\t{}\n", alias.ip, alias.hostnames.join("\t")));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

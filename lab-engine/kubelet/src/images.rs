@@ -27,7 +27,8 @@ pub(crate) struct PresentImage {
 impl PresentImage {
     /// What `imageID` shows.
     pub(crate) fn id(&self) -> String {
-        format!("{}@sha256:{}", self.image.repository, registry::hex_id(&self.name))
+        let repository = reference::parse(&self.name).map_or_else(|_| self.name.clone(), |reference| reference.repository);
+        format!("{repository}@sha256:{}", registry::hex_id(&self.name))
     }
 }
 

@@ -315,6 +315,7 @@ impl PodWorker {
             name: spec.name.clone(),
             image,
             argv,
+            ports: spec.ports.iter().filter_map(|port| u16::try_from(port.container_port).ok()).collect(),
             cwd,
             mounts: volumes::mounts(&self.pod, spec, lookup),
             memory_limit,
@@ -340,7 +341,10 @@ impl PodWorker {
         };
         let name = config.name.clone();
         self.event(index, Normal, "Created", &format!("Created container: {name}"), cx);
-        let root = cx.files.root(config.image);
+        let mut root = cx.files.root(config.image);
+        // An image whose /etc is no directory keeps what it has.
+        let _ = root.write("/etc/hosts", &env::hosts_file(&self.pod, &self.sandbox.ip), false);
+        let _ = root.write("/etc/hostname", &format!("{}\n", env::hostname(&self.pod)), false);
         let started = self.sandbox.start(config, root, cx.now);
         self.records[index].runs.push(self.sandbox.containers.len() - 1);
         self.records[index].failed_probe = None;

@@ -76,6 +76,16 @@ object! {
         pub overhead: ResourceList = "overhead",
         /// Whether variables for Services are set; true by default.
         pub enable_service_links: Option<bool> = "enableServiceLinks",
+        /// More lines for the containers' `/etc/hosts`.
+        pub host_aliases: Vec<HostAlias> = "hostAliases",
+    }
+
+    /// A line of `/etc/hosts`.
+    pub struct HostAlias {
+        /// The address.
+        pub ip: String = "ip",
+        /// Its names.
+        pub hostnames: Vec<String> = "hostnames",
     }
 
     /// A gate that holds a Pod back.

@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod programs;
 pub(crate) mod reference;
 pub(crate) mod registry;
+mod repositories;
 pub(crate) mod sandbox;
 pub(crate) mod shell;
 

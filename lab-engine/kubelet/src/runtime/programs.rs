@@ -147,11 +147,19 @@ impl Server {
 }
 
 /// The program for `argv` in a container of `image`; `None` when the image has no such program.
-pub(crate) fn launch(image: &'static Image, argv: &[String], env: &[(String, String)], hostname: &str) -> Option<Program> {
+///
+/// `ports` are those that the program would listen on if nothing is known of its image; without any, it is no program then.
+pub(crate) fn launch(
+    image: &'static Image,
+    argv: &[String],
+    env: &[(String, String)],
+    hostname: &str,
+    ports: Option<&[u16]>,
+) -> Option<Program> {
     let name = argv.first()?.rsplit('/').next()?;
     if matches!(name, "docker-entrypoint.sh" | "entrypoint.sh" | "tini" | "dumb-init") && argv.len() > 1 {
         let rest: Vec<String> = argv[1..].iter().filter(|arg| *arg != "--").cloned().collect();
-        return launch(image, &rest, env, hostname);
+        return launch(image, &rest, env, hostname, ports);
     }
     let args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
     if let Some(server) = server(image.kind, name, &args, env, hostname) {
@@ -160,7 +168,9 @@ pub(crate) fn launch(image: &'static Image, argv: &[String], env: &[(String, Str
     if image.shell && (Machine::has_tool(name) || is_curl(image, name)) {
         return Some(Program::Shell(Box::new(Machine::run(argv.to_vec(), env.to_vec(), image))));
     }
-    None
+    let ports = ports.filter(|_| image.kind == Kind::Unknown)?;
+    let services = ports.iter().map(|&port| (port, Service::Text { body: format!("{hostname}\n"), server: "" })).collect();
+    Some(Program::Server(Box::new(Server { services, ..Server::default() })))
 }
 
 fn is_curl(image: &Image, name: &str) -> bool {

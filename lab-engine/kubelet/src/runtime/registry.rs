@@ -1,12 +1,16 @@
 //! The registries that nodes pull from: which images exist, how big they are, and what is in them.
 //!
-//! A repository is in [`CATALOG`] or does not exist. A tag exists when it reads like one of the repository's versions: a known major
-//! version, a minor version that was released, and perhaps a variant (`-alpine`); so `nginx:1.14.2` exists and `nginx:1.161`, the typo in
-//! the documentation's lesson on rollbacks, does not.
+//! Of the repositories in [`CATALOG`] it is known what is in them. A tag of theirs exists when it reads like one of the repository's
+//! versions: a known major version, a minor version that was released, and perhaps a variant (`-alpine`); so `nginx:1.14.2` exists and
+//! `nginx:1.161`, the typo in the documentation's lesson on rollbacks, does not. Other repositories of the public registries exist too,
+//! unless their name says that they do not (`nonexistent`, `no-such-image`, …); but among Docker's own (`docker.io/library`) only those
+//! that are known to exist (`repositories`).
 //!
-//! **Simplified here:** versions of an image differ in name and size only; digests are made up, but stable.
+//! **Simplified here:** versions of an image differ in name and size only; digests are made up, but stable. An image of which nothing is
+//! known has a shell and starts a server that answers on the ports that the container declares.
 
 use super::reference::Reference;
+use super::repositories::{is_public, may_exist};
 
 /// What the programs of an image do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(crate) enum Kind {
     Etcd,
     Fluentd,
     DemoApp,
+    /// It exists; nothing else is known.
+    Unknown,
 }
 
 /// A repository.
@@ -425,6 +431,9 @@ pub(crate) const CATALOG: &[Image] = &[
     },
 ];
 
+/// An image of which nothing is known but that it exists.
+static UNKNOWN: Image = Image { kind: Kind::Unknown, size_kib: 60_000, entrypoint: &["/app"], ..BASE };
+
 /// The catalog's entry for a repository.
 pub(crate) fn find(repository: &str) -> Option<&'static Image> {
     CATALOG.iter().find(|image| image.repository == repository)
@@ -443,15 +452,14 @@ pub(crate) fn resolve(reference: &Reference) -> Result<&'static Image, String> {
     match find(&reference.repository) {
         Some(image) if !reference.digest.is_empty() || image.has_tag(&reference.tag) => Ok(image),
         Some(_) => refuse("NotFound", &format!("{reference}: not found")),
+        None if may_exist(reference) => Ok(&UNKNOWN),
         None => match reference.host() {
             "docker.io" => refuse(
                 "Unknown",
                 "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: \
                  authorization failed",
             ),
-            "registry.k8s.io" | "quay.io" | "gcr.io" | "ghcr.io" | "us-docker.pkg.dev" => {
-                refuse("NotFound", &format!("{reference}: not found"))
-            }
+            host if is_public(host) => refuse("NotFound", &format!("{reference}: not found")),
             host => {
                 let name = host.split(':').next().unwrap_or(host);
                 let url = format!("https://{host}/v2/{}/manifests/{}", reference.path(), reference.tag);
@@ -497,7 +505,21 @@ mod tests {
         ] {
             assert!(exists(image), "{image}");
         }
-        for image in ["nginx:1.161", "nginx:1.99", "nginx:lates", "busybox:2", "ngnix", "example-image", "registry.k8s.io/nosuch:1"] {
+        for image in ["memcached:1.6", "someone/something:v3", "ghcr.io/org/app:sha-1", "europe-docker.pkg.dev/p/r/app:1"] {
+            assert_eq!(resolve(&parse(image).unwrap()).map(|image| image.kind), Ok(Kind::Unknown), "{image}");
+        }
+        for image in [
+            "nginx:1.161",
+            "nginx:1.99",
+            "nginx:lates",
+            "busybox:2",
+            "ngnix",
+            "example-image",
+            "registry.k8s.io/nosuch:1",
+            "someone/does-not-exist",
+            "someone/app:nonexistent",
+            "registry.example.com/app:1",
+        ] {
             assert!(!exists(image), "{image}");
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct ContainerConfig {
     pub(crate) name: String,
     pub(crate) image: &'static Image,
     pub(crate) argv: Vec<String>,
+    /// The ports that it declares.
+    pub(crate) ports: Vec<u16>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: String,
     pub(crate) mounts: Vec<Mount>,
@@ -217,7 +219,7 @@ impl Sandbox {
     /// # Errors
     /// The runtime's message when the program does not exist.
     pub(crate) fn start(&mut self, config: ContainerConfig, mut root: Tree, now: Time) -> Result<usize, String> {
-        let program = programs::launch(config.image, &config.argv, &config.env, &self.hostname);
+        let program = programs::launch(config.image, &config.argv, &config.env, &self.hostname, Some(&config.ports));
         for mount in &config.mounts {
             // A mount point that cannot be made shows when the program looks for it.
             let _ = root.make_dirs(&mount.at);
@@ -244,7 +246,7 @@ impl Sandbox {
     /// Starts a command in a container; `None` when the container has no such program.
     pub(crate) fn exec(&mut self, index: usize, argv: &[String], stdin: Option<String>, now: Time) -> Option<u64> {
         let container = &self.containers[index];
-        let mut program = programs::launch(container.config.image, argv, &container.config.env, &self.hostname)?;
+        let mut program = programs::launch(container.config.image, argv, &container.config.env, &self.hostname, None)?;
         if let (Program::Shell(machine), Some(stdin)) = (&mut program, stdin) {
             machine.set_stdin(stdin);
         }

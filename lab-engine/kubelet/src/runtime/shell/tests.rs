@@ -13,6 +13,7 @@ fn run_for(script: &str, limit_secs: u64) -> (String, Option<i32>, Time) {
     let image = registry::find("docker.io/library/busybox").unwrap();
     let mut sandbox = Sandbox::new("pod-1".to_owned());
     let config = ContainerConfig {
+        ports: Vec::new(),
         name: "c".to_owned(),
         image,
         argv: ["sh", "-c", script].map(str::to_owned).to_vec(),

@@ -292,7 +292,7 @@ impl Thread {
             return;
         }
         let hostname = ctx.hostname().to_owned();
-        match programs::launch(self.image, &argv, &self.environment(), &hostname) {
+        match programs::launch(self.image, &argv, &self.environment(), &hostname, Some(&[])) {
             Some(program) => self.frames.push(Frame::Program(Box::new(program))),
             None => {
                 let path = normalize(&self.cwd, &argv[0]);
