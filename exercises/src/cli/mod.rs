@@ -37,7 +37,7 @@ enum Command {
     Build(site::Build),
     /// List the cards
     List(list::List),
-    /// Lay the files of a card's lab in labs/<card>/, to be edited
+    /// Lay the files of a card's lab in a folder below labs/, to be edited
     Start(start::Start),
     /// Grade the labs you work on, or with --solutions the cards themselves
     Check(check::Check),

@@ -1,5 +1,7 @@
 //! The terminal side of the workbook as a learner meets it: the real program in a workbook of its own, its output and its exit status.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
 mod desk;
 mod hostile;
 mod kubectl;

@@ -51,6 +51,8 @@ pub(crate) struct Run {
     changed: bool,
     /// The earliest moment at which the judge looks again.
     next_look: Time,
+    /// How many more occurrences [`Run::advance`] may cost, all in all; `None` without a bound.
+    pub(crate) budget: Option<u64>,
 }
 
 impl Run {
@@ -60,7 +62,7 @@ impl Run {
         let log = TraceLog::new(cluster.now(), cluster.trace().last_id());
         let (seen, next_look) = (cluster.trace().last_id(), cluster.now());
         let variables = variables.clone();
-        let mut run = Run { cluster, commands: Vec::new(), variables, log, seen, changed: false, next_look };
+        let mut run = Run { cluster, commands: Vec::new(), variables, log, seen, changed: false, next_look, budget: None };
         for (name, text) in &lab.files {
             run.cluster.terminal_mut().files_mut().write(name, text.as_str())?;
         }
@@ -145,7 +147,8 @@ impl Run {
         mut stop: impl FnMut(&Cluster, &Judge) -> bool,
     ) -> Progress {
         let mut used = 0;
-        loop {
+        let max_steps = self.budget.map_or(max_steps, |budget| budget.min(max_steps));
+        let progress = loop {
             let (mut seen, mut changed, next_look) = (self.seen, self.changed, self.next_look);
             let mut stopped = false;
             let paused = self.cluster.advance_until(limit, max_steps.saturating_sub(used), |cluster| {
@@ -159,12 +162,14 @@ impl Run {
                 self.look(judge);
             }
             if stopped {
-                return Progress::Stopped;
+                break Progress::Stopped;
             }
             if !paused {
-                return if self.cluster.now() >= limit { Progress::Reached } else { Progress::OutOfSteps };
+                break if self.cluster.now() >= limit { Progress::Reached } else { Progress::OutOfSteps };
             }
-        }
+        };
+        self.budget = self.budget.map(|budget| budget.saturating_sub(used));
+        progress
     }
 
     /// Types a line; it runs as time passes.

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// How many events a prediction's result tells.
 const TOLD_EVENTS: usize = 300;
 
+/// How many occurrences a whole attempt may cost: a day of an idle cluster, or some ten thousand Pods.
+const ATTEMPT_STEPS: u64 = 500_000;
+
 /// Why a lab cannot be run, or something in it cannot be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabError {
@@ -35,6 +38,19 @@ pub enum LabError {
     /// A script cannot be read.
     #[error(transparent)]
     Script(#[from] ScriptError),
+    /// An attempt keeps the cluster so busy that it is not followed to its end.
+    #[error(
+        "too much happens in the cluster: it was stopped after {steps} events, at {seconds} s, with {objects} objects; \
+         is a number such as `replicas` far too large?"
+    )]
+    TooMuch {
+        /// How many events were followed.
+        steps: u64,
+        /// When, in virtual seconds since the cluster's start.
+        seconds: u64,
+        /// How many objects there were.
+        objects: usize,
+    },
     /// A step waited in vain.
     #[error("waited {within} for `{cel}`, and it never came")]
     NeverCame {
@@ -335,7 +351,7 @@ impl LabSession {
     /// Does a whole attempt: files, predictions, the script, and then time until all is passed or the tasks' deadlines are over.
     ///
     /// # Errors
-    /// The script or a file cannot be read, a prediction is none of this lab, or the card is wrong.
+    /// The script or a file cannot be read, a prediction is none of this lab, more happens than can be followed, or the card is wrong.
     pub fn attempt(&mut self, attempt: &Attempt) -> Result<Verdict, LabError> {
         let script = Script::parse(&attempt.commands)?;
         for (name, text) in &attempt.files {
@@ -344,6 +360,7 @@ impl LabSession {
         for (task, answer) in &attempt.predictions {
             self.submit_prediction(task, answer.clone())?;
         }
+        self.run.budget = Some(ATTEMPT_STEPS);
         let mut lines = Vec::new();
         for line in script.lines {
             match line.does {
@@ -355,6 +372,7 @@ impl LabSession {
                     lines.push(LineResult { line: line.number, command, stdout, stderr, exit_code });
                 }
             }
+            self.within_budget()?;
         }
         let deadlines = self.lab.tasks.iter().filter_map(|task| match &task.kind {
             TaskKind::Operate(operate) => Some(operate.deadline),
@@ -362,7 +380,16 @@ impl LabSession {
         });
         let limit = self.run.cluster.now() + deadlines.max().unwrap_or_default().duration();
         self.run.settle(limit, &mut self.judge);
+        self.within_budget()?;
+        self.run.budget = None;
         Ok(Verdict { lines, ..self.verdict() })
+    }
+
+    /// Whether the attempt may go on.
+    fn within_budget(&self) -> Result<(), LabError> {
+        let cluster = self.cluster();
+        let too_much = || LabError::TooMuch { steps: ATTEMPT_STEPS, seconds: cluster.now().as_secs(), objects: cluster.objects().count() };
+        if self.run.budget == Some(0) { Err(too_much()) } else { Ok(()) }
     }
 }
 
@@ -372,4 +399,23 @@ impl LabSession {
 /// As [`LabSession::attempt`].
 pub fn grade(lab: &Lab, attempt: &Attempt, seed: u64) -> Result<Verdict, LabError> {
     LabSession::new(lab, seed)?.attempt(attempt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_spent_once_and_then_the_attempt_ends() {
+        let lab: Lab = serde_json::from_value(serde_json::json!({"tasks": []})).unwrap();
+        let mut session = LabSession::new(&lab, 1).unwrap();
+        session.run.budget = Some(50);
+        let began = session.cluster().now();
+        assert_eq!(session.advance(Duration::from_secs(3600), 30), Advanced::OutOfSteps);
+        assert_eq!((session.run.budget, session.within_budget()), (Some(20), Ok(())));
+        assert_eq!(session.advance(Duration::from_secs(3600), u64::MAX), Advanced::OutOfSteps);
+        assert!(session.cluster().now() < began + Duration::from_secs(3600));
+        let error = session.within_budget().unwrap_err().to_string();
+        assert!(error.starts_with("too much happens in the cluster: it was stopped after 500000 events, at "), "{error}");
+    }
 }
