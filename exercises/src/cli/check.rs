@@ -182,8 +182,9 @@ fn totals(cards: usize, all: &[GradeReport]) -> String {
     let (empty, empties) = of(|attempt| *attempt == Graded::Empty);
     let (caught, wrong) = of(|attempt| matches!(attempt, Graded::Wrong(_)));
     let good = (solved, empty, caught) == (solutions, empties, wrong);
+    let word = if cards == 1 { "card" } else { "cards" };
     let sum = format!(
-        "{cards} cards: {solved} of {solutions} solutions pass, {caught} of {wrong} wrong attempts are caught, {empty} of {empties} empty attempts fail."
+        "{cards} {word}: {solved} of {solutions} solutions pass, {caught} of {wrong} wrong attempts are caught, {empty} of {empties} empty attempts fail."
     );
     format!("\n{}\n", paint(if good { GOOD } else { BAD }, sum))
 }

@@ -122,7 +122,7 @@ pub(super) fn describe(desk: &Desk, card: &Card, report: &Report) -> String {
     let lang = desk.lang;
     let mut text = format!("{}  {}\n\n", paint(STRONG, &card.id), in_lang(&card.question, lang));
     if let Some(error) = &report.error {
-        let _ = writeln!(text, "{} {}", paint(BAD, lang.pick("error:", "错误：")), visible(error));
+        let _ = writeln!(text, "{}{}", paint(BAD, lang.pick("error: ", "错误：")), visible(error));
         return text;
     }
     for line in report.lines.iter().take(SHOWN_COMMANDS) {
@@ -184,7 +184,7 @@ fn transcript(line: &LineResult, lang: Lang) -> String {
     text
 }
 
-/// At most so many lines, each of at most 400 characters; says how many are left out.
+/// At most so many lines, each of at most 400 characters; `… +7` says how many are left out.
 fn cut(text: &str, most: usize) -> String {
     const WIDEST: usize = 400;
     let count = text.lines().count();
@@ -197,7 +197,7 @@ fn cut(text: &str, most: usize) -> String {
         })
         .collect();
     if count > most {
-        let _ = writeln!(shown, "… ({} more lines)", count - most);
+        let _ = writeln!(shown, "… +{}", count - most);
     }
     shown
 }
@@ -239,7 +239,7 @@ fn told_check(card: &Card, desk: &Desk, check: &CheckResult, tried: bool) -> Str
     let says = markdown(&numbers.fill(in_lang(&check.expected, desk.lang)));
     let mut text = format!("    {} {says}\n", mark(check.passed));
     if !check.passed && tried {
-        let _ = writeln!(text, "        {} {}", desk.lang.pick("found:", "实际："), visible(in_lang(&check.actual, desk.lang)));
+        let _ = writeln!(text, "        {}{}", desk.lang.pick("found: ", "实际："), visible(in_lang(&check.actual, desk.lang)));
     }
     text
 }
@@ -252,7 +252,8 @@ fn closing(card: &Card, report: &Report, lang: Lang) -> String {
     }
     let how = format!("{PROGRAM} hint {}", card.id);
     let sum = lang.pick(format!("{passed} of {all} tasks passed."), format!("已通过 {passed}/{all} 个任务。"));
-    format!("\n{} {}\n", paint(STRONG, sum), paint(FAINT, lang.pick(format!("`{how}` helps on."), format!("需要提示：`{how}`"))))
+    let help = lang.pick(format!(" `{how}` helps on."), format!("需要提示：`{how}`"));
+    format!("\n{}{}\n", paint(STRONG, sum), paint(FAINT, help))
 }
 
 #[cfg(test)]
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_a_command_printed_is_cut() {
-        assert_eq!(cut("a\nb\nc\n", 2), "a\nb\n… (1 more lines)\n");
+        assert_eq!(cut("a\nb\nc\n", 2), "a\nb\n… +1\n");
         assert_eq!(cut(&"x".repeat(1_000_000), 2).chars().count(), 402);
         let line =
             LineResult { line: 3, command: "kubectl get x".to_owned(), stdout: String::new(), stderr: "no\n".to_owned(), exit_code: 1 };

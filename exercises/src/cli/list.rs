@@ -112,7 +112,7 @@ impl List {
             let _ = writeln!(text, "  {} {id}  {level} {}  {}", entry.mark(), entry.level, entry.question);
         }
         if let Some(card) = desk.next_card() {
-            let _ = writeln!(text, "\n{} {PROGRAM} start {}", desk.lang.pick("Next:", "下一步："), card.id);
+            let _ = writeln!(text, "\n{}{PROGRAM} start {}", desk.lang.pick("Next: ", "下一步："), card.id);
         }
         print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -163,14 +163,14 @@ impl Progress {
         match desk.next_card() {
             Some(card) => {
                 let verb = if desk.workspace.is_started(&card.id) { "check" } else { "start" };
-                let _ = writeln!(text, "\n{} {PROGRAM} {verb} {}", lang.pick("Next:", "下一步："), card.id);
+                let _ = writeln!(text, "\n{}{PROGRAM} {verb} {}", lang.pick("Next: ", "下一步："), card.id);
             }
             None => {
                 let _ = writeln!(text, "\n{}", lang.pick("Every lab is passed.", "所有实验都已通过。"));
             }
         }
         if let Some(path) = desk.kept_in() {
-            let _ = writeln!(text, "{}", paint(FAINT, format!("{} {}", lang.pick("Kept in", "保存在"), path.display())));
+            let _ = writeln!(text, "{}", paint(FAINT, format!("{}{}", lang.pick("Kept in ", "保存在 "), path.display())));
         }
         print(&text)?;
         Ok(ExitCode::SUCCESS)

@@ -211,7 +211,7 @@ fn remarks(question: &Question, given: &Given, right: bool, lang: Lang) -> Strin
             QuestionKind::One(_) | QuestionKind::Many(_) => String::new(),
         };
         if !answer.is_empty() {
-            let _ = writeln!(text, "  {} {answer}", lang.pick("The answer:", "答案："));
+            let _ = writeln!(text, "  {}{answer}", lang.pick("The answer: ", "答案："));
         }
     }
     if let Some(explanation) = &question.explanation {
