@@ -1,4 +1,19 @@
 //! The widgets of a card, and what they share.
+//!
+//! Tests and styles hold on to these classes and attributes; they are stable:
+//!
+//! | what | where |
+//! |---|---|
+//! | think-first | `.cb-think textarea`, `.cb-think button.cb-reveal` |
+//! | quiz | `.cb-quiz-item[data-state="right\|wrong"]`, `button.cb-answer` in it |
+//! | lab | `.cb-lab`, `button.cb-start` (nothing large is loaded before) |
+//! | editor | `.cb-editor textarea`, `.cb-tabs button[data-file]`, `.cb-problem[data-line]`, `button.cb-apply` (types `kubectl apply -f FILE`) |
+//! | terminal | `.cb-terminal input`, `.cb-terminal-output` |
+//! | controls | `.cb-controls button[data-action="play\|pause\|step\|reset"]`, `.cb-controls select.cb-speed` |
+//! | cluster | `.cb-cluster .cb-node[data-node]`, `.cb-cluster .cb-pod[data-pod][data-status]` |
+//! | timeline | `.cb-timeline li[data-kind]` |
+//! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |
+//! | verdict | `.cb-verdict[data-passed]` |
 
 pub(crate) mod quiz;
 pub(crate) mod rich;
