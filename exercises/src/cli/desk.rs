@@ -106,6 +106,13 @@ impl Desk {
         let open = || self.deck.iter().filter(|card| self.progress.passed_tasks(card) < card.lab.tasks.len());
         open().find(|card| self.workspace.is_started(&card.id)).or_else(|| open().min_by_key(|card| card.level))
     }
+
+    /// The command to go on with; `None` when every lab is passed.
+    pub(super) fn next_step(&self) -> Option<String> {
+        let card = self.next_card()?;
+        let verb = if self.workspace.is_started(&card.id) { "check" } else { "start" };
+        Some(format!("{PROGRAM} {verb} {}", card.id))
+    }
 }
 
 /// The present, in seconds since 1970 (UTC).

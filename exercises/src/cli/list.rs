@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::PROGRAM;
 use super::desk::{Desk, Language};
 use super::screen::{CODE, FAINT, Format, GOOD, STRONG, paint, print, print_json};
 use crate::card::{Card, in_lang};
@@ -111,8 +110,8 @@ impl List {
             let level = desk.lang.pick("level", "难度");
             let _ = writeln!(text, "  {} {id}  {level} {}  {}", entry.mark(), entry.level, entry.question);
         }
-        if let Some(card) = desk.next_card() {
-            let _ = writeln!(text, "\n{}{PROGRAM} start {}", desk.lang.pick("Next: ", "下一步："), card.id);
+        if let Some(next) = desk.next_step() {
+            let _ = writeln!(text, "\n{}{next}", desk.lang.pick("Next: ", "下一步："));
         }
         print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -160,10 +159,9 @@ impl Progress {
             );
             let _ = writeln!(text, "  {} {id}  {counts}{}", entry.mark(), self.helped(&desk, entry.id));
         }
-        match desk.next_card() {
-            Some(card) => {
-                let verb = if desk.workspace.is_started(&card.id) { "check" } else { "start" };
-                let _ = writeln!(text, "\n{}{PROGRAM} {verb} {}", lang.pick("Next: ", "下一步："), card.id);
+        match desk.next_step() {
+            Some(next) => {
+                let _ = writeln!(text, "\n{}{next}", lang.pick("Next: ", "下一步："));
             }
             None => {
                 let _ = writeln!(text, "\n{}", lang.pick("Every lab is passed.", "所有实验都已通过。"));

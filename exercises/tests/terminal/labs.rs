@@ -18,6 +18,7 @@ fn a_lab_is_passed_with_what_the_solution_says() {
     book.run(&["start", "pod-creation", "--seed", "2"]).good().says("labs/pod-creation");
     let before = book.run(&["check", "pod-creation"]);
     assert_eq!(before.code, 1);
+    book.run(&["list"]).good().says("Next: cargo run -- check pod-creation");
     assert!(before.stdout.contains("0 of 3 tasks passed.") && before.stdout.contains("nothing was run"), "{before:?}");
 
     let pod = book.read("labs/pod-creation/pod.yaml").replace("imagee", "image");
