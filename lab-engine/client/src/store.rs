@@ -1,10 +1,10 @@
 //! The cache behind an informer: objects by key, and indices over them (`client-go/tools/cache/store.go`, `thread_safe_store.go`).
 //!
 //! An index is a function from an object to the values under which it is found, for example the UID of its controller. The cache keeps
-//! one sorted set of keys per value, so a look-up costs what it finds, not what the cache holds.
+//! the objects of each value together, so a look-up costs what it finds, not what the cache holds.
 
 use api::Resource;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub type IndexFunc<R> = fn(&R) -> Vec<String>;
 #[derive(Debug)]
 struct Index<R> {
     function: IndexFunc<R>,
-    keys: BTreeMap<String, BTreeSet<ObjectKey>>,
+    objects: BTreeMap<String, BTreeMap<ObjectKey, Arc<R>>>,
 }
 
 /// Objects of one kind by key, with indices.
@@ -62,7 +62,7 @@ impl<R> Default for Indexer<R> {
 impl<R: Resource> Indexer<R> {
     /// Adds an index under `name`; objects already in the cache are indexed at once. A second index of the same name replaces the first.
     pub fn add_index(&mut self, name: &'static str, function: IndexFunc<R>) {
-        let mut index = Index { function, keys: BTreeMap::new() };
+        let mut index = Index { function, objects: BTreeMap::new() };
         for (key, object) in &self.objects {
             index.insert(key, object);
         }
@@ -87,8 +87,7 @@ impl<R: Resource> Indexer<R> {
 
     /// The objects that the index `name` finds under `value`, by key. Empty when there is no such index.
     pub fn by_index<'a>(&'a self, name: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> {
-        let keys = self.indices.get(name).and_then(|index| index.keys.get(value));
-        keys.into_iter().flatten().filter_map(|key| self.objects.get(key))
+        self.indices.get(name).and_then(|index| index.objects.get(value)).into_iter().flat_map(BTreeMap::values)
     }
 
     /// How many objects there are.
@@ -128,18 +127,18 @@ impl<R: Resource> Indexer<R> {
 }
 
 impl<R> Index<R> {
-    fn insert(&mut self, key: &ObjectKey, object: &R) {
+    fn insert(&mut self, key: &ObjectKey, object: &Arc<R>) {
         for value in (self.function)(object) {
-            self.keys.entry(value).or_default().insert(key.clone());
+            self.objects.entry(value).or_default().insert(key.clone(), object.clone());
         }
     }
 
     fn remove(&mut self, key: &ObjectKey, object: &R) {
         for value in (self.function)(object) {
-            if let Some(keys) = self.keys.get_mut(&value) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.keys.remove(&value);
+            if let Some(objects) = self.objects.get_mut(&value) {
+                objects.remove(key);
+                if objects.is_empty() {
+                    self.objects.remove(&value);
                 }
             }
         }
