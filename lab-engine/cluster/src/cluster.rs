@@ -26,6 +26,12 @@ const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// How many occurrences a command may cost before it counts as hanging.
 const COMMAND_STEPS: u64 = 20_000_000;
 
+/// How many keys and changes the store holds, besides what belongs to nodes: a bound on memory, as etcd's own quota is.
+const STORE_QUOTA: usize = 60_000;
+
+/// How many more it holds for each node, whose kubelet renews its Lease and reports its status.
+const STORE_QUOTA_PER_NODE: usize = 1_000;
+
 /// What a command printed, and its exit status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandResult {
@@ -104,7 +110,8 @@ impl Cluster {
     /// # Errors
     /// Names the node of the configuration whose CPU, memory or taint cannot be read.
     pub fn new(config: &ClusterConfig) -> Result<Self, ConfigError> {
-        let mut host = Host::new(config.seed, etcd::Member::new(), |kernel| {
+        let quota = STORE_QUOTA + STORE_QUOTA_PER_NODE * config.nodes.len();
+        let mut host = Host::new(config.seed, etcd::Member::new().quota(quota), |kernel| {
             ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config::default())
         });
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);

@@ -20,6 +20,9 @@ pub enum EtcdError {
     /// The revision asked for does not exist yet.
     #[error("etcdserver: mvcc: required revision is a future revision")]
     FutureRev,
+    /// The store holds as much as it may (`--quota-backend-bytes`); only deletions and compactions go on.
+    #[error("etcdserver: mvcc: database space exceeded")]
+    NoSpace,
     /// The members could not agree in time.
     #[error("etcdserver: request timed out")]
     Timeout,

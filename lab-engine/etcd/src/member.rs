@@ -69,6 +69,11 @@ impl Member {
         Member { fsync, ..Self::default() }
     }
 
+    /// The same member with an empty store of this quota ([`Store::with_quota`]).
+    pub fn quota(self, quota: usize) -> Self {
+        Member { store: Store::with_quota(quota), ..self }
+    }
+
     /// The store, to look at.
     pub fn store(&self) -> &Store {
         &self.store

@@ -4,7 +4,10 @@
 //! (`keyIndex` of etcd's mvcc). Compaction at revision R drops what no read at R or later can see, and a whole generation that ended
 //! by R.
 //!
-//! **Simplified here:** versions hang on their keys instead of in a tree by revision, so a historical range walks the keys in range.
+//! A store holds so much and no more ([`Store::with_quota`]). It frees itself by deletions and compactions alone: there is no alarm to
+//! disarm and nothing to defragment.
+//!
+//! **Simplified here:** the quota counts versions and keys, not bytes. Versions hang on their keys instead of in a tree by revision, so a historical range walks the keys in range.
 
 use crate::message::{Compare, CompareResult, CompareTarget, Event, EventKind, KeyRange, KeyValue, Op, OpResponse, Range, RangeResponse};
 use crate::{EtcdError, Revision, Txn, TxnResponse, Value};
@@ -28,15 +31,22 @@ pub struct Store {
     keys: BTreeMap<Arc<str>, Vec<Version>>,
     /// All changes after `compacted`, oldest first.
     log: VecDeque<Event>,
+    /// See [`Store::with_quota`].
+    quota: usize,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Store { revision: 1, compacted: 0, keys: BTreeMap::new(), log: VecDeque::new() }
+        Store { revision: 1, compacted: 0, keys: BTreeMap::new(), log: VecDeque::new(), quota: usize::MAX }
     }
 }
 
 impl Store {
+    /// An empty store that takes no more writes while it holds `quota` keys and changes since the last compaction.
+    pub fn with_quota(quota: usize) -> Self {
+        Store { quota, ..Store::default() }
+    }
+
     /// The present revision.
     pub fn revision(&self) -> Revision {
         self.revision
@@ -90,8 +100,8 @@ impl Store {
     /// Carries out a transaction. All its writes have one revision; a transaction that writes nothing makes none.
     ///
     /// # Errors
-    /// [`EtcdError::TooManyOps`], [`EtcdError::DuplicateKey`], [`EtcdError::EmptyKey`] and those of [`Store::range`]; then nothing was
-    /// changed.
+    /// [`EtcdError::TooManyOps`], [`EtcdError::DuplicateKey`], [`EtcdError::EmptyKey`], [`EtcdError::NoSpace`] and those of
+    /// [`Store::range`]; then nothing was changed.
     pub fn txn(&mut self, txn: Txn) -> Result<TxnResponse, EtcdError> {
         for branch in [&txn.success, &txn.failure] {
             check_branch(branch)?;
@@ -102,6 +112,9 @@ impl Store {
             if let Op::Range(range) = op {
                 self.range(&Range { limit: 1, ..range.clone() })?;
             }
+        }
+        if self.log.len() + self.keys.len() >= self.quota && ops.iter().any(|op| matches!(op, Op::Put(..))) {
+            return Err(EtcdError::NoSpace);
         }
         let revision = self.revision + 1;
         let mut responses = Vec::with_capacity(ops.len());
@@ -284,6 +297,21 @@ mod tests {
         assert!(store.get("k").is_none());
         put(&mut store, "k", "3");
         assert_eq!(store.get("k").map(|kv| (kv.create_revision, kv.mod_revision, kv.version)), Some((5, 5, 1)));
+    }
+
+    #[test]
+    fn a_full_store_takes_only_deletions_until_it_is_compacted() {
+        let mut store = Store::with_quota(6);
+        for key in ["a", "b", "c"] {
+            put(&mut store, key, "1");
+        }
+        let write = || Txn { success: vec![Op::Put("a".into(), "2".into())], ..Txn::default() };
+        assert_eq!(store.txn(write()).unwrap_err(), EtcdError::NoSpace);
+        assert_eq!(read(&store, "a", 0).unwrap(), ["a=1"], "nothing was changed");
+        let deleted = delete(&mut store, "c");
+        assert_eq!(store.txn(write()).unwrap_err(), EtcdError::NoSpace);
+        store.compact(deleted).unwrap();
+        assert_eq!(put(&mut store, "a", "2"), deleted + 1);
     }
 
     #[test]
