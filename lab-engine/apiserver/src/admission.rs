@@ -6,6 +6,7 @@
 use crate::cache::Cache;
 use crate::storage;
 use api::core::{Namespace, Pod, ServiceAccount, Toleration};
+use api::http::{Body, Method, Path, Request};
 use api::kinds::{KindInfo, find_kind};
 use api::status::{Cause, Status};
 use api::{Object, Resource};
@@ -43,6 +44,22 @@ fn namespace_lifecycle(cache: &Cache, info: &KindInfo, object: &Object) -> Resul
         return Err(Box::new(status));
     }
     Ok(())
+}
+
+/// Whether a request makes a Pod in a namespace that exists and has no `default` ServiceAccount yet, though the Pod needs it.
+pub(crate) fn awaits_account(cache: &Cache, request: &Request) -> bool {
+    let Path::Resource(path) = &request.path else { return false };
+    let makes_pod = request.method == Method::Post && path.resource.resource == Pod::INFO.plural && path.resource.group.is_empty();
+    let Some(namespace) = path.namespace.as_deref().filter(|_| makes_pod && path.subresource.is_empty()) else { return false };
+    let account = match &request.body {
+        Body::Object(Object::Pod(pod)) => pod.spec.service_account_name.as_str(),
+        Body::Json(value) => value["spec"]["serviceAccountName"].as_str().unwrap_or(""),
+        _ => "",
+    };
+    let active = |object: &Object| !object.metadata().is_deleting();
+    matches!(account, "" | "default")
+        && cache.get(&storage::key(Namespace::INFO, "", namespace)).is_some_and(active)
+        && cache.get(&storage::key(ServiceAccount::INFO, namespace, "default")).is_none()
 }
 
 fn service_account(cache: &Cache, pod: &mut Pod) -> Result<(), Box<Status>> {

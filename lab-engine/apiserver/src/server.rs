@@ -1,6 +1,5 @@
 //! The state machine: inputs in, outputs out, calls to etcd in between.
 
-use crate::bootstrap;
 use crate::cache::Cache;
 use crate::collection::Batch;
 use crate::params::Origin;
@@ -10,6 +9,7 @@ use crate::service_ip::ServiceAllocator;
 use crate::storage;
 use crate::watchers::Watchers;
 use crate::write::Write;
+use crate::{admission, bootstrap};
 use api::http::{Path, Request, Response, WatchEvent};
 use api::status::Status;
 use api::{Object, Resource};
@@ -18,6 +18,10 @@ use sim::{Rng, Time, What};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a request for a Pod waits for the `default` ServiceAccount of a new namespace (ten looks, 100 to 200 ms apart:
+/// `plugin/pkg/admission/serviceaccount`).
+const ACCOUNT_WAIT: Duration = Duration::from_millis(1500);
 
 /// What can be set of an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +190,8 @@ pub struct ApiServer {
     etcd_watch: Option<CallId>,
     /// Requests that came before the cache was filled.
     held: Vec<(u32, u64, Box<Request>)>,
+    /// Requests for Pods in a namespace so new that it lacks its `default` ServiceAccount, until when they wait for it.
+    awaiting_account: Vec<(Time, u32, u64, Box<Request>)>,
     /// Reads that must see a revision which the cache has not reached.
     behind: Vec<(u64, Read)>,
     ready: bool,
@@ -216,6 +222,7 @@ impl ApiServer {
             next_call: 1,
             etcd_watch: None,
             held: Vec::new(),
+            awaiting_account: Vec::new(),
             behind: Vec::new(),
             ready: false,
             started: false,
@@ -244,7 +251,9 @@ impl ApiServer {
     pub fn next_wake(&self) -> Option<Time> {
         let call = self.calls.first_key_value().map(|(_, (deadline, _))| *deadline);
         let expiry = self.expiries.first().map(|(at, _)| *at);
-        [call, expiry, self.watchers.next_deadline(), Some(self.next_bookmark), Some(self.next_compaction)].into_iter().flatten().min()
+        let account = self.awaiting_account.first().map(|(until, ..)| *until);
+        let own = [self.watchers.next_deadline(), Some(self.next_bookmark), Some(self.next_compaction)];
+        own.into_iter().chain([call, expiry, account]).flatten().min()
     }
 
     /// Applies one input at `now`. Whatever it wants done goes to `out`.
@@ -255,17 +264,25 @@ impl ApiServer {
         }
         match input {
             Input::Wake => self.wake(now, out),
-            Input::Request { client, id, request } if self.ready => self.serve(now, client, id, *request, out),
+            Input::Request { client, id, request } if self.ready => {
+                if admission::awaits_account(&self.cache, &request) {
+                    self.awaiting_account.push((now + ACCOUNT_WAIT, client, id, request));
+                } else {
+                    self.serve(now, client, id, *request, out);
+                }
+            }
             Input::Request { client, id, request } => self.held.push((client, id, request)),
             Input::Cancel { client, id } => {
                 self.watchers.remove((client, id));
                 self.proxies.cancel(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
+                self.awaiting_account.retain(|(_, from, number, _)| (*from, *number) != (client, id));
             }
             Input::Disconnected { client } => {
                 self.watchers.remove_client(client);
                 self.proxies.remove_client(client);
                 self.held.retain(|held| held.0 != client);
+                self.awaiting_account.retain(|(_, from, ..)| *from != client);
             }
             Input::Etcd(response) => self.etcd(now, response, out),
             Input::Kubelet { id, response } => self.proxies.answered(id, response, out),
@@ -302,6 +319,17 @@ impl ApiServer {
             }
         }
         self.expire_events(now, out);
+        self.serve_with_account(now, out);
+    }
+
+    /// Serves the requests that waited for a ServiceAccount and have it now, or have waited for long enough.
+    fn serve_with_account(&mut self, now: Time, out: &mut Vec<Output>) {
+        let cache = &self.cache;
+        let over =
+            |(until, _, _, request): &mut (Time, u32, u64, Box<Request>)| *until <= now || !admission::awaits_account(cache, request);
+        for (_, client, id, request) in self.awaiting_account.extract_if(.., over).collect::<Vec<_>>() {
+            self.serve(now, client, id, *request, out);
+        }
     }
 
     /// A call to etcd whose answer leads to `call`.
@@ -424,6 +452,7 @@ impl ApiServer {
                 self.create_own(now, object, out);
             }
         }
+        self.serve_with_account(now, out);
         self.catch_up(now, out);
     }
 

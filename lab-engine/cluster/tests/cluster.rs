@@ -44,6 +44,19 @@ fn a_pod_on_a_node_runs_and_logs() {
 }
 
 #[test]
+fn a_pod_can_follow_its_namespace_at_once() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create namespace shop");
+    assert_eq!(printed(&mut cluster, "kubectl run web --image=nginx -n shop"), "pod/web created\n");
+    printed(&mut cluster, "kubectl delete serviceaccount default -n shop");
+    let started = cluster.now();
+    let result = run(&mut cluster, "kubectl run late --image=nginx -n shop");
+    assert_eq!(result.exit_code, 1);
+    assert!(result.stderr.contains("error looking up service account shop/default"), "{}", result.stderr);
+    assert!(cluster.now().since(started) >= Duration::from_secs(1), "it was waited for");
+}
+
+#[test]
 fn a_followed_log_shows_lines_as_they_come_and_ends_with_the_container() {
     let mut cluster = booted();
     start_talker(&mut cluster, "for i in 1 2 3 4 5; do echo $i; sleep 60; done");

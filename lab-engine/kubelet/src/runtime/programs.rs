@@ -158,7 +158,12 @@ pub(crate) fn launch(
 ) -> Option<Program> {
     let name = argv.first()?.rsplit('/').next()?;
     if matches!(name, "docker-entrypoint.sh" | "entrypoint.sh" | "tini" | "dumb-init") && argv.len() > 1 {
-        let rest: Vec<String> = argv[1..].iter().filter(|arg| *arg != "--").cloned().collect();
+        let mut rest: Vec<String> = argv[1..].iter().filter(|arg| *arg != "--").cloned().collect();
+        // These scripts take flags alone for flags of their server.
+        let takes_flags = matches!(image.kind, Kind::Redis | Kind::Mysql | Kind::Postgres | Kind::Mongo);
+        if takes_flags && rest.first().is_some_and(|arg| arg.starts_with('-')) {
+            rest.splice(0..0, image.cmd.iter().map(|word| (*word).to_owned()));
+        }
         return launch(image, &rest, env, hostname, ports);
     }
     let args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
