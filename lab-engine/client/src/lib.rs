@@ -16,6 +16,6 @@ pub use component::{Action, Component, Input, Outbox, RequestId, ServeId, Transp
 pub use events::{EventRecorder, EventType};
 pub use expectations::Expectations;
 pub use informer::{Delta, Informer};
-pub use reflector::{ListOptions, Reflector};
+pub use reflector::{AnyObject, ListOptions, Reflected, Reflector};
 pub use store::{IndexFunc, Indexer, ObjectKey};
 pub use work_queue::WorkQueue;

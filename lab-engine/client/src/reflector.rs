@@ -14,6 +14,8 @@
 
 use crate::{Input, ObjectKey, Outbox, RequestId, Transport};
 use api::http::{Body, List, Method, Request, ResourcePath, Response, WatchEvent};
+use api::kinds::KindInfo;
+use api::meta::ObjectMeta;
 use api::status::Status;
 use api::{Object, Resource};
 use sim::{Rng, Time};
@@ -43,6 +45,39 @@ pub struct ListOptions {
     pub field_selector: String,
 }
 
+/// What a reflector makes of the objects that it receives.
+pub trait Reflected: Sized {
+    /// The object as one of these; `None` when it is none.
+    fn reflect(object: &Object) -> Option<Arc<Self>>;
+
+    /// Its metadata.
+    fn metadata(&self) -> &ObjectMeta;
+}
+
+impl<R: Resource> Reflected for R {
+    fn reflect(object: &Object) -> Option<Arc<Self>> {
+        object.as_kind().cloned()
+    }
+
+    fn metadata(&self) -> &ObjectMeta {
+        Resource::metadata(self)
+    }
+}
+
+/// An object of any kind, for those who look at all kinds alike.
+#[derive(Clone, Debug)]
+pub struct AnyObject(pub Object);
+
+impl Reflected for AnyObject {
+    fn reflect(object: &Object) -> Option<Arc<Self>> {
+        Some(Arc::new(AnyObject(object.clone())))
+    }
+
+    fn metadata(&self) -> &ObjectMeta {
+        self.0.metadata()
+    }
+}
+
 /// A change that the reflector learned of.
 #[derive(Clone, Debug)]
 pub enum Change<R> {
@@ -66,6 +101,7 @@ enum State<R> {
 /// Keeps up with one collection.
 #[derive(Debug)]
 pub struct Reflector<R> {
+    info: &'static KindInfo,
     options: ListOptions,
     agent: Arc<str>,
     rng: Rng,
@@ -81,7 +117,24 @@ pub struct Reflector<R> {
 impl<R: Resource> Reflector<R> {
     /// A reflector that does nothing until [`Reflector::start`]. `agent` is the user agent of its requests.
     pub fn new(options: ListOptions, agent: Arc<str>, rng: Rng) -> Self {
-        Reflector { options, agent, rng, state: State::Stopped, last_revision: None, any_revision: true, watch_list: true, failures: 0 }
+        Reflector::of_kind(R::INFO, options, agent, rng)
+    }
+}
+
+impl<R: Reflected> Reflector<R> {
+    /// A reflector of this kind that does nothing until [`Reflector::start`].
+    pub fn of_kind(info: &'static KindInfo, options: ListOptions, agent: Arc<str>, rng: Rng) -> Self {
+        Reflector {
+            info,
+            options,
+            agent,
+            rng,
+            state: State::Stopped,
+            last_revision: None,
+            any_revision: true,
+            watch_list: true,
+            failures: 0,
+        }
     }
 
     /// Asks for everything there is, unless it already did.
@@ -137,7 +190,7 @@ impl<R: Resource> Reflector<R> {
     }
 
     fn request(&self) -> Request {
-        let mut request = Request::new(Method::Get, ResourcePath::collection(R::INFO, &self.options.namespace)).agent(&self.agent);
+        let mut request = Request::new(Method::Get, ResourcePath::collection(self.info, &self.options.namespace)).agent(&self.agent);
         for (name, value) in [("labelSelector", &self.options.label_selector), ("fieldSelector", &self.options.field_selector)] {
             if !value.is_empty() {
                 request = request.query(name, value.as_str());
@@ -221,7 +274,7 @@ impl<R: Resource> Reflector<R> {
         let State::Listing { objects, .. } = &mut self.state else {
             return Vec::new();
         };
-        objects.extend(list.items.iter().filter_map(Object::as_kind).cloned());
+        objects.extend(list.items.iter().filter_map(R::reflect));
         if list.continue_token.is_empty() {
             let objects = std::mem::take(objects);
             self.last_revision = Some(list.resource_version);
@@ -271,18 +324,20 @@ impl<R: Resource> Reflector<R> {
     }
 
     fn changed(&mut self, object: &Object, changes: &mut Vec<Change<R>>, change: fn(Arc<R>) -> Change<R>) {
-        let Some(typed) = object.as_kind::<R>() else {
+        let Some(reflected) = R::reflect(object) else {
             return;
         };
+        let metadata = reflected.metadata();
         if let State::WatchList { objects, .. } = &mut self.state {
-            let key = ObjectKey::of(typed.as_ref());
-            match change(typed.clone()) {
+            let key = ObjectKey::new(metadata.namespace.as_str(), metadata.name.as_str());
+            match change(reflected) {
+                Change::Replace(_) => None,
                 Change::Delete(_) => objects.remove(&key),
-                _ => objects.insert(key, typed.clone()),
+                Change::Upsert(reflected) => objects.insert(key, reflected),
             };
         } else {
-            self.last_revision = Some(typed.metadata().resource_version.0);
-            changes.push(change(typed.clone()));
+            self.last_revision = Some(metadata.resource_version.0);
+            changes.push(change(reflected));
         }
     }
 
