@@ -8,7 +8,6 @@ mod events;
 mod expectations;
 mod informer;
 pub mod reflector;
-pub mod selector;
 mod store;
 mod work_queue;
 

@@ -31,9 +31,10 @@ pub(crate) fn orphans_of(namespace: &str) -> String {
 impl Caches {
     pub(crate) fn new(rng: &Rng, agent: &Arc<str>) -> Self {
         Caches {
-            deployments: Informer::new(ListOptions::default(), agent.clone(), rng.clone()),
-            replica_sets: Informer::new(ListOptions::default(), agent.clone(), rng.clone()).with_index(BY_CONTROLLER, controller_index),
-            pods: Informer::new(ListOptions::default(), agent.clone(), rng.clone()).with_index(BY_CONTROLLER, controller_index),
+            deployments: Informer::new(ListOptions::default(), agent.clone(), rng.stream("deployments")),
+            replica_sets: Informer::new(ListOptions::default(), agent.clone(), rng.stream("replicasets"))
+                .with_index(BY_CONTROLLER, controller_index),
+            pods: Informer::new(ListOptions::default(), agent.clone(), rng.stream("pods")).with_index(BY_CONTROLLER, controller_index),
         }
     }
 

@@ -4,11 +4,14 @@
 //! writes change comes back by the watch and leads to the next look. Controllers do not know each other; the Deployment controller
 //! makes ReplicaSets, and it is the ReplicaSet controller that makes Pods of them.
 //!
-//! **Simplified here:** no leader election. Garbage collection, node lifecycle, namespaces and the other controllers are not here yet.
+//! **Simplified here:** no leader election. Node lifecycle and the controllers of other workloads are not here yet.
 
 mod caches;
 mod deployment;
 mod driver;
+mod garbage_collector;
+mod graph;
+mod namespace;
 mod pods;
 mod replica_set;
 
@@ -19,6 +22,9 @@ use caches::Caches;
 use client::{Component, Delta, Input, ObjectKey, Outbox};
 use deployment::DeploymentController;
 use driver::Driver;
+use garbage_collector::GarbageCollector;
+use graph::Graph;
+use namespace::NamespaceController;
 use replica_set::ReplicaSetController;
 use sim::{Rng, Time};
 use std::sync::Arc;
@@ -29,6 +35,9 @@ pub struct ControllerManager {
     caches: Caches,
     deployments: Driver<DeploymentController>,
     replica_sets: Driver<ReplicaSetController>,
+    graph: Graph,
+    garbage: GarbageCollector,
+    namespaces: NamespaceController,
 }
 
 impl ControllerManager {
@@ -39,6 +48,9 @@ impl ControllerManager {
             caches: Caches::new(&rng, &agent),
             deployments: Driver::new("deployment-controller", &agent, DeploymentController),
             replica_sets: Driver::new("replicaset-controller", &agent, ReplicaSetController::default()),
+            graph: Graph::new(&rng.stream("graph"), &agent),
+            garbage: GarbageCollector::new(&agent),
+            namespaces: NamespaceController::new(&agent),
         }
     }
 
@@ -98,14 +110,27 @@ impl Component for ControllerManager {
         self.caches.replica_sets.start(now, out);
         self.caches.pods.start(now, out);
         self.learn(now, &input, out);
-        let _taken = self.deployments.handle(now, &input, &self.caches, out) || self.replica_sets.handle(now, &input, &self.caches, out);
+        for event in self.graph.handle(now, &input, out) {
+            self.garbage.observe(&self.graph, &event);
+            self.namespaces.observe(&self.graph, &event);
+        }
+        let _taken = self.deployments.handle(now, &input, &self.caches, out)
+            || self.replica_sets.handle(now, &input, &self.caches, out)
+            || self.garbage.handle(now, &input, out)
+            || self.namespaces.handle(now, &input);
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
         }
+        if self.graph.has_synced() {
+            self.garbage.work(now, &self.graph, out);
+            self.namespaces.work(now, &self.graph, out);
+        }
     }
 
     fn next_wake(&self) -> Option<Time> {
-        [self.caches.next_wake(), self.deployments.next_wake(), self.replica_sets.next_wake()].into_iter().flatten().min()
+        let workloads = [self.caches.next_wake(), self.deployments.next_wake(), self.replica_sets.next_wake()];
+        let cleaners = [self.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
+        workloads.into_iter().chain(cleaners).flatten().min()
     }
 }

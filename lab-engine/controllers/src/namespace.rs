@@ -1,0 +1,190 @@
+//! The namespace controller: empties a namespace that is being deleted, then lets it go (`pkg/controller/namespace`,
+//! `deletion/namespaced_resources_deleter.go`).
+//!
+//! **Simplified here:** Pods get no extra time before the first look at what remains: each object that goes leads to the next look.
+
+use crate::graph::{Graph, GraphEvent, Item};
+use api::core::{Event, Namespace};
+use api::http::{Body, Method, PatchType, Request, ResourcePath};
+use api::kinds::KindInfo;
+use api::meta::{Timestamp, condition};
+use api::{Object, Resource};
+use client::{Input, Outbox, RequestId, WorkQueue};
+use serde_json::{Value, json};
+use sim::{Time, What};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The finalizer that this controller takes away.
+const FINALIZER: &str = "kubernetes";
+
+/// When a namespace whose content remains is looked at again if nothing happens in it.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// The namespace controller. Namespaces are named by their UIDs.
+#[derive(Debug)]
+pub(crate) struct NamespaceController {
+    name: Arc<str>,
+    agent: Arc<str>,
+    queue: WorkQueue<String>,
+    /// How many requests of a namespace are under way, and whether one failed.
+    runs: BTreeMap<String, (usize, bool)>,
+    requests: BTreeMap<RequestId, String>,
+}
+
+impl NamespaceController {
+    /// A controller with nothing to do.
+    pub(crate) fn new(agent: &Arc<str>) -> Self {
+        NamespaceController {
+            name: "namespace-controller".into(),
+            agent: agent.clone(),
+            queue: WorkQueue::default(),
+            runs: BTreeMap::new(),
+            requests: BTreeMap::new(),
+        }
+    }
+
+    /// Notes which namespaces a change of the graph concerns.
+    pub(crate) fn observe(&mut self, graph: &Graph, event: &GraphEvent) {
+        match event {
+            GraphEvent::Set(item) if is_terminating(item) => self.queue.add(item.metadata().uid.clone()),
+            GraphEvent::Set(_) => {}
+            GraphEvent::Gone(item) => {
+                let namespace = graph.find(Namespace::INFO, "", &item.metadata().namespace);
+                if let Some(namespace) = namespace.filter(|namespace| is_terminating(namespace)) {
+                    self.queue.add(namespace.metadata().uid.clone());
+                }
+            }
+        }
+    }
+
+    /// Takes an answer; whether it was for the controller.
+    pub(crate) fn handle(&mut self, now: Time, input: &Input) -> bool {
+        let Input::Response(id, answer) = input else { return false };
+        let Some(uid) = self.requests.remove(id) else { return false };
+        let failed = match answer {
+            Ok(response) => response.result.as_ref().is_err_and(|status| status.code != 404),
+            Err(_) => true,
+        };
+        if let Some((open, any_failed)) = self.runs.get_mut(&uid) {
+            *open -= 1;
+            *any_failed |= failed;
+            if *open == 0 {
+                self.finish(now, &uid);
+            }
+        }
+        true
+    }
+
+    fn finish(&mut self, now: Time, uid: &String) {
+        if self.runs.remove(uid).is_some_and(|(_, failed)| failed) {
+            self.queue.add_rate_limited(now, uid.clone());
+        } else {
+            self.queue.forget(uid);
+            self.queue.add_after(now, uid.clone(), LOOK_AGAIN);
+        }
+        self.queue.done(uid);
+    }
+
+    /// Works on every namespace that is due.
+    pub(crate) fn work(&mut self, now: Time, graph: &Graph, out: &mut Outbox) {
+        while let Some(uid) = self.queue.get(now) {
+            let Some(item) = graph.get(&uid).filter(|item| is_terminating(item)) else {
+                self.queue.forget(&uid);
+                self.queue.done(&uid);
+                continue;
+            };
+            self.runs.insert(uid.clone(), (0, false));
+            for request in self.next_requests(now, graph, item, out) {
+                let id = out.request(request.agent(&self.agent));
+                self.requests.insert(id, uid.clone());
+                if let Some((open, _)) = self.runs.get_mut(&uid) {
+                    *open += 1;
+                }
+            }
+            if self.runs.get(&uid).is_some_and(|(open, _)| *open == 0) {
+                self.finish(now, &uid);
+            }
+        }
+    }
+
+    /// When it wants to be woken next.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.queue.next_wake()
+    }
+
+    fn next_requests(&self, now: Time, graph: &Graph, item: &Item, out: &mut Outbox) -> Vec<Request> {
+        let Object::Namespace(namespace) = &item.object else { return Vec::new() };
+        let name = namespace.metadata.name.as_str();
+        let mut remaining: BTreeMap<String, (&KindInfo, usize, bool)> = BTreeMap::new();
+        for object in graph.in_namespace(name) {
+            let entry = remaining.entry(object.info.group_resource()).or_insert((object.info, 0, false));
+            entry.1 += 1;
+            entry.2 |= !object.metadata().is_deleting();
+        }
+        let mut requests: Vec<Request> = status_patch(now, namespace, &remaining).into_iter().collect();
+        if remaining.is_empty() {
+            out.trace_as(&self.name, What::Reconciled { object: namespace.object_ref(), decision: "let it go: it is empty".into() });
+            // Events are not in the graph; they go with their namespace.
+            requests.push(Request::new(Method::Delete, ResourcePath::collection(Event::INFO, name)));
+            requests.push(finalize(namespace));
+            return requests;
+        }
+        let deletable: Vec<&KindInfo> = remaining.values().filter(|(_, _, deletable)| *deletable).map(|(info, ..)| *info).collect();
+        if !deletable.is_empty() {
+            let plurals: Vec<&str> = deletable.iter().map(|info| info.plural).collect();
+            let decision = format!("delete all its {}", plurals.join(", "));
+            out.trace_as(&self.name, What::Reconciled { object: namespace.object_ref(), decision: decision.into() });
+        }
+        let options = || Body::Json(json!({"propagationPolicy": "Background"}));
+        requests
+            .extend(deletable.into_iter().map(|info| Request::new(Method::Delete, ResourcePath::collection(info, name)).body(options())));
+        requests
+    }
+}
+
+fn is_terminating(item: &Item) -> bool {
+    matches!(&item.object, Object::Namespace(namespace) if namespace.metadata.is_deleting())
+}
+
+/// Takes the controller's finalizer away.
+fn finalize(namespace: &Arc<Namespace>) -> Request {
+    let mut changed = Namespace::clone(namespace);
+    changed.spec.finalizers.retain(|finalizer| finalizer != FINALIZER);
+    let path = ResourcePath::object(Namespace::INFO, "", &namespace.metadata.name).with_subresource("finalize");
+    Request::new(Method::Put, path).body(Body::Object(changed.into()))
+}
+
+/// Tells in the conditions what still stands in the way, if that changed.
+fn status_patch(now: Time, namespace: &Namespace, remaining: &BTreeMap<String, (&KindInfo, usize, bool)>) -> Option<Request> {
+    let counts: Vec<String> =
+        remaining.iter().map(|(resource, (_, count, _))| format!("{resource} has {count} resource instances")).collect();
+    let content = if counts.is_empty() {
+        ("False", "ContentRemoved", "All content successfully removed".to_owned())
+    } else {
+        ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", ")))
+    };
+    let fine = |reason: &'static str, message: &str| ("False", reason, message.to_owned());
+    let wanted = [
+        ("NamespaceDeletionDiscoveryFailure", fine("ResourcesDiscovered", "All resources successfully discovered")),
+        ("NamespaceDeletionGroupVersionParsingFailure", fine("ParsedGroupVersions", "All legacy kube types successfully parsed")),
+        ("NamespaceDeletionContentFailure", fine("ContentDeleted", "All content successfully deleted, may be waiting on finalization")),
+        ("NamespaceContentRemaining", content),
+        ("NamespaceFinalizersRemaining", fine("ContentHasNoFinalizers", "All content-preserving finalizers finished")),
+    ];
+    let mut changed = false;
+    let conditions: Vec<Value> = wanted
+        .iter()
+        .map(|(kind, (status, reason, message))| {
+            let old = condition(&namespace.status.conditions, kind);
+            changed |= old.is_none_or(|old| old.status != *status || old.message != *message);
+            let kept = old.filter(|old| old.status == *status).and_then(|old| old.last_transition_time);
+            let since = kept.unwrap_or_else(|| Timestamp::from(now)).to_string();
+            json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since})
+        })
+        .collect();
+    let path = ResourcePath::object(Namespace::INFO, "", &namespace.metadata.name).with_subresource("status");
+    let body = Body::Patch(PatchType::Merge, json!({"status": {"conditions": conditions}}));
+    changed.then(|| Request::new(Method::Patch, path).body(body))
+}
