@@ -76,6 +76,11 @@ impl ControllerManager {
 
     /// Models `addPod`, `updatePod` and `deletePod` of the ReplicaSet controller.
     fn pod_changed(&mut self, delta: &Delta<Pod>) {
+        if let Delta::Updated(old, new) = delta
+            && !pods::matters(old, new)
+        {
+            return;
+        }
         let pod = delta.object();
         let Some(key) = controller_key(pod.as_ref(), ReplicaSet::INFO.kind) else {
             return;

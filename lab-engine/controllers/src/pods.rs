@@ -14,6 +14,17 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     condition_is_true(&pod.status.conditions, "Ready")
 }
 
+/// Whether a change of a Pod can matter to the ReplicaSet that owns it. Upstream looks at the ReplicaSet after each change; after most of
+/// them, such as a new condition or the node, there is nothing to do.
+pub(crate) fn matters(old: &Pod, new: &Pod) -> bool {
+    let look = |pod: &Pod| (is_ready(pod), ready_since(pod), pod.metadata.deletion_timestamp);
+    look(old) != look(new)
+        || old.status.phase != new.status.phase
+        || old.metadata.labels != new.metadata.labels
+        || old.metadata.owner_references != new.metadata.owner_references
+        || old.metadata.uid != new.metadata.uid
+}
+
 /// Since when the Pod is ready.
 fn ready_since(pod: &Pod) -> Option<Time> {
     condition(&pod.status.conditions, "Ready").filter(|ready| ready.status == "True")?.last_transition_time.map(|at| at.0)
