@@ -38,12 +38,52 @@ pub(crate) struct ReplicaSetController {
     pub(crate) expectations: Expectations,
 }
 
-/// The Pods of a ReplicaSet that are neither finished nor on their way out (`FilterActivePods`), and how many are on their way out.
-fn pods_of(caches: &Caches, rs: &ReplicaSet) -> (Vec<Arc<Pod>>, usize) {
+/// The Pods of a ReplicaSet that have not finished.
+fn unfinished<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &'a Arc<Pod>> {
     let own = caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata.uid);
-    let unfinished = own.filter(|pod| !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"));
-    let (going, active): (Vec<_>, Vec<_>) = unfinished.cloned().partition(|pod| pod.metadata.is_deleting());
-    (active, going.len())
+    own.filter(|pod| !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"))
+}
+
+/// Those of them that are not on their way out (`FilterActivePods`).
+fn active<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &'a Arc<Pod>> {
+    unfinished(caches, rs).filter(|pod| !pod.metadata.is_deleting())
+}
+
+/// What a status counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    active: i32,
+    labelled: i32,
+    ready: i32,
+    available: i32,
+    terminating: i32,
+    /// When the next of the ready Pods becomes available.
+    next_available: Option<Duration>,
+}
+
+impl Counts {
+    /// Counts the Pods that have not finished.
+    fn of<'a>(now: Time, rs: &ReplicaSet, pods: impl Iterator<Item = &'a Arc<Pod>>) -> Self {
+        let min_ready = rs.spec.min_ready_seconds.unwrap_or(0);
+        let template = &rs.spec.template.metadata.labels;
+        let mut counts = Counts::default();
+        for pod in pods {
+            if pod.metadata.is_deleting() {
+                counts.terminating += 1;
+                continue;
+            }
+            counts.active += 1;
+            let labels = &pod.metadata.labels;
+            counts.labelled += i32::from(template.iter().all(|(key, value)| labels.get(key) == Some(value)));
+            if is_ready(pod) {
+                counts.ready += 1;
+                counts.available += i32::from(is_available(pod, min_ready, now));
+                let wait = remaining_until_available(pod, min_ready, now);
+                counts.next_available = counts.next_available.into_iter().chain(wait).min();
+            }
+        }
+        counts
+    }
 }
 
 /// The reference by which a Pod names its ReplicaSet.
@@ -101,17 +141,13 @@ fn pods_to_delete(now: Time, mut pods: Vec<Arc<Pod>>, count: usize) -> Vec<Arc<P
 }
 
 /// What the ReplicaSet's status should be (`calculateStatus`).
-fn calculate_status(now: Time, rs: &ReplicaSet, pods: &[Arc<Pod>], terminating: usize, failure: Option<&str>) -> ReplicaSetStatus {
-    let min_ready = rs.spec.min_ready_seconds.unwrap_or(0);
-    let template = &rs.spec.template.metadata.labels;
-    let count = |test: &dyn Fn(&Pod) -> bool| i32::try_from(pods.iter().filter(|pod| test(pod)).count()).unwrap_or(i32::MAX);
+fn calculate_status(now: Time, rs: &ReplicaSet, counts: Counts, failure: Option<&str>) -> ReplicaSetStatus {
     let mut status = rs.status.clone();
-    status.replicas = count(&|_| true);
-    status.fully_labeled_replicas =
-        some_unless_zero(count(&|pod| template.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value))));
-    status.ready_replicas = some_unless_zero(count(&is_ready));
-    status.available_replicas = some_unless_zero(count(&|pod| is_available(pod, min_ready, now)));
-    status.terminating_replicas = Some(i32::try_from(terminating).unwrap_or(i32::MAX));
+    status.replicas = counts.active;
+    status.fully_labeled_replicas = some_unless_zero(counts.labelled);
+    status.ready_replicas = some_unless_zero(counts.ready);
+    status.available_replicas = some_unless_zero(counts.available);
+    status.terminating_replicas = Some(counts.terminating);
     status.observed_generation = rs.metadata.generation;
     let short = status.replicas < rs.spec.replicas.unwrap_or(1);
     match failure {
@@ -147,16 +183,16 @@ impl Controller for ReplicaSetController {
         if rs.metadata.is_deleting() || !self.expectations.satisfied(now, key) {
             return plan;
         }
-        let (pods, _) = pods_of(caches, rs);
+        let present = active(caches, rs).count();
         let wanted = usize::try_from(rs.spec.replicas.unwrap_or(1)).unwrap_or(0);
-        if pods.len() < wanted {
-            let missing = (wanted - pods.len()).min(BURST_REPLICAS);
+        if present < wanted {
+            let missing = (wanted - present).min(BURST_REPLICAS);
             self.expectations.expect_creations(now, key, missing);
             plan.phases = slow_start(missing).into_iter().map(|size| vec![create_call(rs); size]).collect();
             plan.decision = Some((rs.object_ref(), format!("create {missing} of {wanted} Pods")));
-        } else if pods.len() > wanted {
-            let excess = (pods.len() - wanted).min(BURST_REPLICAS);
-            let victims = pods_to_delete(now, pods, excess);
+        } else if present > wanted {
+            let excess = (present - wanted).min(BURST_REPLICAS);
+            let victims = pods_to_delete(now, active(caches, rs).cloned().collect(), excess);
             self.expectations.expect_deletions(now, key, victims.iter().map(|pod| pod.metadata.uid.clone()));
             plan.phases.push_back(victims.iter().map(|pod| delete_call(rs, pod)).collect());
             plan.decision = Some((rs.object_ref(), format!("delete {excess} Pods, {wanted} stay")));
@@ -192,10 +228,9 @@ impl Controller for ReplicaSetController {
         let Some(rs) = caches.replica_sets.lister().get(key) else {
             return (None, None);
         };
-        let (pods, terminating) = pods_of(caches, rs);
-        let min_ready = rs.spec.min_ready_seconds.unwrap_or(0);
-        let again = pods.iter().filter_map(|pod| remaining_until_available(pod, min_ready, now)).min();
-        let status = calculate_status(now, rs, &pods, terminating, failure);
+        let counts = Counts::of(now, rs, unfinished(caches, rs));
+        let again = counts.next_available;
+        let status = calculate_status(now, rs, counts, failure);
         if status == rs.status {
             return (None, again);
         }
@@ -219,9 +254,9 @@ mod tests {
     #[test]
     fn a_failure_is_told_once_and_taken_back() {
         let mut rs = ReplicaSet::default();
-        rs.status = calculate_status(Time::ZERO, &rs, &[], 0, Some("no"));
+        rs.status = calculate_status(Time::ZERO, &rs, Counts::default(), Some("no"));
         assert_eq!((rs.status.conditions.len(), rs.status.conditions[0].reason.as_str()), (1, "FailedCreate"));
-        assert_eq!(calculate_status(Time::from_secs(9), &rs, &[], 0, Some("again")), rs.status);
-        assert!(calculate_status(Time::ZERO, &rs, &[], 0, None).conditions.is_empty());
+        assert_eq!(calculate_status(Time::from_secs(9), &rs, Counts::default(), Some("again")), rs.status);
+        assert!(calculate_status(Time::ZERO, &rs, Counts::default(), None).conditions.is_empty());
     }
 }
