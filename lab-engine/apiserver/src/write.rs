@@ -443,7 +443,8 @@ impl Write {
         if !self.origin.as_ref().is_some_and(|origin| origin.agent.starts_with("kubectl")) {
             return;
         }
-        if object.is_dynamic() {
+        // Admission reads the classes of Pods' priorities.
+        if object.is_dynamic() && self.info.kind != "PriorityClass" {
             let text = format!("{} {}: stored, but nothing acts on it here yet", self.info.api_version(), self.info.kind);
             self.warnings.push(text);
         } else if self.subresource == Subresource::None {

@@ -129,6 +129,46 @@ fn a_pod_that_fits_no_node_says_why() {
     printed(&mut cluster, "kubectl get events | grep FailedScheduling");
 }
 
+/// A Pod that requests 700m of CPU, with a priority class if one is given.
+fn hungry(name: &str, class: &str) -> String {
+    let class = if class.is_empty() { String::new() } else { format!(r#""priorityClassName":"{class}","#) };
+    let spec =
+        format!(r#"{{"spec":{{{class}"containers":[{{"name":"c","image":"nginx","resources":{{"requests":{{"cpu":"700m"}}}}}}]}}}}"#);
+    format!("kubectl run {name} --image=nginx --overrides='{spec}'")
+}
+
+#[test]
+fn a_pod_of_higher_priority_takes_the_place_of_a_lower_one() {
+    let node = NodeConfig { cpu: "1".to_owned(), ..NodeConfig::default() };
+    let mut cluster = Cluster::booted(&ClusterConfig { seed: 1, nodes: vec![node] }).expect("the configuration is right");
+    printed(&mut cluster, &hungry("low", ""));
+    printed(&mut cluster, "kubectl wait --for=condition=Ready pod/low --timeout=60s");
+    printed(&mut cluster, &hungry("equal", ""));
+    cluster.advance(MINUTE, u64::MAX);
+    let message = printed(&mut cluster, "kubectl get pod equal -o jsonpath='{.status.conditions[0].message}'");
+    let expected = "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: \
+                    1 No preemption victims found for incoming pod.";
+    assert_eq!(message.trim(), expected);
+    printed(&mut cluster, "kubectl create priorityclass high --value=1000");
+    printed(&mut cluster, &hungry("high", "high"));
+    cluster.advance(2 * MINUTE, u64::MAX);
+    assert_eq!(printed(&mut cluster, "kubectl get pods -o name"), "pod/equal\npod/high\n");
+    assert!(printed(&mut cluster, "kubectl get pod high").contains("Running"));
+    let events = printed(&mut cluster, "kubectl get events -A");
+    assert!(events.contains("Preempted by pod"), "{events}");
+}
+
+#[test]
+fn a_waiting_pod_goes_where_room_comes() {
+    let node = NodeConfig { cpu: "1".to_owned(), ..NodeConfig::default() };
+    let mut cluster = Cluster::booted(&ClusterConfig { seed: 1, nodes: vec![node] }).expect("the configuration is right");
+    printed(&mut cluster, &hungry("first", ""));
+    printed(&mut cluster, &hungry("second", ""));
+    printed(&mut cluster, "kubectl wait --for=condition=Ready pod/first --timeout=60s");
+    printed(&mut cluster, "kubectl delete pod first");
+    printed(&mut cluster, "kubectl wait --for=condition=Ready pod/second --timeout=30s");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_one_another() {
     let story = |seed: u64| {

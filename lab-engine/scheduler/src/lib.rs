@@ -13,8 +13,6 @@
 //!
 //! **Simplified here:** one profile; no extenders; no volumes and devices, whose plugins are left out.
 
-#![allow(dead_code, reason = "affinity between Pods, spreading and preemption come next, and use what lies ready for them")]
-
 mod cache;
 mod diagnosis;
 mod framework;
@@ -29,5 +27,7 @@ mod schedule_one;
 mod scheduler;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;
 
 pub use scheduler::Scheduler;

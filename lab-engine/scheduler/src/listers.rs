@@ -18,7 +18,8 @@ pub(crate) struct Listers<'a> {
     pub(crate) replica_sets: &'a Indexer<ReplicaSet>,
 }
 
-static NO_LABELS: StringMap = StringMap::new();
+/// The labels of a namespace that has none.
+pub(crate) static NO_LABELS: StringMap = StringMap::new();
 
 impl<'a> Listers<'a> {
     /// The labels of a namespace; none when it is not known.

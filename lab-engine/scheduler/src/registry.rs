@@ -6,8 +6,8 @@
 use crate::framework::Plugin;
 use crate::framework::runtime::{Enabled, Framework};
 use crate::plugins::{
-    DefaultBinder, DynamicResources, ImageLocality, NodeAffinity, NodeName, NodePorts, NodeResourcesBalancedAllocation, NodeResourcesFit,
-    NodeUnschedulable, SchedulingGates, TaintToleration,
+    DefaultBinder, DefaultPreemption, DynamicResources, ImageLocality, InterPodAffinity, NodeAffinity, NodeName, NodePorts,
+    NodeResourcesBalancedAllocation, NodeResourcesFit, NodeUnschedulable, PodTopologySpread, SchedulingGates, TaintToleration,
 };
 
 fn enabled(plugin: impl Plugin + 'static, weight: i64) -> Enabled {
@@ -24,7 +24,10 @@ pub(crate) fn default_profile() -> Framework {
         enabled(NodeAffinity, 2),
         enabled(NodePorts, 0),
         enabled(NodeResourcesFit, 1),
+        enabled(PodTopologySpread, 2),
+        enabled(InterPodAffinity, 2),
         enabled(DynamicResources, 0),
+        enabled(DefaultPreemption, 0),
         enabled(NodeResourcesBalancedAllocation, 1),
         enabled(ImageLocality, 1),
         enabled(DefaultBinder, 0),

@@ -103,12 +103,12 @@ impl Scheduler {
             Delta::Updated(old, node) => {
                 self.cache.set_node(node.clone());
                 if node_changed(old, node) {
-                    self.queue.happened(now, &ClusterEvent::NodeUpdate(old, node), &self.framework);
+                    self.queue.happened(now, &ClusterEvent::NodeUpdate(node), &self.framework);
                 }
             }
             Delta::Deleted(node, _) => {
                 self.cache.remove_node(&node.metadata.name);
-                self.queue.happened(now, &ClusterEvent::NodeDelete(node), &self.framework);
+                self.queue.happened(now, &ClusterEvent::NodeDelete, &self.framework);
             }
         }
     }

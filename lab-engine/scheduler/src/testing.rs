@@ -33,11 +33,6 @@ impl NodeBuilder {
         self
     }
 
-    pub(crate) fn spec(mut self, field: &str, value: Value) -> Self {
-        self.0["spec"][field] = value;
-        self
-    }
-
     pub(crate) fn build(self) -> Arc<Node> {
         Arc::new(decode(self.0).expect("the builder makes nodes"))
     }
@@ -66,15 +61,6 @@ impl PodBuilder {
     pub(crate) fn cpu(mut self, milli: i64) -> Self {
         self.0["spec"]["containers"][0]["resources"]["requests"]["cpu"] = json!(format!("{milli}m"));
         self
-    }
-
-    pub(crate) fn label(mut self, key: &str, value: &str) -> Self {
-        self.0["metadata"]["labels"][key] = json!(value);
-        self
-    }
-
-    pub(crate) fn priority(self, priority: i32) -> Self {
-        self.spec("priority", json!(priority))
     }
 
     pub(crate) fn on(self, node: &str) -> Self {

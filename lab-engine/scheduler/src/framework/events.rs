@@ -20,10 +20,10 @@ pub(crate) enum ClusterEvent<'a> {
     TargetPodUpdate(&'a Pod, &'a Pod),
     /// A node is new.
     NodeAdd(&'a Node),
-    /// A node changed: before, after.
-    NodeUpdate(&'a Node, &'a Node),
+    /// A node changed.
+    NodeUpdate(&'a Node),
     /// A node is gone.
-    NodeDelete(&'a Node),
+    NodeDelete,
     /// A namespace came or changed its labels.
     NamespaceChange,
 }

@@ -209,7 +209,7 @@ pub(crate) fn default_normalize(scores: &mut [NodeScore<'_>], reverse: bool) {
 /// Whether an event is one of a node that came or changed; the plugin then looks at the node as it is now.
 pub(crate) fn node_of<'a>(event: &ClusterEvent<'a>) -> Option<&'a api::core::Node> {
     match event {
-        ClusterEvent::NodeAdd(node) | ClusterEvent::NodeUpdate(_, node) => Some(node),
+        ClusterEvent::NodeAdd(node) | ClusterEvent::NodeUpdate(node) => Some(node),
         _ => None,
     }
 }

@@ -40,11 +40,6 @@ impl Status {
         Status::new(Code::UnschedulableAndUnresolvable, reason)
     }
 
-    /// Something went wrong.
-    pub(crate) fn error(reason: impl Into<Cow<'static, str>>) -> Self {
-        Status::new(Code::Error, reason)
-    }
-
     /// Whether it says that the Pod does not fit (`IsRejected`).
     pub(crate) fn is_rejected(&self) -> bool {
         self.code != Code::Error

@@ -200,11 +200,6 @@ impl SchedulingQueue {
         [backoff, flush].into_iter().flatten().min()
     }
 
-    /// The Pod, if it waits here.
-    pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
-        self.entries.contains_key(key)
-    }
-
     /// Moves the Pods whose pause is over, and those that waited five minutes for an event
     /// (`flushBackoffQCompleted`, `flushUnschedulablePodsLeftover`).
     fn flush(&mut self, now: Time) {

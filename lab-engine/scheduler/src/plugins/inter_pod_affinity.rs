@@ -1,0 +1,212 @@
+//! `InterPodAffinity`: near some Pods, far from others (`plugins/interpodaffinity`).
+//!
+//! Both sides have a say: the Pod's own terms about the Pods that are there, and the terms of those about the Pod. Terms are counted once
+//! per cycle, by topology key and value; each node then only looks up its own values.
+
+use crate::framework::{
+    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
+    Score, Status, node_of, own_update,
+};
+use crate::node_info::NodeInfo;
+use crate::pod_info::{AffinityTerm, PodInfo, namespace_of};
+use std::collections::BTreeMap;
+
+/// The plugin.
+#[derive(Debug)]
+pub(crate) struct InterPodAffinity;
+
+/// How much a required affinity of a Pod that is there counts for the score (`hardPodAffinityWeight`).
+const HARD_WEIGHT: i64 = 1;
+
+/// Numbers by topology key and value.
+#[derive(Clone, Debug, Default)]
+struct Topologies(BTreeMap<String, BTreeMap<String, i64>>);
+
+impl Topologies {
+    /// Adds to the topology of a node; to none when it lacks the label.
+    fn add(&mut self, key: &str, node: &NodeInfo, amount: i64) {
+        let Some(value) = node.label(key) else { return };
+        let values = self.0.entry(key.to_owned()).or_default();
+        let number = values.entry(value.to_owned()).or_default();
+        *number += amount;
+        if *number == 0 {
+            values.remove(value);
+            if values.is_empty() {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    /// The number of the node's topology.
+    fn of(&self, key: &str, node: &NodeInfo) -> i64 {
+        node.label(key).and_then(|value| self.0.get(key)?.get(value)).copied().unwrap_or(0)
+    }
+}
+
+/// What the filter remembers of the Pods that are there (`preFilterState`).
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    /// Pods that do not want the Pod near them.
+    existing_anti: Topologies,
+    /// Pods that the Pod must be near.
+    affinity: Topologies,
+    /// Pods that the Pod must be far from.
+    anti: Topologies,
+}
+
+impl Counts {
+    /// Counts a Pod that is there, or with -1 no longer.
+    fn count(&mut self, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, handle: &Handle<'_>, amount: i64) {
+        let own_labels = handle.listers.namespace_labels(namespace_of(&pod.pod));
+        for term in other.required_anti_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
+            self.existing_anti.add(&term.topology_key, node, amount);
+        }
+        if pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty() {
+            return;
+        }
+        let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
+        if !pod.required_affinity.is_empty() && pod.required_affinity.iter().all(|term| term.matches(&other.pod, labels)) {
+            for term in &pod.required_affinity {
+                self.affinity.add(&term.topology_key, node, amount);
+            }
+        }
+        for term in pod.required_anti_affinity.iter().filter(|term| term.matches(&other.pod, labels)) {
+            self.anti.add(&term.topology_key, node, amount);
+        }
+    }
+}
+
+/// The scores by topology (`preScoreState`).
+#[derive(Clone, Debug)]
+struct Scores(Topologies);
+
+impl Plugin for InterPodAffinity {
+    fn name(&self) -> &'static str {
+        "InterPodAffinity"
+    }
+
+    fn queueing_hint(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> QueueingHint {
+        let helps = match event {
+            ClusterEvent::AssignedPodAdd(_) => !pod.required_affinity.is_empty(),
+            ClusterEvent::AssignedPodUpdate(old, new) => old.pod.metadata.labels != new.pod.metadata.labels,
+            ClusterEvent::AssignedPodDelete(gone) => !pod.required_anti_affinity.is_empty() || !gone.required_anti_affinity.is_empty(),
+            ClusterEvent::NamespaceChange => pod.has_affinity(),
+            other => node_of(other).is_some() || own_update(other, |old, new| old.metadata.labels != new.metadata.labels),
+        };
+        helps.into()
+    }
+
+    fn as_pre_filter(&self) -> Option<&dyn PreFilter> {
+        Some(self)
+    }
+
+    fn as_filter(&self) -> Option<&dyn Filter> {
+        Some(self)
+    }
+
+    fn as_score(&self) -> Option<&dyn Score> {
+        Some(self)
+    }
+}
+
+impl PreFilter for InterPodAffinity {
+    fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
+        let mut counts = Counts::default();
+        let wishless = pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty();
+        for node in handle.nodes.iter() {
+            // Without wishes of its own only the wishes of others matter.
+            let others = if wishless { &node.pods_with_required_anti_affinity } else { &node.pods };
+            for other in others {
+                counts.count(pod, other, node, handle, 1);
+            }
+        }
+        if wishless && counts.existing_anti.0.is_empty() {
+            return Ok(PreFilterResult::Skip);
+        }
+        state.write(counts);
+        Ok(PreFilterResult::AllNodes)
+    }
+
+    fn add_pod(&self, state: &mut CycleState, pod: &PodInfo, added: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) {
+        if let Some(counts) = state.read_mut::<Counts>() {
+            counts.count(pod, added, node, handle, 1);
+        }
+    }
+
+    fn remove_pod(&self, state: &mut CycleState, pod: &PodInfo, removed: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) {
+        if let Some(counts) = state.read_mut::<Counts>() {
+            counts.count(pod, removed, node, handle, -1);
+        }
+    }
+}
+
+impl Filter for InterPodAffinity {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+        let Some(counts) = state.read::<Counts>() else { return Ok(()) };
+        if !is_near(counts, pod, node) {
+            return Err(Status::unresolvable("node(s) didn't match pod affinity rules"));
+        }
+        if pod.required_anti_affinity.iter().any(|term| counts.anti.of(&term.topology_key, node) > 0) {
+            return Err(Status::unschedulable("node(s) didn't match pod anti-affinity rules"));
+        }
+        if counts.existing_anti.0.keys().any(|key| counts.existing_anti.of(key, node) > 0) {
+            return Err(Status::unschedulable("node(s) didn't satisfy existing pods anti-affinity rules"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the Pods that the Pod must be near are there (`satisfyPodAffinity`). The first of a group of Pods that want to be near each
+/// other may go anywhere.
+fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo) -> bool {
+    let terms = &pod.required_affinity;
+    if terms.iter().any(|term| node.label(&term.topology_key).is_none()) {
+        return false;
+    }
+    let matches_itself = |term: &AffinityTerm| term.matches(&pod.pod, &crate::listers::NO_LABELS);
+    terms.iter().all(|term| counts.affinity.of(&term.topology_key, node) > 0)
+        || (counts.affinity.0.is_empty() && terms.iter().all(matches_itself))
+}
+
+impl Score for InterPodAffinity {
+    fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
+        let wishless = pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty();
+        let own_labels = handle.listers.namespace_labels(namespace_of(&pod.pod));
+        let mut scores = Topologies::default();
+        for node in handle.nodes.iter() {
+            for other in if wishless { &node.pods_with_affinity } else { &node.pods } {
+                let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
+                for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
+                    for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
+                        scores.add(&wish.term.topology_key, node, sign * wish.weight);
+                    }
+                }
+                for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
+                    scores.add(&term.topology_key, node, HARD_WEIGHT);
+                }
+                for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
+                    for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {
+                        scores.add(&wish.term.topology_key, node, sign * wish.weight);
+                    }
+                }
+            }
+        }
+        if scores.0.is_empty() {
+            return PreScoreResult::Skip;
+        }
+        state.write(Scores(scores));
+        PreScoreResult::Score
+    }
+
+    fn score(&self, state: &CycleState, _pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
+        state.read::<Scores>().map_or(0, |Scores(scores)| scores.0.keys().map(|key| scores.of(key, node)).sum())
+    }
+
+    fn normalize(&self, _state: &CycleState, scores: &mut [NodeScore<'_>]) {
+        let all = || scores.iter().map(|score| score.score);
+        let (Some(min), Some(max)) = (all().min(), all().max()) else { return };
+        for score in scores {
+            score.score = if max == min { 0 } else { MAX_NODE_SCORE * (score.score - min) / (max - min) };
+        }
+    }
+}

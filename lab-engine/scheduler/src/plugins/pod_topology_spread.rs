@@ -1,0 +1,274 @@
+//! `PodTopologySpread`: Pods spread evenly over zones, hosts and other domains (`plugins/podtopologyspread`).
+//!
+//! Pods without constraints of their own that belong to a Service or a controller get the system's: hosts with a skew of 3, zones with
+//! one of 5, both only preferred.
+
+use super::node_affinity::matches_required;
+use super::taint_toleration::untolerated;
+use crate::framework::{
+    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
+    Score, Status, node_of, own_update,
+};
+use crate::node_info::NodeInfo;
+use crate::pod_info::{PodInfo, add_label_keys, namespace_of, selector_or_nothing};
+use api::core::{Pod, TopologySpreadConstraint};
+use api::labels::{Operator, Selector};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The plugin.
+#[derive(Debug)]
+pub(crate) struct PodTopologySpread;
+
+const HOSTNAME: &str = "kubernetes.io/hostname";
+/// Key and skew of the constraints of Pods without their own (`systemDefaultConstraints`).
+const SYSTEM_DEFAULTS: [(&str, i64); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
+
+/// A constraint, ready to compare with.
+#[derive(Clone, Debug)]
+struct Constraint {
+    max_skew: i64,
+    key: String,
+    selector: Selector,
+    min_domains: usize,
+    honors_affinity: bool,
+    honors_taints: bool,
+}
+
+impl Constraint {
+    fn new(pod: &Pod, constraint: &TopologySpreadConstraint) -> Self {
+        let mut selector = selector_or_nothing(Selector::from_label_selector(constraint.label_selector.as_ref()));
+        add_label_keys(&mut selector, constraint.match_label_keys.iter().map(String::as_str), Operator::In, &pod.metadata.labels);
+        Constraint {
+            max_skew: i64::from(constraint.max_skew),
+            key: constraint.topology_key.clone(),
+            selector,
+            min_domains: constraint.min_domains.and_then(|count| usize::try_from(count).ok()).unwrap_or(1),
+            honors_affinity: constraint.node_affinity_policy.as_deref() != Some("Ignore"),
+            honors_taints: constraint.node_taints_policy.as_deref() == Some("Honor"),
+        }
+    }
+
+    /// Whether the node's Pods count (`matchNodeInclusionPolicies`).
+    fn includes(&self, pod: &Pod, node: &NodeInfo) -> bool {
+        (!self.honors_affinity || matches_required(pod, &node.node))
+            && (!self.honors_taints || untolerated(&node.node.spec.taints, &pod.spec.tolerations).is_none())
+    }
+
+    /// How many of the node's Pods are meant (`countPodsMatchSelector`).
+    fn count(&self, pod: &Pod, node: &NodeInfo) -> i64 {
+        let meant = |other: &&Arc<PodInfo>| {
+            !other.pod.metadata.is_deleting()
+                && namespace_of(&other.pod) == namespace_of(pod)
+                && self.selector.matches(&other.pod.metadata.labels)
+        };
+        i64::try_from(node.pods.iter().filter(meant).count()).unwrap_or(i64::MAX)
+    }
+}
+
+fn own_constraints(pod: &Pod, kind: &str) -> Vec<Constraint> {
+    let constraints = pod.spec.topology_spread_constraints.iter().filter(|constraint| constraint.when_unsatisfiable == kind);
+    constraints.map(|constraint| Constraint::new(pod, constraint)).collect()
+}
+
+fn has_all_keys(constraints: &[Constraint], node: &NodeInfo) -> bool {
+    constraints.iter().all(|constraint| node.label(&constraint.key).is_some())
+}
+
+/// What the filter remembers (`preFilterState`).
+#[derive(Clone, Debug)]
+struct Hard {
+    constraints: Vec<Constraint>,
+    /// Pods by domain, for each constraint.
+    domains: Vec<BTreeMap<String, i64>>,
+}
+
+impl Hard {
+    fn count(&mut self, pod: &Pod, other: &PodInfo, node: &NodeInfo, amount: i64) {
+        if namespace_of(pod) != namespace_of(&other.pod) || !has_all_keys(&self.constraints, node) {
+            return;
+        }
+        for (constraint, domains) in self.constraints.iter().zip(&mut self.domains) {
+            if constraint.selector.matches(&other.pod.metadata.labels)
+                && constraint.includes(pod, node)
+                && let Some(value) = node.label(&constraint.key)
+            {
+                *domains.entry(value.to_owned()).or_default() += amount;
+            }
+        }
+    }
+}
+
+/// What the scoring remembers (`preScoreState`).
+#[derive(Clone, Debug)]
+struct Soft {
+    constraints: Vec<Constraint>,
+    domains: Vec<BTreeMap<String, i64>>,
+    /// How much each constraint weighs: more, the more domains there are.
+    weights: Vec<f64>,
+    ignored: BTreeSet<Arc<str>>,
+}
+
+impl Plugin for PodTopologySpread {
+    fn name(&self) -> &'static str {
+        "PodTopologySpread"
+    }
+
+    fn queueing_hint(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> QueueingHint {
+        let same_namespace = |other: &PodInfo| namespace_of(&pod.pod) == namespace_of(&other.pod);
+        let helps = match event {
+            ClusterEvent::AssignedPodAdd(other) | ClusterEvent::AssignedPodDelete(other) => same_namespace(other),
+            ClusterEvent::AssignedPodUpdate(old, new) => same_namespace(new) && old.pod.metadata.labels != new.pod.metadata.labels,
+            ClusterEvent::NodeDelete => true,
+            other => node_of(other).is_some() || own_update(other, |old, new| old.metadata.labels != new.metadata.labels),
+        };
+        helps.into()
+    }
+
+    fn as_pre_filter(&self) -> Option<&dyn PreFilter> {
+        Some(self)
+    }
+
+    fn as_filter(&self) -> Option<&dyn Filter> {
+        Some(self)
+    }
+
+    fn as_score(&self) -> Option<&dyn Score> {
+        Some(self)
+    }
+}
+
+impl PreFilter for PodTopologySpread {
+    fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
+        let constraints = own_constraints(&pod.pod, "DoNotSchedule");
+        if constraints.is_empty() {
+            return Ok(PreFilterResult::Skip);
+        }
+        let mut domains = vec![BTreeMap::new(); constraints.len()];
+        for node in handle.nodes.iter().filter(|node| has_all_keys(&constraints, node)) {
+            for (constraint, domains) in constraints.iter().zip(&mut domains) {
+                if let Some(value) = node.label(&constraint.key).filter(|_| constraint.includes(&pod.pod, node)) {
+                    *domains.entry(value.to_owned()).or_default() += constraint.count(&pod.pod, node);
+                }
+            }
+        }
+        state.write(Hard { constraints, domains });
+        Ok(PreFilterResult::AllNodes)
+    }
+
+    fn add_pod(&self, state: &mut CycleState, pod: &PodInfo, added: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) {
+        if let Some(hard) = state.read_mut::<Hard>() {
+            hard.count(&pod.pod, added, node, 1);
+        }
+    }
+
+    fn remove_pod(&self, state: &mut CycleState, pod: &PodInfo, removed: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) {
+        if let Some(hard) = state.read_mut::<Hard>() {
+            hard.count(&pod.pod, removed, node, -1);
+        }
+    }
+}
+
+impl Filter for PodTopologySpread {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+        let Some(hard) = state.read::<Hard>() else { return Ok(()) };
+        for (constraint, domains) in hard.constraints.iter().zip(&hard.domains) {
+            let Some(value) = node.label(&constraint.key) else {
+                return Err(Status::unresolvable("node(s) didn't match pod topology spread constraints (missing required label)"));
+            };
+            let enough = domains.len() >= constraint.min_domains;
+            let min = if enough { domains.values().min().copied().unwrap_or(0) } else { 0 };
+            let itself = i64::from(constraint.selector.matches(&pod.pod.metadata.labels));
+            if domains.get(value).copied().unwrap_or(0) + itself - min > constraint.max_skew {
+                return Err(Status::unschedulable("node(s) didn't match pod topology spread constraints"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The preferred constraints of a Pod, and whether a node must have all their labels to be scored.
+fn soft_constraints(pod: &Pod, handle: &Handle<'_>) -> (Vec<Constraint>, bool) {
+    if !pod.spec.topology_spread_constraints.is_empty() {
+        return (own_constraints(pod, "ScheduleAnyway"), true);
+    }
+    let Some(selector) = handle.listers.default_selector(pod) else { return (Vec::new(), false) };
+    let constraint = |(key, max_skew): (&str, i64)| Constraint {
+        max_skew,
+        key: key.to_owned(),
+        selector: selector.clone(),
+        min_domains: 1,
+        honors_affinity: true,
+        honors_taints: false,
+    };
+    (SYSTEM_DEFAULTS.map(constraint).into(), false)
+}
+
+impl Score for PodTopologySpread {
+    fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
+        let (constraints, all_keys) = soft_constraints(&pod.pod, handle);
+        if constraints.is_empty() {
+            return PreScoreResult::Skip;
+        }
+        let mut domains: Vec<BTreeMap<String, i64>> = vec![BTreeMap::new(); constraints.len()];
+        let mut ignored = BTreeSet::new();
+        for node in nodes {
+            if all_keys && !has_all_keys(&constraints, node) {
+                ignored.insert(node.name.clone());
+                continue;
+            }
+            for (constraint, domains) in constraints.iter().zip(&mut domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
+                if let Some(value) = node.label(&constraint.key) {
+                    domains.insert(value.to_owned(), 0);
+                }
+            }
+        }
+        let weight = |(constraint, domains): (&Constraint, &BTreeMap<String, i64>)| {
+            let size = if constraint.key == HOSTNAME { nodes.len() - ignored.len() } else { domains.len() };
+            // `libm` gives the same bits on every platform.
+            libm::log(f64::from(u32::try_from(size).unwrap_or(u32::MAX)) + 2.0)
+        };
+        let weights = constraints.iter().zip(&domains).map(weight).collect();
+        for node in handle.nodes.iter().filter(|node| !all_keys || has_all_keys(&constraints, node)) {
+            for (constraint, domains) in constraints.iter().zip(&mut domains) {
+                if let Some(count) = node.label(&constraint.key).and_then(|value| domains.get_mut(value))
+                    && constraint.includes(&pod.pod, node)
+                {
+                    *count += constraint.count(&pod.pod, node);
+                }
+            }
+        }
+        state.write(Soft { constraints, domains, weights, ignored });
+        PreScoreResult::Score
+    }
+
+    /// How many of the Pods share the node's domains, weighted: the fewer the better.
+    fn score(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
+        let Some(soft) = state.read::<Soft>().filter(|soft| !soft.ignored.contains(&node.name)) else { return 0 };
+        let mut score = 0.0;
+        for ((constraint, domains), weight) in soft.constraints.iter().zip(&soft.domains).zip(&soft.weights) {
+            let Some(value) = node.label(&constraint.key) else { continue };
+            let counted = if constraint.key == HOSTNAME { Some(constraint.count(&pod.pod, node)) } else { domains.get(value).copied() };
+            #[expect(clippy::cast_precision_loss, reason = "counts of Pods are small")]
+            let part = counted.unwrap_or(0) as f64 * weight + (constraint.max_skew - 1) as f64;
+            score += part;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "counts of Pods are small")]
+        let rounded = score.round() as i64;
+        rounded
+    }
+
+    fn normalize(&self, state: &CycleState, scores: &mut [NodeScore<'_>]) {
+        let Some(soft) = state.read::<Soft>() else { return };
+        let counted = |score: &&NodeScore<'_>| !soft.ignored.contains(&score.node.name);
+        let min = scores.iter().filter(counted).map(|score| score.score).min().unwrap_or(0);
+        let max = scores.iter().filter(counted).map(|score| score.score).max().unwrap_or(0);
+        for score in scores {
+            score.score = match max {
+                _ if soft.ignored.contains(&score.node.name) => 0,
+                0 => MAX_NODE_SCORE,
+                max => MAX_NODE_SCORE * (max + min - score.score) / max,
+            };
+        }
+    }
+}
