@@ -3,18 +3,19 @@
 //! The text of a card stays. A widget comes beside what it makes interactive, and what it takes the place of is hidden only once it is
 //! there. A card whose data cannot be read says so and stays as it was.
 
+use crate::dom::{before, find, inside, set, toggle, unset};
 use crate::i18n::{fill, words};
 use crate::storage::Store;
 use crate::widgets::CardContext;
+use crate::widgets::lab::mount_lab;
 use crate::widgets::quiz::{QuestionWidget, Score};
 use crate::widgets::think::{SelfScore, StorageNote, Think};
 use exercises::card::Card;
 use exercises::lang::Lang;
-use leptos::mount::mount_to;
-use leptos::prelude::{Effect, Get, IntoView, document};
+use leptos::prelude::{Effect, Get, With, document};
 use std::sync::Arc;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
+use web_sys::Element;
 
 /// Mounts everything.
 pub(crate) fn mount_cards() {
@@ -65,45 +66,18 @@ fn mount_widgets(element: &Element, context: &CardContext) {
         let (of, question) = (context.clone(), question.clone());
         inside(&item, "cb-quiz-widget", move || QuestionWidget(&of, &question, given));
         set(&item, "data-widget", "quiz");
+        Effect::new(move |_| match given.with(|given| given.checked.then_some(given.right)) {
+            Some(right) => set(&item, "data-state", if right { "right" } else { "wrong" }),
+            None => unset(&item, "data-state"),
+        });
     }
     if let Some(quiz) = find(element, "section.cb-quiz") {
         let words = context.words;
         inside(&quiz, "cb-quiz-score", move || Score(words, answers));
     }
-}
-
-fn find(element: &Element, selector: &str) -> Option<Element> {
-    element.query_selector(selector).ok().flatten()
-}
-
-/// Mounts a view in a new `div` at the end of `element`.
-fn inside<V: IntoView + 'static>(element: &Element, class: &str, view: impl FnOnce() -> V + 'static) {
-    if let Some(place) = place(class).filter(|place| element.append_child(place).is_ok()) {
-        mount_to(place, view).forget();
+    if let Some(lab) = find(element, "section.cb-lab") {
+        mount_lab(element, &lab, context);
     }
-}
-
-/// Mounts a view in a new `div` before `element`.
-fn before<V: IntoView + 'static>(element: &Element, class: &str, view: impl FnOnce() -> V + 'static) {
-    let parent = element.parent_node();
-    if let Some(place) = place(class).filter(|place| parent.is_some_and(|parent| parent.insert_before(place, Some(element)).is_ok())) {
-        mount_to(place, view).forget();
-    }
-}
-
-fn place(class: &str) -> Option<HtmlElement> {
-    let place = document().create_element("div").ok()?;
-    set(&place, "class", class);
-    place.dyn_into().ok()
-}
-
-/// Sets an attribute; the browser refuses only names that are none.
-fn set(element: &Element, name: &str, value: &str) {
-    let _ = element.set_attribute(name, value);
-}
-
-fn toggle(element: &Element, name: &str, on: bool) {
-    let _ = element.toggle_attribute_with_force(name, on);
 }
 
 fn say_unreadable(element: &Element, message: &str) {

@@ -23,26 +23,35 @@ impl Store {
         Store { card: card.into(), refused: RwSignal::new(false) }
     }
 
-    /// A value that is read from the storage now and written to it whenever it changes. A stored value that cannot be read counts as none.
+    /// A value that is read from the storage now and written to it whenever it changes.
     pub(crate) fn signal<T>(&self, name: &str) -> RwSignal<T>
     where
         T: Serialize + DeserializeOwned + Default + PartialEq + Clone + Send + Sync + 'static,
     {
-        let key = key(&self.card, name);
-        let kept = local().and_then(|storage| storage.get_item(&key).ok().flatten());
-        let signal = RwSignal::new(kept.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default());
-        let refused = self.refused;
+        let signal = RwSignal::new(self.read(name));
+        let (store, name) = (self.clone(), name.to_owned());
         Effect::new(move |before: Option<T>| {
             let value = signal.get();
             if before.is_some_and(|before| before != value) {
-                let failed = write(&key, &value).is_none();
-                if refused.get_untracked() != failed {
-                    refused.set(failed);
-                }
+                store.write(&name, &value);
             }
             value
         });
         signal
+    }
+
+    /// What was kept; a value that cannot be read counts as none.
+    pub(crate) fn read<T: DeserializeOwned + Default>(&self, name: &str) -> T {
+        let kept = local().and_then(|storage| storage.get_item(&key(&self.card, name)).ok().flatten());
+        kept.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+    }
+
+    /// Keeps a value, now.
+    pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) {
+        let failed = write(&key(&self.card, name), value).is_none();
+        if self.refused.get_untracked() != failed {
+            self.refused.set(failed);
+        }
     }
 }
 

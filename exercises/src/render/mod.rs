@@ -191,7 +191,7 @@ impl Page {
         };
         let colon = self.words.colon;
         self.line(&format!(
-            "<li class=\"cb-task\" id=\"card-{}-task-{id}\" data-task=\"{id}\">\n<h5>{kind}{colon}{title}</h5>\n{prompt}",
+            "<li class=\"cb-task\" id=\"card-{}-task-{id}\" data-task=\"{id}\">\n<h5>{kind}{colon}{title}</h5>\n<div class=\"cb-task-prompt\">\n{prompt}\n</div>",
             self.id
         ));
         match &task.kind {
@@ -203,7 +203,7 @@ impl Page {
                 self.line(&format!("<p class=\"cb-computed\">{}</p>", self.words.computed));
             }
             TaskKind::Operate(operate) => {
-                self.line(&format!("<p>{}</p>", self.words.checks));
+                self.line(&format!("<p class=\"cb-check-intro\">{}</p>", self.words.checks));
                 let says: Vec<Text> = operate.checks.iter().map(|check| check.says.clone()).collect();
                 self.list("cb-checks", &says);
             }

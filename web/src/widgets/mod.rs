@@ -15,6 +15,8 @@
 //! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |
 //! | verdict | `.cb-verdict[data-passed]` |
 
+pub(crate) mod inputs;
+pub(crate) mod lab;
 pub(crate) mod quiz;
 pub(crate) mod rich;
 pub(crate) mod think;

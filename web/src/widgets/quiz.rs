@@ -2,68 +2,31 @@
 
 use crate::i18n::{Words, fill};
 use crate::widgets::CardContext;
-use crate::widgets::rich::{plain, rich};
+use crate::widgets::inputs::{Given, choices_view, order_view, word_view};
+use crate::widgets::rich::rich;
 use exercises::card::{Choice, Question, QuestionKind, in_lang, shown_order};
 use exercises::lang::Lang;
 use lab::Text;
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
 
-/// How long a typed answer may be.
-const MAX_WORD: &str = "200";
-
-/// What the learner gave to a question.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Given {
-    /// The choices by their number; for an order, the items by theirs.
-    picked: Vec<usize>,
-    /// The word or number.
-    text: String,
-    /// Whether it was checked, and not taken up again since.
-    checked: bool,
-    /// Whether it was right when it was checked.
-    right: bool,
+/// Whether there is anything to check.
+fn is_complete(given: &Given, kind: &QuestionKind) -> bool {
+    match kind {
+        QuestionKind::One(_) | QuestionKind::Many(_) => !given.picked.is_empty(),
+        QuestionKind::Order(_) => true,
+        QuestionKind::Fill(_) => !given.text.trim().is_empty(),
+        QuestionKind::Numeric(_) => given.number().is_some(),
+    }
 }
 
-impl Given {
-    /// The places of all items in the learner's order; the shown one as long as there is none, or when the card has changed.
-    fn order(&self, items: &[Text]) -> Vec<usize> {
-        let mut sorted = self.picked.clone();
-        sorted.sort_unstable();
-        if sorted.into_iter().eq(0..items.len()) { self.picked.clone() } else { shown_order(items) }
-    }
-
-    fn pick(&mut self, choice: usize, on: bool, many: bool) {
-        self.picked.retain(|&picked| many && picked != choice);
-        if on {
-            self.picked.push(choice);
+fn is_right(given: &Given, kind: &QuestionKind) -> bool {
+    match kind {
+        QuestionKind::One(choices) | QuestionKind::Many(choices) => {
+            choices.iter().enumerate().all(|(index, choice)| choice.right == given.picked.contains(&index))
         }
-    }
-
-    fn number(&self) -> Option<f64> {
-        self.text.trim().parse().ok().filter(|number: &f64| number.is_finite())
-    }
-
-    /// Whether there is anything to check.
-    fn is_complete(&self, kind: &QuestionKind) -> bool {
-        match kind {
-            QuestionKind::One(_) | QuestionKind::Many(_) => !self.picked.is_empty(),
-            QuestionKind::Order(_) => true,
-            QuestionKind::Fill(_) => !self.text.trim().is_empty(),
-            QuestionKind::Numeric(_) => self.number().is_some(),
-        }
-    }
-
-    fn is_right(&self, kind: &QuestionKind) -> bool {
-        match kind {
-            QuestionKind::One(choices) | QuestionKind::Many(choices) => {
-                choices.iter().enumerate().all(|(index, choice)| choice.right == self.picked.contains(&index))
-            }
-            QuestionKind::Order(items) => self.order(items).into_iter().eq(0..items.len()),
-            QuestionKind::Fill(asked) => asked.accept.iter().any(|accepted| same_word(accepted, &self.text)),
-            QuestionKind::Numeric(asked) => self.number().is_some_and(|number| near(number, asked.answer, asked.tolerance)),
-        }
+        QuestionKind::Order(items) => given.order(&shown_order(items)).into_iter().eq(0..items.len()),
+        QuestionKind::Fill(asked) => asked.accept.iter().any(|accepted| same_word(accepted, &given.text)),
+        QuestionKind::Numeric(asked) => given.number().is_some_and(|number| near(number, asked.answer, asked.tolerance)),
     }
 }
 
@@ -92,7 +55,7 @@ fn remarks(kind: &QuestionKind, given: &Given) -> Vec<Remark> {
             told.map(|(_, choice)| Remark { good: choice.right, about: choice.text.clone(), why: Some(choice.feedback.clone()) }).collect()
         }
         QuestionKind::Order(items) => {
-            let order = given.order(items);
+            let order = given.order(&shown_order(items));
             let told = items.iter().enumerate();
             told.map(|(place, item)| Remark { good: order.get(place) == Some(&place), about: item.clone(), why: None }).collect()
         }
@@ -121,9 +84,9 @@ pub(crate) fn QuestionWidget(context: &CardContext, question: &Question, given: 
     let (words, lang) = (context.words, context.lang);
     let name = format!("card-{}-quiz-{}-answer", context.card.id, question.id);
     let input = match &question.kind {
-        QuestionKind::One(choices) => choices_view(choices, &name, false, context, given).into_any(),
-        QuestionKind::Many(choices) => choices_view(choices, &name, true, context, given).into_any(),
-        QuestionKind::Order(items) => order_view(items, context, given).into_any(),
+        QuestionKind::One(choices) => choices_view(&texts(choices), &name, false, context, given).into_any(),
+        QuestionKind::Many(choices) => choices_view(&texts(choices), &name, true, context, given).into_any(),
+        QuestionKind::Order(items) => order_view(items, shown_order(items), &name, context, given).into_any(),
         QuestionKind::Fill(_) => word_view(words.your_word.to_owned(), name, "text", given).into_any(),
         QuestionKind::Numeric(asked) => {
             let label = format!("{} ({})", words.your_number, in_lang(&asked.unit, lang));
@@ -140,8 +103,8 @@ pub(crate) fn QuestionWidget(context: &CardContext, question: &Question, given: 
         given.update(|given| {
             if given.checked {
                 given.checked = false;
-            } else if given.is_complete(&of_check) {
-                (given.checked, given.right) = (true, given.is_right(&of_check));
+            } else if is_complete(given, &of_check) {
+                (given.checked, given.right) = (true, is_right(given, &of_check));
             }
         });
     };
@@ -151,8 +114,8 @@ pub(crate) fn QuestionWidget(context: &CardContext, question: &Question, given: 
         <p class="cb-note cb-input-problem" role="status">{wrong_number}</p>
         <button
             type="button"
-            class="cb-button cb-check"
-            disabled=move || given.with(|given| !given.checked && !given.is_complete(&kind))
+            class="cb-button cb-answer"
+            disabled=move || given.with(|given| !given.checked && !is_complete(given, &kind))
             on:click=act
         >
             {move || if given.with(|given| given.checked) { words.again } else { words.check }}
@@ -163,77 +126,12 @@ pub(crate) fn QuestionWidget(context: &CardContext, question: &Question, given: 
     }
 }
 
-fn choices_view(choices: &[Choice], name: &str, many: bool, context: &CardContext, given: RwSignal<Given>) -> impl IntoView + use<> {
-    let kind = if many { "checkbox" } else { "radio" };
-    let lang = context.lang;
-    let choices = choices.iter().enumerate().map(|(index, choice)| {
-        view! {
-            <label class="cb-choice">
-                <input
-                    type=kind
-                    name=name.to_owned()
-                    value=index.to_string()
-                    disabled=move || given.with(|given| given.checked)
-                    prop:checked=move || given.with(|given| given.picked.contains(&index))
-                    on:change=move |event| given.update(|given| given.pick(index, event_target_checked(&event), many))
-                />
-                <span>{rich(in_lang(&choice.text, lang))}</span>
-            </label>
-        }
-    });
-    let choices = choices.collect_view();
-    view! { <fieldset class="cb-choices"><legend class="cb-sr">{context.words.your_choices}</legend>{choices}</fieldset> }
-}
-
-fn order_view(items: &[Text], context: &CardContext, given: RwSignal<Given>) -> impl IntoView + use<> {
-    let (words, lang, items) = (context.words, context.lang, items.to_vec());
-    let rows = move || {
-        let (order, checked) = given.with(|given| (given.order(&items), given.checked));
-        let last = order.len().saturating_sub(1);
-        let row = |(place, &item): (usize, &usize)| {
-            let text = in_lang(&items[item], lang).to_owned();
-            let (up, down) = (order.clone(), order.clone());
-            let mover = move |order: Vec<usize>, to: usize| {
-                let mut order = order;
-                order.swap(place, to);
-                given.update(|given| given.picked = order);
-            };
-            view! {
-                <li>
-                    <span class="cb-order-text">{rich(&text)}</span>
-                    <button type="button" class="cb-button cb-small" disabled=checked || place == 0
-                        aria-label=fill(words.up, &[&plain(&text)]) on:click=move |_| mover(up.clone(), place - 1)>"↑"</button>
-                    <button type="button" class="cb-button cb-small" disabled=checked || place == last
-                        aria-label=fill(words.down, &[&plain(&text)]) on:click=move |_| mover(down.clone(), place + 1)>"↓"</button>
-                </li>
-            }
-        };
-        order.iter().enumerate().map(row).collect_view()
-    };
-    view! { <ol class="cb-order" aria-label=words.your_order>{rows}</ol> }
-}
-
-fn word_view(label: String, name: String, mode: &'static str, given: RwSignal<Given>) -> impl IntoView {
-    view! {
-        <label class="cb-label" for=name.clone()>{label}</label>
-        <input
-            class="cb-input"
-            type="text"
-            id=name
-            inputmode=mode
-            autocomplete="off"
-            autocapitalize="off"
-            spellcheck="false"
-            maxlength=MAX_WORD
-            readonly=move || given.with(|given| given.checked)
-            prop:value=move || given.with(|given| given.text.clone())
-            on:input=move |event| given.update(|given| given.text = event_target_value(&event))
-        />
-    }
+fn texts(choices: &[Choice]) -> Vec<Text> {
+    choices.iter().map(|choice| choice.text.clone()).collect()
 }
 
 fn result_view(question: &Question, given: &Given, words: &'static Words, lang: Lang) -> impl IntoView + use<> {
-    let right = given.is_right(&question.kind);
+    let right = is_right(given, &question.kind);
     let (class, word) = verdict(right, words);
     let remarks = remarks(&question.kind, given).into_iter().map(|remark| {
         let (class, mark) = if remark.good { ("cb-right", "✓ ") } else { ("cb-wrong", "✗ ") };
@@ -288,44 +186,39 @@ mod tests {
     fn choosing_one_drops_the_other_and_many_need_all() {
         let one = QuestionKind::One(vec![choice("a", true), choice("b", false)]);
         let mut given = Given::default();
-        assert!(!given.is_complete(&one));
+        assert!(!is_complete(&given, &one));
         given.pick(1, true, false);
-        assert!(given.is_complete(&one) && !given.is_right(&one));
+        assert!(is_complete(&given, &one) && !is_right(&given, &one));
         assert_eq!(remarks(&one, &given).len(), 2, "the wrong one is explained, and the right one told");
         given.pick(0, true, false);
         assert_eq!(given.picked, [0]);
-        assert!(given.is_right(&one));
+        assert!(is_right(&given, &one));
         let many = QuestionKind::Many(vec![choice("a", true), choice("b", false), choice("c", true)]);
-        assert!(!given.is_right(&many));
+        assert!(!is_right(&given, &many));
         given.pick(2, true, true);
-        assert!(given.is_right(&many));
-        given.pick(2, false, true);
-        assert_eq!(given.picked, [0]);
+        assert!(is_right(&given, &many));
     }
 
     #[test]
-    fn an_order_that_is_none_falls_back_to_the_shown_one() {
+    fn an_order_is_right_only_when_the_learner_made_it() {
         let items = vec![text("a"), text("b"), text("c")];
-        let order = QuestionKind::Order(items.clone());
-        assert!(!Given::default().is_right(&order), "the shown order never is the right one");
-        for broken in [vec![0, 0, 1], vec![0, 1], vec![7, 1, 2]] {
-            assert_eq!(Given { picked: broken, ..Given::default() }.order(&items), shown_order(&items));
-        }
-        assert!(Given { picked: vec![0, 1, 2], ..Given::default() }.is_right(&order));
+        let order = QuestionKind::Order(items);
+        assert!(!is_right(&Given::default(), &order), "the shown order never is the right one");
+        assert!(is_right(&Given { picked: vec![0, 1, 2], ..Given::default() }, &order));
     }
 
     #[test]
     fn words_and_numbers() {
         let says = FillFeedback { answer: "Node".into(), says: text("no") };
         let fill = QuestionKind::Fill(Fill { accept: vec!["Binding".into()], feedback: vec![says] });
-        assert!(typed(" binding ").is_right(&fill));
-        assert!(!typed("  ").is_complete(&fill));
+        assert!(is_right(&typed(" binding "), &fill));
+        assert!(!is_complete(&typed("  "), &fill));
         assert_eq!(remarks(&fill, &typed("NODE")).len(), 1);
         let numeric = QuestionKind::Numeric(Numeric { answer: 0.3, tolerance: 0.0, unit: text("s"), feedback: Vec::new() });
-        assert!(typed("0.30").is_right(&numeric));
-        assert!(!typed("0.31").is_right(&numeric));
+        assert!(is_right(&typed("0.30"), &numeric));
+        assert!(!is_right(&typed("0.31"), &numeric));
         for none in ["", "three", "NaN", "inf"] {
-            assert!(!typed(none).is_complete(&numeric), "{none}");
+            assert!(!is_complete(&typed(none), &numeric), "{none}");
         }
     }
 }

@@ -22,6 +22,11 @@ pub(crate) fn rich(text: &str) -> impl IntoView + use<> {
     pieces(text.trim()).into_iter().map(view).collect_view()
 }
 
+/// The text as paragraphs, which blank lines part.
+pub(crate) fn paragraphs(text: &str) -> impl IntoView + use<> {
+    text.split("\n\n").filter(|part| !part.trim().is_empty()).map(|part| view! { <p>{rich(part)}</p> }).collect_view()
+}
+
 /// The text without its marks, for labels.
 pub(crate) fn plain(text: &str) -> String {
     let text_of = |piece| match piece {

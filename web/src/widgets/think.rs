@@ -31,7 +31,7 @@ pub(crate) fn Think(context: &CardContext, revealed: RwSignal<bool>) -> impl Int
         <p class="cb-note" id=hint>{words.own_answer_hint}</p>
         <button
             type="button"
-            class="cb-button cb-primary cb-reveal-button"
+            class="cb-button cb-primary cb-reveal"
             aria-expanded=move || revealed.get().to_string()
             on:click=move |_| revealed.update(|shown| *shown = !*shown)
         >

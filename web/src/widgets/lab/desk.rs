@@ -1,0 +1,578 @@
+//! The state of a lab on the page, and everything that changes it: what the learner does, and what the engine tells.
+//!
+//! The learner's files are kept in the browser as they are typed, as what differs from the card's. A file goes to the engine as soon as the
+//! engine has answered for its last text, so that typing never piles up there, and always before a command that may read it.
+
+use super::chart::Events;
+use super::screen::{Completion, History, Kind, Screen, complete};
+use crate::i18n::fill;
+use crate::link::Link;
+use crate::widgets::CardContext;
+use crate::widgets::inputs::Given;
+use crate::worker::FromWorker;
+use exercises::card::in_lang;
+use lab::{
+    Answer, DEFAULT_SEED, FileProblem, FromEngine, Input, Lab, PredictionResult, Snapshot, Span, TaskKind, TaskResult, ToEngine, Variables,
+};
+use leptos::prelude::*;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// How often the page asks how the checks stand, in milliseconds.
+const CHECK_EVERY_MS: f64 = 500.0;
+
+/// How the engine is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not asked for yet.
+    #[default]
+    Off,
+    /// On its way.
+    Starting,
+    /// The lab runs.
+    Running,
+    /// It ended by itself, for this reason.
+    Crashed(String),
+}
+
+/// What is not shown, only needed.
+struct Inner {
+    context: CardContext,
+    link: RefCell<Option<Link>>,
+    /// Files whose text the engine has not answered for, and whether there is a newer one.
+    sent: RefCell<BTreeMap<String, bool>>,
+    /// Commands that wait for the terminal.
+    queue: RefCell<VecDeque<String>>,
+    /// When the checks were last asked for.
+    checked_ms: Cell<f64>,
+    next_completion: Cell<u64>,
+}
+
+/// The lab on the page; cheap to copy.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk {
+    inner: StoredValue<Inner, LocalStorage>,
+    pub(crate) phase: RwSignal<Phase>,
+    pub(crate) seed: RwSignal<u64>,
+    /// With the numbers of the seed.
+    pub(crate) lab: RwSignal<Arc<Lab>>,
+    pub(crate) playing: RwSignal<bool>,
+    pub(crate) speed: RwSignal<f64>,
+    pub(crate) snapshot: RwSignal<Arc<Snapshot>>,
+    pub(crate) events: RwSignal<Events>,
+    pub(crate) tasks: RwSignal<Vec<TaskResult>>,
+    pub(crate) passed: RwSignal<bool>,
+    /// Whether a command was run since the lab began.
+    pub(crate) tried: RwSignal<bool>,
+    pub(crate) files: RwSignal<BTreeMap<String, String>>,
+    pub(crate) open: RwSignal<String>,
+    pub(crate) problems: RwSignal<BTreeMap<String, Vec<FileProblem>>>,
+    pub(crate) screen: RwSignal<Screen>,
+    pub(crate) busy: RwSignal<bool>,
+    pub(crate) input: RwSignal<String>,
+    /// The lines before the input that belong to the same command.
+    pub(crate) pending: RwSignal<String>,
+    /// Where the cursor of the terminal's input is to be put.
+    pub(crate) cursor: RwSignal<Option<usize>>,
+    pub(crate) history: RwSignal<History>,
+    pub(crate) cut: RwSignal<BTreeSet<String>>,
+    /// What is said to those who listen.
+    pub(crate) news: RwSignal<String>,
+    /// What the engine could not do.
+    pub(crate) error: RwSignal<Option<String>>,
+}
+
+impl Desk {
+    /// A lab whose engine is off, with what the learner left behind.
+    pub(crate) fn new(context: &CardContext) -> Self {
+        let seed = Some(context.store.read::<u64>("lab/seed")).filter(|&seed| seed != 0).unwrap_or(DEFAULT_SEED);
+        let lab = dealt(&context.card.lab, seed);
+        let inner = Inner {
+            context: context.clone(),
+            link: RefCell::default(),
+            sent: RefCell::default(),
+            queue: RefCell::default(),
+            checked_ms: Cell::new(0.0),
+            next_completion: Cell::new(0),
+        };
+        let files = with_changes(&lab.files, &context.store.read("lab/files"));
+        let open = files.keys().next().cloned().unwrap_or_default();
+        Desk {
+            inner: StoredValue::new_local(inner),
+            phase: RwSignal::default(),
+            seed: RwSignal::new(seed),
+            lab: RwSignal::new(Arc::new(lab)),
+            playing: RwSignal::new(true),
+            speed: RwSignal::new(1.0),
+            snapshot: RwSignal::default(),
+            events: RwSignal::default(),
+            tasks: RwSignal::default(),
+            passed: RwSignal::new(false),
+            tried: RwSignal::new(false),
+            open: RwSignal::new(open),
+            files: RwSignal::new(files),
+            problems: RwSignal::default(),
+            screen: RwSignal::default(),
+            busy: RwSignal::new(false),
+            input: RwSignal::default(),
+            pending: RwSignal::default(),
+            cursor: RwSignal::default(),
+            history: RwSignal::new(context.store.read("lab/history")),
+            cut: RwSignal::default(),
+            news: RwSignal::default(),
+            error: RwSignal::default(),
+        }
+    }
+
+    /// The card.
+    pub(crate) fn context(self) -> CardContext {
+        self.inner.with_value(|inner| inner.context.clone())
+    }
+
+    /// Whether the learner has left work behind.
+    pub(crate) fn has_work(self) -> bool {
+        self.files.with_untracked(|files| self.lab.with_untracked(|lab| *files != lab.files))
+    }
+
+    /// Starts the engine, or starts it anew.
+    pub(crate) fn start(self) {
+        self.inner.with_value(|inner| drop(inner.link.take()));
+        self.phase.set(Phase::Starting);
+        match Link::start(move |message| self.hear(message)) {
+            Ok(link) => {
+                let lab = self.inner.with_value(|inner| Box::new(inner.context.card.lab.clone()));
+                link.send(&ToEngine::Load { lab, seed: self.seed.get_untracked() });
+                self.inner.with_value(|inner| inner.link.replace(Some(link)));
+            }
+            Err(why) => self.phase.set(Phase::Crashed(why)),
+        }
+    }
+
+    fn send(self, message: &ToEngine) {
+        self.inner.with_value(|inner| {
+            if let Some(link) = inner.link.borrow().as_ref() {
+                link.send(message);
+            }
+        });
+    }
+
+    fn hear(self, message: FromWorker) {
+        match message {
+            FromWorker::Told(messages) => messages.into_iter().for_each(|message| self.apply(message)),
+            // The first reason is the true one; what the browser adds comes after it.
+            FromWorker::Crashed(why) => self.phase.update(|phase| {
+                if !matches!(phase, Phase::Crashed(_)) {
+                    *phase = Phase::Crashed(why);
+                }
+            }),
+        }
+    }
+
+    fn apply(self, message: FromEngine) {
+        match message {
+            FromEngine::Ready { seed, lab } => self.begin(seed, *lab),
+            FromEngine::Output { stderr, text } => {
+                self.screen.update(|screen| screen.print(if stderr { Kind::Error } else { Kind::Output }, &text));
+            }
+            FromEngine::Prompt { .. } => {
+                self.busy.set(false);
+                self.run_next();
+            }
+            FromEngine::Completions { id, candidates } => self.completed(id, &candidates),
+            FromEngine::Files { files } => self.files_changed(files),
+            FromEngine::Problems { name, problems } => self.answered_for(&name, problems),
+            FromEngine::Snapshot { snapshot } => {
+                self.snapshot.set(Arc::from(snapshot));
+                self.check_soon();
+            }
+            FromEngine::Events { events } => self.events.update(|kept| kept.add(events)),
+            FromEngine::Checks { passed, tasks } => self.judged(passed, tasks),
+            FromEngine::Prediction { .. } => {}
+            FromEngine::Error { message } => {
+                if self.phase.get_untracked() == Phase::Starting {
+                    self.phase.set(Phase::Crashed(message));
+                } else {
+                    self.error.set(Some(message));
+                    self.send_newer_files();
+                    // A file that was refused gets no other answer.
+                    self.inner.with_value(|inner| inner.sent.take());
+                }
+            }
+        }
+    }
+
+    /// The lab has begun, for the first time or anew: the learner's work is put back into it.
+    fn begin(self, seed: u64, lab: Lab) {
+        self.inner.with_value(|inner| {
+            inner.sent.take();
+            inner.queue.take();
+            let changes: BTreeMap<String, Option<String>> = inner.context.store.read("lab/files");
+            self.files.set(with_changes(&lab.files, &changes));
+            for name in changes.iter().filter(|(_, text)| text.is_none()).map(|(name, _)| name) {
+                self.send(&ToEngine::RemoveFile { name: name.clone() });
+            }
+        });
+        self.seed.set(seed);
+        self.lab.set(Arc::new(lab));
+        self.events.set(Events::default());
+        self.cut.set(BTreeSet::new());
+        self.problems.set(BTreeMap::new());
+        self.tried.set(false);
+        self.busy.set(false);
+        self.error.set(None);
+        self.phase.set(Phase::Running);
+        self.open_a_file();
+        self.files.with_untracked(|files| files.keys().cloned().collect::<Vec<_>>()).iter().for_each(|name| self.send_file(name));
+        self.send(&ToEngine::Speed { factor: self.speed.get_untracked() });
+        self.send(&ToEngine::Play { on: self.playing.get_untracked() && !document().hidden() });
+        for task in &self.lab.get_untracked().tasks {
+            let given: Given = self.inner.with_value(|inner| inner.context.store.read(&prediction_key(&task.id)));
+            if given.checked {
+                self.predict(&task.id, &given);
+            }
+        }
+    }
+
+    /// Begins the same lab anew; with another `seed`, other numbers are dealt, and the predictions are open again.
+    pub(crate) fn reset(self, seed: Option<u64>) {
+        if let Some(seed) = seed {
+            self.inner.with_value(|inner| inner.context.store.write("lab/seed", &seed));
+            self.seed.set(seed);
+        }
+        let words = self.context().words;
+        self.screen.update(|screen| screen.print_line(Kind::Note, words.was_reset));
+        match self.phase.get_untracked() {
+            Phase::Running => self.send(&ToEngine::Reset { seed: Some(self.seed.get_untracked()) }),
+            _ => self.start(),
+        }
+    }
+
+    // Time.
+
+    /// Lets virtual time pass, or stand still. While the page is hidden it stands still anyway.
+    pub(crate) fn play(self, on: bool) {
+        self.playing.set(on);
+        self.send(&ToEngine::Play { on });
+    }
+
+    /// Tells the engine whether the page can be seen.
+    pub(crate) fn seen(self, visible: bool) {
+        if self.playing.get_untracked() {
+            self.send(&ToEngine::Play { on: visible });
+        }
+    }
+
+    /// Changes how fast virtual time passes.
+    pub(crate) fn set_speed(self, factor: f64) {
+        self.speed.set(factor);
+        self.send(&ToEngine::Speed { factor });
+    }
+
+    /// Goes to the next event; time stands still before and after.
+    pub(crate) fn step(self) {
+        self.play(false);
+        self.send(&ToEngine::Step);
+    }
+
+    /// Lets so many virtual seconds pass at once.
+    pub(crate) fn advance(self, seconds: u64) {
+        self.send(&ToEngine::Advance { by: Span::from_secs(seconds) });
+    }
+
+    /// Cuts a node off from the API server, or takes it back.
+    pub(crate) fn cut_node(self, node: &str, cut: bool) {
+        self.cut.update(|nodes| {
+            if cut {
+                nodes.insert(node.to_owned())
+            } else {
+                nodes.remove(node)
+            };
+        });
+        self.send(&ToEngine::CutNode { node: node.to_owned(), cut });
+    }
+
+    // Files.
+
+    /// The learner changed a file.
+    pub(crate) fn edit(self, name: &str, text: String) {
+        self.files.update(|files| {
+            files.insert(name.to_owned(), text);
+        });
+        self.keep_files();
+        self.send_file(name);
+    }
+
+    /// Gives a file the card's text again, or removes it when the card has none.
+    pub(crate) fn restore(self, name: &str) {
+        match self.lab.with_untracked(|lab| lab.files.get(name).cloned()) {
+            Some(text) => self.edit(name, text),
+            None => {
+                self.files.update(|files| {
+                    files.remove(name);
+                });
+                self.keep_files();
+                self.send(&ToEngine::RemoveFile { name: name.to_owned() });
+                self.open_a_file();
+            }
+        }
+    }
+
+    /// Makes an empty file, and opens it. A name that is taken is only opened.
+    pub(crate) fn new_file(self, name: &str) {
+        if !self.files.with_untracked(|files| files.contains_key(name)) {
+            self.edit(name, String::new());
+        }
+        self.open.set(name.to_owned());
+    }
+
+    fn send_file(self, name: &str) {
+        let text = self.files.with_untracked(|files| files.get(name).cloned());
+        let Some(text) = text.filter(|_| self.phase.get_untracked() == Phase::Running) else { return };
+        let first = self.inner.with_value(|inner| {
+            let mut sent = inner.sent.borrow_mut();
+            let newer = sent.get(name).is_some();
+            sent.insert(name.to_owned(), newer);
+            !newer
+        });
+        if first {
+            self.send(&ToEngine::SetFile { name: name.to_owned(), text });
+        }
+    }
+
+    fn answered_for(self, name: &str, problems: Vec<FileProblem>) {
+        let newer = self.inner.with_value(|inner| inner.sent.borrow_mut().remove(name));
+        self.error.set(None);
+        self.problems.update(|all| {
+            all.insert(name.to_owned(), problems);
+        });
+        if newer == Some(true) {
+            self.send_file(name);
+        }
+    }
+
+    /// Sends what was typed since the engine last answered, because a command follows.
+    fn send_newer_files(self) {
+        let newer: Vec<String> = self.inner.with_value(|inner| {
+            let mut sent = inner.sent.borrow_mut();
+            let newer = sent.iter_mut().filter(|(_, newer)| **newer);
+            newer.map(|(name, newer)| (*newer = false, name.clone()).1).collect()
+        });
+        for name in newer {
+            if let Some(text) = self.files.with_untracked(|files| files.get(&name).cloned()) {
+                self.send(&ToEngine::SetFile { name, text });
+            }
+        }
+    }
+
+    /// The terminal changed files; what the learner is just typing stays.
+    fn files_changed(self, mut files: BTreeMap<String, String>) {
+        let typing: Vec<String> = self.inner.with_value(|inner| inner.sent.borrow().keys().cloned().collect());
+        self.files.with_untracked(|old| {
+            for name in typing {
+                if let Some(text) = old.get(&name) {
+                    files.insert(name, text.clone());
+                }
+            }
+        });
+        self.files.set(files);
+        self.keep_files();
+        self.open_a_file();
+    }
+
+    fn keep_files(self) {
+        let changes = self.files.with_untracked(|files| self.lab.with_untracked(|lab| changes(&lab.files, files)));
+        self.inner.with_value(|inner| inner.context.store.write("lab/files", &changes));
+    }
+
+    /// Opens another file when the open one is gone.
+    fn open_a_file(self) {
+        let (there, first) = self
+            .files
+            .with_untracked(|files| (files.contains_key(&self.open.get_untracked()), files.keys().next().cloned().unwrap_or_default()));
+        if !there {
+            self.open.set(first);
+        }
+    }
+
+    // The terminal.
+
+    /// Runs commands, one after the other.
+    pub(crate) fn run(self, commands: Vec<String>) {
+        self.inner.with_value(|inner| inner.queue.borrow_mut().extend(commands));
+        self.run_next();
+    }
+
+    fn run_next(self) {
+        if self.busy.get_untracked() || self.phase.get_untracked() != Phase::Running {
+            return;
+        }
+        let Some(line) = self.inner.with_value(|inner| inner.queue.borrow_mut().pop_front()) else { return };
+        self.screen.update(|screen| screen.print_line(Kind::Typed, &line.replace('\n', "\n> ")));
+        self.history.update(|history| history.add(&line));
+        self.inner.with_value(|inner| inner.context.store.write("lab/history", &self.history.get_untracked()));
+        self.busy.set(true);
+        self.tried.set(true);
+        self.send_newer_files();
+        self.send(&ToEngine::Line { line });
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(self) {
+        self.inner.with_value(|inner| inner.queue.borrow_mut().clear());
+        if self.busy.get_untracked() {
+            self.screen.update(|screen| screen.print_line(Kind::Note, "^C"));
+            self.send(&ToEngine::Interrupt);
+        } else {
+            let line = format!("{}{}^C", self.pending.get_untracked(), self.input.get_untracked());
+            self.screen.update(|screen| screen.print_line(Kind::Typed, &line));
+            self.input.set(String::new());
+            self.pending.set(String::new());
+        }
+    }
+
+    /// Asks how the word before `cursor`, a byte position, goes on.
+    pub(crate) fn complete(self, cursor: usize) {
+        let id = self.inner.with_value(|inner| inner.next_completion.replace(inner.next_completion.get() + 1));
+        self.cursor.set(Some(cursor));
+        self.send(&ToEngine::Complete { id: id + 1, line: self.input.get_untracked(), cursor });
+    }
+
+    fn completed(self, id: u64, candidates: &[String]) {
+        let line = self.input.get_untracked();
+        let Some(cursor) = self.cursor.get_untracked().filter(|_| self.inner.with_value(|inner| inner.next_completion.get()) == id) else {
+            return;
+        };
+        match complete(&line, cursor, candidates) {
+            Completion::Line(line, cursor) => {
+                self.input.set(line);
+                self.cursor.set(Some(cursor));
+            }
+            Completion::Choices(choices) => self.screen.update(|screen| screen.print_line(Kind::Note, &choices)),
+            Completion::Nothing => {}
+        }
+    }
+
+    // The tasks.
+
+    /// Commits to a prediction.
+    pub(crate) fn predict(self, task: &str, given: &Given) {
+        let answer = self.lab.with_untracked(|lab| lab.task(task).and_then(|task| answer_of(&task.kind, given)));
+        if let Some(answer) = answer {
+            self.send(&ToEngine::Predict { task: task.to_owned(), answer });
+        }
+    }
+
+    /// The result of a prediction, once it is there.
+    pub(crate) fn prediction(self, task: &str) -> Option<PredictionResult> {
+        self.tasks.with(|tasks| tasks.iter().find(|result| result.id == task).and_then(|result| result.prediction.clone()))
+    }
+
+    fn check_soon(self) {
+        let now = js_sys::Date::now();
+        let due = self.inner.with_value(|inner| now - inner.checked_ms.get() >= CHECK_EVERY_MS && inner.checked_ms.replace(now) < now);
+        if due && !self.passed.get_untracked() {
+            self.send(&ToEngine::Check);
+        }
+    }
+
+    fn judged(self, passed: bool, tasks: Vec<TaskResult>) {
+        let context = self.context();
+        let words = context.words;
+        let before = self.tasks.get_untracked();
+        let was = |id: &str| before.iter().any(|old| old.id == id && old.passed);
+        if passed && !self.passed.get_untracked() {
+            self.news.set(words.lab_passed.to_owned());
+        } else if let Some(new) = tasks.iter().find(|task| task.passed && !was(&task.id)) {
+            let title = self.lab.with_untracked(|lab| lab.task(&new.id).map(|task| in_lang(&task.title, context.lang).to_owned()));
+            self.news.set(fill(words.task_passed, &[&title.unwrap_or_default()]));
+        }
+        self.passed.set(passed);
+        if before != tasks {
+            self.tasks.set(tasks);
+        }
+    }
+}
+
+/// The name under which what was given to a prediction is kept.
+pub(crate) fn prediction_key(task: &str) -> String {
+    format!("lab/predict/{task}")
+}
+
+fn dealt(lab: &Lab, seed: u64) -> Lab {
+    Variables::deal(lab, seed).fill_all(lab)
+}
+
+/// The card's files with the learner's changes; a change to nothing is a file that was removed.
+fn with_changes(files: &BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
+    let mut files = files.clone();
+    for (name, text) in changes {
+        match text {
+            Some(text) => files.insert(name.clone(), text.clone()),
+            None => files.remove(name),
+        };
+    }
+    files
+}
+
+/// What turns the card's files into the learner's.
+fn changes(card: &BTreeMap<String, String>, own: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
+    let removed = card.keys().filter(|name| !own.contains_key(*name)).map(|name| (name.clone(), None));
+    let changed = own.iter().filter(|(name, text)| card.get(*name) != Some(text)).map(|(name, text)| (name.clone(), Some(text.clone())));
+    removed.chain(changed).collect()
+}
+
+/// What was given as an answer to this prediction; `None` when it is none yet.
+pub(crate) fn answer_of(kind: &TaskKind, given: &Given) -> Option<Answer> {
+    let TaskKind::Predict(predict) = kind else { return None };
+    match &predict.input {
+        Input::Choice(items) => given.picked.first().and_then(|&index| items.items.get(index)).map(|item| Answer::Text(item.id.clone())),
+        Input::Order(items) => {
+            let shown: Vec<usize> = (0..items.items.len()).collect();
+            Some(Answer::Order(given.order(&shown).into_iter().map(|index| items.items[index].id.clone()).collect()))
+        }
+        Input::Number(_) => given.number().map(Answer::Number),
+        Input::Text(_) => Some(given.text.trim().to_owned()).filter(|text| !text.is_empty()).map(Answer::Text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn files(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
+    }
+
+    #[test]
+    fn changes_lead_from_the_cards_files_to_the_learners() {
+        let card = files(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let own = files(&[("a", "1"), ("b", "changed"), ("d", "new")]);
+        let made = changes(&card, &own);
+        assert_eq!(made.len(), 3, "a file that is as it was is not kept: {made:?}");
+        assert_eq!(with_changes(&card, &made), own);
+        assert!(changes(&card, &card).is_empty());
+    }
+
+    #[test]
+    fn what_is_given_becomes_an_answer() {
+        let text = json!({"en": "", "zh": ""});
+        let kind = |input: serde_json::Value| -> TaskKind {
+            serde_json::from_value(json!({"predict": {"input": input, "run": [], "truth": "1", "explanation": text}})).unwrap()
+        };
+        let items = json!({"items": [{"id": "x", "text": text}, {"id": "y", "text": text}]});
+        let given = |picked: &[usize], text: &str| Given { picked: picked.to_vec(), text: text.to_owned(), ..Given::default() };
+        let choice = kind(json!({"choice": items}));
+        assert_eq!(answer_of(&choice, &given(&[], "")), None);
+        assert_eq!(answer_of(&choice, &given(&[1], "")), Some(Answer::Text("y".to_owned())));
+        assert_eq!(answer_of(&choice, &given(&[9], "")), None, "the card has changed");
+        let order = kind(json!({"order": items}));
+        let ids = |ids: &[&str]| Some(Answer::Order(ids.iter().map(|&id| id.to_owned()).collect()));
+        assert_eq!(answer_of(&order, &given(&[], "")), ids(&["x", "y"]));
+        assert_eq!(answer_of(&order, &given(&[1, 0], "")), ids(&["y", "x"]));
+        let number = kind(json!({"number": {"unit": text}}));
+        assert_eq!(answer_of(&number, &given(&[], " 2.5 ")), Some(Answer::Number(2.5)));
+        assert_eq!(answer_of(&number, &given(&[], "two")), None);
+    }
+}
