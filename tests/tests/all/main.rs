@@ -1,3 +1,6 @@
 //! One test binary for the whole project, so that it links once.
 
+mod determinism;
+mod hostile;
+mod manifests;
 mod tidy;

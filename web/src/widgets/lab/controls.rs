@@ -30,7 +30,7 @@ pub(crate) fn Controls(desk: Desk, wide: RwSignal<bool>) -> impl IntoView {
         <div class="cb-controls" role="toolbar" aria-label=words.controls>
             <button type="button" class="cb-button cb-small cb-play" data-action=move || if desk.playing.get() { "pause" } else { "play" }
                 on:click=move |_| desk.play(!desk.playing.get_untracked())>
-                {move || if desk.playing.get() { format!("⏸ {}", words.pause) } else { format!("▶ {}", words.play) }}
+                {move || if desk.playing.get() { words.pause.to_owned() } else { words.play.to_owned() }}
             </button>
             <button type="button" class="cb-button cb-small cb-step" data-action="step" title=words.step_hint on:click=move |_| desk.step()>{words.step}</button>
             {jumps.to_vec()}
