@@ -38,6 +38,10 @@ const PREPARED: &[(&str, &str)] = &[
     ("pods/pod-nginx-required-affinity.yaml", "kubectl label nodes node-2 disktype=ssd"),
     ("pods/pod-nginx.yaml", "kubectl label nodes node-2 disktype=ssd"),
     ("pods/pod-with-node-affinity.yaml", "kubectl label nodes node-2 topology.kubernetes.io/zone=antarctica-east1"),
+    (
+        "pods/pod-with-pod-affinity.yaml",
+        "kubectl label nodes --all topology.kubernetes.io/zone=v && kubectl run first --image=nginx --labels=security=S1",
+    ),
     ("pods/qos/qos-pod-3.yaml", "kubectl create namespace qos-example"),
     ("pods/qos/qos-pod.yaml", "kubectl create namespace qos-example"),
     ("pods/resource/memory-request-limit.yaml", "kubectl create namespace mem-example"),
