@@ -8,12 +8,13 @@
 //! | quiz | `.cb-quiz-item[data-state="right\|wrong"]`, `button.cb-answer` in it |
 //! | lab | `.cb-lab`, `button.cb-start` (nothing large is loaded before) |
 //! | editor | `.cb-editor textarea`, `.cb-tabs button[data-file]`, `.cb-problem[data-line]`, `button.cb-apply` (types `kubectl apply -f FILE`) |
-//! | terminal | `.cb-terminal input`, `.cb-terminal-output` |
-//! | controls | `.cb-controls button[data-action="play\|pause\|step\|reset"]`, `.cb-controls select.cb-speed` |
-//! | cluster | `.cb-cluster .cb-node[data-node]`, `.cb-cluster .cb-pod[data-pod][data-status]` |
-//! | timeline | `.cb-timeline li[data-kind]` |
+//! | terminal | `.cb-terminal input`, `.cb-terminal-output`, `.cb-terminal[data-busy]` |
+//! | controls | `.cb-controls button[data-action="play\|pause\|step\|reset\|deal"]`, `button.cb-advance[data-seconds]`, `select.cb-speed`, `.cb-clock` |
+//! | cluster | `.cb-cluster .cb-node[data-node]` with `button.cb-cut-node`, `.cb-cluster .cb-pod[data-pod][data-status][data-ready]` |
+//! | timeline | `.cb-timeline li[data-kind][data-event][data-actor]`, `.cb-story` (how the chosen event came about) |
 //! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |
-//! | verdict | `.cb-verdict[data-passed]` |
+//! | verdict | `.cb-verdict[data-passed]` (the whole lab), `.cb-task-verdict[data-passed]` |
+//! | faults | `.cb-crash` with `button.cb-restart` (the engine ended), `.cb-engine-error`, `.cb-storage-note` |
 
 pub(crate) mod inputs;
 pub(crate) mod lab;
