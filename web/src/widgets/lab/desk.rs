@@ -18,6 +18,7 @@ use leptos::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often the page asks how the checks stand, in milliseconds.
 const CHECK_EVERY_MS: f64 = 500.0;
@@ -46,6 +47,8 @@ struct Inner {
     queue: RefCell<VecDeque<String>>,
     /// When the checks were last asked for.
     checked_ms: Cell<f64>,
+    /// Whether it will ask when the time has come.
+    check_waits: Cell<bool>,
     next_completion: Cell<u64>,
 }
 
@@ -94,6 +97,7 @@ impl Desk {
             sent: RefCell::default(),
             queue: RefCell::default(),
             checked_ms: Cell::new(0.0),
+            check_waits: Cell::new(false),
             next_completion: Cell::new(0),
         };
         let files = with_changes(&lab.files, &context.store.read("lab/files"));
@@ -468,11 +472,24 @@ impl Desk {
         self.tasks.with(|tasks| tasks.iter().find(|result| result.id == task).and_then(|result| result.prediction.clone()))
     }
 
+    /// Asks how the checks stand: now, or when it has been long enough since the last time, so that no change stays unjudged.
     fn check_soon(self) {
+        if self.passed.get_untracked() {
+            return;
+        }
         let now = js_sys::Date::now();
-        let due = self.inner.with_value(|inner| now - inner.checked_ms.get() >= CHECK_EVERY_MS && inner.checked_ms.replace(now) < now);
-        if due && !self.passed.get_untracked() {
+        let left = self.inner.with_value(|inner| inner.checked_ms.get() + CHECK_EVERY_MS - now);
+        if left <= 0.0 {
+            self.inner.with_value(|inner| inner.checked_ms.set(now));
             self.send(&ToEngine::Check);
+        } else if self.inner.with_value(|inner| !inner.check_waits.replace(true)) {
+            let ask = move || {
+                // The page may have gone on without the lab.
+                if self.inner.try_with_value(|inner| inner.check_waits.set(false)).is_some() {
+                    self.check_soon();
+                }
+            };
+            set_timeout(ask, Duration::from_secs_f64(left.min(CHECK_EVERY_MS) / 1000.0));
         }
     }
 
