@@ -2,6 +2,7 @@
 //!
 //! One module per task; `cargo xtask` alone lists them.
 
+mod browser;
 mod schema;
 mod test;
 

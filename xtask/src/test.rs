@@ -1,8 +1,12 @@
 //! `cargo xtask test`: everything that must hold of a change, in the order in which failures are cheapest to learn of.
 //!
-//! Stages: format, lints, documentation, tests. All run to their end even if an earlier one failed, and the totals say which did.
+//! Stages: format, lints, documentation, tests, the reference solutions, the site, and the page in a browser. All run to their end even if
+//! an earlier one failed, and the totals say which did. The last needs Chromium and its driver, which are installed where that is allowed
+//! (`browser`).
 
+use crate::browser;
 use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -12,7 +16,14 @@ const STAGES: &[(&str, &[&str])] = &[
     ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     ("documentation", &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]),
     ("tests", &["test", "--workspace", "--locked", "--no-fail-fast"]),
+    ("solutions", &["run", "--quiet", "--locked", "--", "check", "--solutions"]),
 ];
+
+/// What the tests in the browser look at.
+const SITE: (&str, &[&str]) = ("site", &["run", "--quiet", "--locked", "--", "build", "--out", "target/test-site"]);
+
+/// The tests in the browser.
+const BROWSER: (&str, &[&str]) = ("browser", &["test", "--package", "tests", "--locked", "--test", "all", "browser", "--", "--ignored"]);
 
 /// What came of the tests of all crates together.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,13 +57,20 @@ impl Totals {
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut totals = Totals::default();
     let mut failed = Vec::new();
-    for (name, arguments) in STAGES {
+    let mut stages = STAGES.to_vec();
+    stages.push(SITE);
+    let driver = browser::find_or_install();
+    match &driver {
+        Ok(_) => stages.push(BROWSER),
+        Err(why) => eprintln!("== browser: LEFT OUT: {why:#}"),
+    }
+    for (name, arguments) in stages {
         eprintln!("== {name}: cargo {}", arguments.join(" "));
         let start = Instant::now();
-        let ok = stage(arguments, &mut totals).with_context(|| format!("stage {name}"))?;
+        let ok = stage(arguments, driver.as_deref().ok(), &mut totals).with_context(|| format!("stage {name}"))?;
         eprintln!("== {name}: {} in {:.0} s", if ok { "passed" } else { "FAILED" }, start.elapsed().as_secs_f64());
         if !ok {
-            failed.push(*name);
+            failed.push(name);
         }
     }
     eprintln!("tests: {} passed, {} failed, {} ignored", totals.passed, totals.failed, totals.ignored);
@@ -62,12 +80,20 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The program, where cargo builds it.
+fn program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    std::path::absolute(&target).unwrap_or(target).join("debug").join(format!("clusterbook{}", std::env::consts::EXE_SUFFIX))
+}
+
 /// Runs one stage, passing its output on; says whether it succeeded.
-fn stage(arguments: &[&str], totals: &mut Totals) -> anyhow::Result<bool> {
+fn stage(arguments: &[&str], driver: Option<&Path>, totals: &mut Totals) -> anyhow::Result<bool> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(arguments)
         .env("RUSTDOCFLAGS", "-D warnings")
+        .env("CLUSTERBOOK_PROGRAM", program())
+        .envs(driver.map(|driver| ("CHROMEDRIVER", driver)))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
