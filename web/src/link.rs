@@ -1,6 +1,6 @@
 //! The page's end of the worker: starts it, sends to it, hears it, ends it.
 
-use crate::worker::FromWorker;
+use crate::message::FromWorker;
 use lab::ToEngine;
 use leptos::prelude::document;
 use std::cell::RefCell;

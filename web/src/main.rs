@@ -1,27 +1,20 @@
-//! The program of the page: it mounts its widgets on the cards of a page, whose static HTML reads without it. In a Web Worker, the same
-//! program runs the engine of a lab.
+//! The program of the page: it mounts its widgets on the cards of a page, whose static HTML reads without it. The engine of the labs is a
+//! program of its own, `engine.rs`, which a Web Worker runs.
 //!
 //! - `mount`: finds the cards and the places of the widgets; `dom` has the handles for it.
 //! - `widgets`: think-first, the quiz, the lab.
-//! - `worker`: the engine's side; `link`: the page's end of it.
+//! - `link`: the page's end of the worker; `message`: what comes from there.
 //! - `storage`: what the learner gave, across reloads.
 //! - `i18n`: the words of the widgets.
 
 mod dom;
 mod i18n;
 mod link;
+mod message;
 mod mount;
 mod storage;
 mod widgets;
-mod worker;
-
-use wasm_bindgen::JsCast;
-use web_sys::DedicatedWorkerGlobalScope;
 
 fn main() {
-    // `worker.js` starts this same program where there is no page.
-    match js_sys::global().dyn_into::<DedicatedWorkerGlobalScope>() {
-        Ok(scope) => worker::run(scope),
-        Err(_) => mount::mount_cards(),
-    }
+    mount::mount_cards();
 }

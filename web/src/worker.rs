@@ -1,10 +1,10 @@
-//! The worker's role: runs the engine beside the page, so that the page never waits for it.
+//! The worker: runs the engine beside the page, so that the page never waits for it.
 //!
 //! Time passes in slices. Between two of them the worker reads its messages; how many steps a slice has follows from how long the last one
 //! took. What the engine tells is sent in batches: snapshots and events at most ten times a second, everything else at once.
 
+use crate::message::FromWorker;
 use lab::{Engine, FromEngine, ToEngine};
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
@@ -26,16 +26,6 @@ const SEND_EVERY_MS: f64 = 100.0;
 
 /// The bounds on the steps of a slice.
 const STEPS: (u64, u64) = (64, 1_000_000);
-
-/// What the worker posts, as JSON.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum FromWorker {
-    /// What the engine told; the first message, an empty one, says that the worker listens.
-    Told(Vec<FromEngine>),
-    /// The engine ended by a fault of its own; nothing comes any more.
-    Crashed(String),
-}
 
 /// What waits to be sent.
 #[derive(Debug, Default)]

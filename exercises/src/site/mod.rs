@@ -1,7 +1,7 @@
-//! The site: builds the book, the page's program and the search index, and serves them.
+//! The site: builds the book, the page's programs and the search index, and serves them.
 //!
 //! ```text
-//! web, lab-engine ──cargo──▶ web.wasm ──wasm-bindgen──▶ lab/lab.js, lab/lab_bg.wasm ─┐
+//! web, lab-engine ──cargo──▶ *.wasm ──wasm-bindgen──▶ lab/: lab.js, engine.js, … ────┐
 //! book/en ─────┐                                                                     ├─▶ www/ ──▶ served, or copied by `build`
 //! book/zh-CN ──┴─mdBook + cards──▶ pages ──finish──▶ en/, zh-CN/, search.json ───────┘
 //! ```

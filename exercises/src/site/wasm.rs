@@ -1,7 +1,8 @@
-//! The page's program: compiles `web` for the browser and gives it its JavaScript side.
+//! The page's programs: compiles `web` for the browser and gives it its JavaScript side.
 //!
-//! The result is one folder, `lab/`, that pages refer to relatively: `lab.js` and `lab_bg.wasm` from wasm-bindgen, `worker.js`
-//! that runs the same module in a Web Worker, `loader.js` that pages with a card load, and `style.css` with the widgets' styles.
+//! The result is one folder, `lab/`, that pages refer to relatively. From wasm-bindgen: `lab.js` and `lab_bg.wasm`, the widgets, and
+//! `engine.js` and `engine_bg.wasm`, the engine, which is downloaded only when a lab is started. Beside them `worker.js`, which runs the
+//! engine in a Web Worker, `loader.js`, which pages with a card load, and `style.css` with the widgets' styles.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,11 @@ use crate::site::layout::Layout;
 use crate::site::precompress::precompress;
 use crate::site::toolchain::{self, TARGET, Tools};
 
-/// The worker is the page's own program in another role.
-const WORKER_JS: &str = "import init from './lab.js';\ninit();\n";
+/// The programs: the binary of `web`, and the name of its module for JavaScript.
+const PROGRAMS: [(&str, &str); 2] = [("web", "lab"), ("engine", "engine")];
+
+/// What the worker does.
+const WORKER_JS: &str = "import init from './engine.js';\ninit();\n";
 
 /// Loads the program on pages with a card, and says so in the card when that fails.
 const LOADER_JS: &str = include_str!("assets/loader.js");
@@ -48,20 +52,23 @@ pub fn build(layout: &Layout, profile: Profile, say: &dyn Fn(&str)) -> Result<bo
     let stages = Stages::new(layout.state());
     let fingerprint = inputs(layout.root(), profile)?;
     let lab = layout.lab();
-    let changed = !(stages.is_done("wasm", &fingerprint) && lab.join("lab_bg.wasm").is_file() && lab.join("lab.js").is_file());
+    let bound = |name: &str| lab.join(format!("{name}_bg.wasm")).is_file() && lab.join(format!("{name}.js")).is_file();
+    let changed = !(stages.is_done("wasm", &fingerprint) && PROGRAMS.iter().all(|(_, name)| bound(name)));
     if changed {
         stages.forget("wasm")?;
-        let module = compile(layout, profile, say)?;
-        say("Binding the page's program to JavaScript …");
+        let modules = compile(layout, profile, say)?;
+        say("Binding the page's programs to JavaScript …");
         fs::create_dir_all(&lab).map_err(SiteError::io("create", &lab))?;
         // What was compressed from another build must never stand beside this one.
         forget_compressed(&lab)?;
-        bind(&module, &lab)?;
+        for (binary, name) in PROGRAMS {
+            bind(&modules.join(format!("{binary}.wasm")), name, &lab)?;
+        }
     }
     let restyled = write_assets(layout.root(), &lab)?;
     if profile == Profile::Small {
         if changed {
-            say("Compressing the page's program (some seconds) …");
+            say("Compressing the page's programs (some seconds) …");
         }
         precompress(&lab, &layout.state().join("br"))?;
     }
@@ -81,7 +88,7 @@ fn forget_compressed(lab: &Path) -> Result<(), SiteError> {
     Ok(())
 }
 
-/// Everything that is compiled into the page's program. What only the native program uses is left out.
+/// Everything that is compiled into the page's programs. What only the native program uses is left out.
 fn inputs(root: &Path, profile: Profile) -> Result<String, SiteError> {
     let mut all = Fingerprint::new();
     all.word(profile.name());
@@ -96,12 +103,13 @@ fn inputs(root: &Path, profile: Profile) -> Result<String, SiteError> {
     Ok(all.finish())
 }
 
+/// Compiles the programs; gives the folder with their modules.
 fn compile(layout: &Layout, profile: Profile, say: &dyn Fn(&str)) -> Result<PathBuf, SiteError> {
     let tools = Tools::default();
     let toolchain = toolchain::find(&tools, layout.root(), say)?;
     let first = !layout.wasm_target().join(TARGET).join(profile.name()).is_dir();
     let patience = if first { "the first time takes two to five minutes" } else { "only what changed" };
-    say(&format!("Compiling the page's program for the browser, profile {} ({patience}) …", profile.name()));
+    say(&format!("Compiling the page's programs for the browser, profile {} ({patience}) …", profile.name()));
     let mut command = toolchain.cargo(&tools, layout.root());
     command.args(["--locked", "--package", "web", "--profile", profile.name(), "--target", TARGET, "--target-dir"]);
     command.arg(layout.wasm_target()).stdin(Stdio::null()).stdout(Stdio::null());
@@ -110,15 +118,15 @@ fn compile(layout: &Layout, profile: Profile, say: &dyn Fn(&str)) -> Result<Path
     if !status.success() {
         return Err(SiteError::WasmBuild { command: repeat });
     }
-    Ok(layout.wasm_target().join(TARGET).join(profile.name()).join("web.wasm"))
+    Ok(layout.wasm_target().join(TARGET).join(profile.name()))
 }
 
-fn bind(module: &Path, lab: &Path) -> Result<(), SiteError> {
+fn bind(module: &Path, name: &str, lab: &Path) -> Result<(), SiteError> {
     let mut bindgen = Bindgen::new();
     // `init()` without an argument finds the module beside its JavaScript.
     bindgen
         .input_path(module)
-        .out_name("lab")
+        .out_name(name)
         .omit_default_module_path(false)
         .typescript(false)
         .remove_name_section(true)

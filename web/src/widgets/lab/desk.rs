@@ -7,9 +7,9 @@ use super::chart::Events;
 use super::screen::{Completion, History, Kind, Screen, complete};
 use crate::i18n::fill;
 use crate::link::Link;
+use crate::message::FromWorker;
 use crate::widgets::CardContext;
 use crate::widgets::inputs::Given;
-use crate::worker::FromWorker;
 use exercises::card::in_lang;
 use lab::{
     Answer, DEFAULT_SEED, FileProblem, FromEngine, Input, Lab, PredictionResult, Snapshot, Span, TaskKind, TaskResult, ToEngine, Variables,
@@ -101,7 +101,7 @@ impl Desk {
             next_completion: Cell::new(0),
         };
         let files = with_changes(&lab.files, &context.store.read("lab/files"));
-        let open = files.keys().next().cloned().unwrap_or_default();
+        let open = first_file(&lab, &files);
         Desk {
             inner: StoredValue::new_local(inner),
             phase: RwSignal::default(),
@@ -391,11 +391,9 @@ impl Desk {
 
     /// Opens another file when the open one is gone.
     fn open_a_file(self) {
-        let (there, first) = self
-            .files
-            .with_untracked(|files| (files.contains_key(&self.open.get_untracked()), files.keys().next().cloned().unwrap_or_default()));
+        let there = self.files.with_untracked(|files| files.contains_key(&self.open.get_untracked()));
         if !there {
-            self.open.set(first);
+            self.open.set(self.lab.with_untracked(|lab| self.files.with_untracked(|files| first_file(lab, files))));
         }
     }
 
@@ -520,6 +518,14 @@ fn dealt(lab: &Lab, seed: u64) -> Lab {
     Variables::deal(lab, seed).fill_all(lab)
 }
 
+/// The file to begin with: the one that the first task to be done by hand speaks of, or else simply the first.
+fn first_file(lab: &Lab, files: &BTreeMap<String, String>) -> String {
+    let by_hand = lab.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Operate(_)));
+    let named = |prompt: &str| files.keys().filter_map(|name| prompt.find(name).map(|at| (at, name))).min().map(|(_, name)| name);
+    let first = by_hand.filter_map(|task| named(&task.prompt.en)).next().or_else(|| files.keys().next());
+    first.cloned().unwrap_or_default()
+}
+
 /// The card's files with the learner's changes; a change to nothing is a file that was removed.
 fn with_changes(files: &BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
     let mut files = files.clone();
@@ -570,6 +576,17 @@ mod tests {
         assert_eq!(made.len(), 3, "a file that is as it was is not kept: {made:?}");
         assert_eq!(with_changes(&card, &made), own);
         assert!(changes(&card, &card).is_empty());
+    }
+
+    #[test]
+    fn the_first_file_is_the_one_that_the_first_task_speaks_of() {
+        let text = json!({"en": "Mend `b.yaml`, not `a.yaml`.", "zh": ""});
+        let task = json!({"id": "t", "title": text, "prompt": text, "kind": {"operate": {"checks": []}}});
+        let lab = |tasks: serde_json::Value| -> Lab { serde_json::from_value(json!({"tasks": tasks})).unwrap() };
+        let all = files(&[("a.yaml", ""), ("b.yaml", ""), ("c.yaml", "")]);
+        assert_eq!(first_file(&lab(json!([task])), &all), "b.yaml");
+        assert_eq!(first_file(&lab(json!([])), &all), "a.yaml");
+        assert_eq!(first_file(&lab(json!([])), &files(&[])), "");
     }
 
     #[test]

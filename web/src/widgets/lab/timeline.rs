@@ -10,7 +10,7 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use web_sys::KeyboardEvent;
+use web_sys::{HtmlDivElement, KeyboardEvent};
 
 /// How near to its end the list must stand to go on with new events, in pixels.
 const NEAR_END: i32 = 60;
@@ -38,7 +38,8 @@ pub(crate) fn Timeline(desk: Desk) -> impl IntoView {
         })
     };
     let list = NodeRef::<Div>::new();
-    stay_at_the_end(chart, chosen, list);
+    let following = StoredValue::new(true);
+    stay_at_the_end(chart, following, list);
     let active = {
         let id = id.clone();
         move || chosen.get().map(|chosen| format!("{id}-{chosen}"))
@@ -55,6 +56,7 @@ pub(crate) fn Timeline(desk: Desk) -> impl IntoView {
             <div class="cb-events" role="listbox" tabindex="0" aria-label=words.timeline aria-activedescendant=active node_ref=list
                 hidden=move || chart.with(|chart| chart.rows.is_empty())
                 style=("--cb-lanes-width", move || format!("{}px", chart.with(|chart| chart.lanes.len() * LANE)))
+                on:scroll=move |_| following.set_value(list.get_untracked().is_none_or(|list| is_at_the_end(&list)))
                 on:keydown=move |event| choose_by_key(&event, chart, chosen, list)>
                 <svg class="cb-arrows" aria-hidden="true" width=move || chart.with(|chart| chart.lanes.len() * LANE).to_string()
                     height=move || chart.with(|chart| chart.rows.len() * ROW).to_string()
@@ -80,14 +82,18 @@ fn event_view(row: Row, id: &str, chain: Memo<BTreeSet<u64>>, chosen: RwSignal<O
     }
 }
 
-fn stay_at_the_end(chart: Memo<Chart>, chosen: RwSignal<Option<u64>>, list: NodeRef<Div>) {
+/// Goes on with new events for as long as the learner has not scrolled away from the end.
+fn stay_at_the_end(chart: Memo<Chart>, following: StoredValue<bool>, list: NodeRef<Div>) {
     Effect::new(move |_| {
         chart.track();
-        let Some(list) = list.get() else { return };
-        if chosen.get_untracked().is_none() && list.scroll_height() - list.scroll_top() - list.client_height() < NEAR_END {
-            request_animation_frame(move || list.set_scroll_top(list.scroll_height()));
-        }
+        let Some(list) = list.get().filter(|_| following.get_value()) else { return };
+        // The new rows are not there yet.
+        request_animation_frame(move || list.set_scroll_top(list.scroll_height()));
     });
+}
+
+fn is_at_the_end(list: &HtmlDivElement) -> bool {
+    list.scroll_height() - list.scroll_top() - list.client_height() < NEAR_END
 }
 
 fn choose_by_key(event: &KeyboardEvent, chart: Memo<Chart>, chosen: RwSignal<Option<u64>>, list: NodeRef<Div>) {
