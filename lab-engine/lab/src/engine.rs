@@ -24,6 +24,9 @@ const STEP_LIMIT: Duration = Duration::from_secs(60);
 /// How many steps of the simulation a message may cost: a bound on the time until the next one is read.
 const STEPS_PER_MESSAGE: u64 = 200_000;
 
+/// After how much virtual time a snapshot is sent though nothing happened, in milliseconds.
+const CLOCK_STEP_MS: u64 = 250;
+
 /// The worker's state.
 pub struct Engine {
     session: Option<LabSession>,
@@ -33,8 +36,8 @@ pub struct Engine {
     debt: Duration,
     /// The newest event that was sent.
     sent: EventId,
-    /// The newest event when the last snapshot was sent.
-    shown: Option<EventId>,
+    /// The newest event when the last snapshot was sent, and the quarter of a second in which it was.
+    shown: Option<(EventId, u64)>,
     /// Whether a line was typed whose prompt was not sent yet.
     typing: bool,
     /// The files as the page knows them.
@@ -190,9 +193,10 @@ impl Engine {
             self.sent = EventId(last.id);
             out.push(FromEngine::Events { events });
         }
-        let newest = Some(session.cluster().trace().last_id());
-        if self.shown != newest {
-            self.shown = newest;
+        // Time alone passes in steps: a clock that stood still between events would look as if the cluster did.
+        let newest = (session.cluster().trace().last_id(), session.cluster().now().as_millis() / CLOCK_STEP_MS);
+        if self.shown != Some(newest) {
+            self.shown = Some(newest);
             out.push(FromEngine::Snapshot { snapshot: Box::new(session.snapshot()) });
         }
         if prompt {
