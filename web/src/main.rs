@@ -15,6 +15,9 @@ mod mount;
 mod storage;
 mod widgets;
 
+use std::panic;
+
 fn main() {
+    panic::set_hook(Box::new(|info| mount::say_stopped(&info.to_string())));
     mount::mount_cards();
 }

@@ -19,16 +19,28 @@ use web_sys::Element;
 
 /// Mounts everything.
 pub(crate) fn mount_cards() {
-    let Ok(cards) = document().query_selector_all(".cb-card") else { return };
-    for index in 0..cards.length() {
-        if let Some(card) = cards.item(index).and_then(|node| node.dyn_into::<Element>().ok()) {
-            mount_card(&card);
-        }
+    cards().iter().for_each(mount_card);
+}
+
+/// Says in every card that its widgets have stopped, and why.
+pub(crate) fn say_stopped(why: &str) {
+    web_sys::console::error_1(&why.into());
+    for card in cards() {
+        say(&card, &fill(words(lang_of(&card)).stopped, &[why]));
     }
 }
 
+fn cards() -> Vec<Element> {
+    let Ok(cards) = document().query_selector_all(".cb-card") else { return Vec::new() };
+    (0..cards.length()).filter_map(|index| cards.item(index)?.dyn_into().ok()).collect()
+}
+
+fn lang_of(card: &Element) -> Lang {
+    card.get_attribute("data-lang").and_then(|code| Lang::from_code(&code)).unwrap_or(Lang::En)
+}
+
 fn mount_card(element: &Element) {
-    let lang = element.get_attribute("data-lang").and_then(|code| Lang::from_code(&code)).unwrap_or(Lang::En);
+    let lang = lang_of(element);
     let data = find(element, "script.cb-card-data").and_then(|script| script.text_content()).unwrap_or_default();
     match serde_json::from_str::<Card>(&data) {
         Ok(card) => {
@@ -41,7 +53,7 @@ fn mount_card(element: &Element) {
             });
             set(element, "data-program", "loaded");
         }
-        Err(error) => say_unreadable(element, &fill(words(lang).unreadable, &[&error.to_string()])),
+        Err(error) => say(element, &fill(words(lang).unreadable, &[&error.to_string()])),
     }
 }
 
@@ -80,7 +92,8 @@ fn mount_widgets(element: &Element, context: &CardContext) {
     }
 }
 
-fn say_unreadable(element: &Element, message: &str) {
+/// Adds a line about what does not work to a card.
+fn say(element: &Element, message: &str) {
     if let Ok(line) = document().create_element("p") {
         set(&line, "class", "cb-load-error");
         set(&line, "role", "status");

@@ -4,7 +4,7 @@
 //! took. What the engine tells is sent in batches: snapshots and events at most ten times a second, everything else at once.
 
 use crate::message::FromWorker;
-use lab::{Engine, FromEngine, ToEngine};
+use lab::{Engine, EventView, FromEngine, ToEngine};
 use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
@@ -24,6 +24,9 @@ const SHORT_PAUSE_MS: i32 = 1;
 /// How often snapshots and events are sent at most, in milliseconds.
 const SEND_EVERY_MS: f64 = 100.0;
 
+/// How many events wait to be sent at most: more than the page shows at once.
+const MAX_EVENTS: usize = 600;
+
 /// The bounds on the steps of a slice.
 const STEPS: (u64, u64) = (64, 1_000_000);
 
@@ -36,15 +39,41 @@ struct Batch {
 }
 
 impl Batch {
-    /// Adds messages; a snapshot takes the place of one that still waits.
+    /// Adds messages. A snapshot takes the place of one that still waits, events join those that do, and of many only the newest are kept.
+    /// A lab that begins makes what was told before it void.
     fn add(&mut self, messages: Vec<FromEngine>) {
         for message in messages {
             match message {
                 FromEngine::Snapshot { .. } => self.told.retain(|waiting| !matches!(waiting, FromEngine::Snapshot { .. })),
-                FromEngine::Events { .. } => {}
+                FromEngine::Events { events } => {
+                    self.add_events(events);
+                    continue;
+                }
+                FromEngine::Ready { .. } => {
+                    self.told.retain(|waiting| !matches!(waiting, FromEngine::Snapshot { .. } | FromEngine::Events { .. }));
+                    self.urgent = true;
+                }
                 _ => self.urgent = true,
             }
             self.told.push(message);
+        }
+    }
+
+    fn add_events(&mut self, mut newer: Vec<EventView>) {
+        let waiting = self.told.iter_mut().find_map(|message| match message {
+            FromEngine::Events { events } => Some(events),
+            _ => None,
+        });
+        let drop_old = |events: &mut Vec<EventView>| drop(events.drain(..events.len().saturating_sub(MAX_EVENTS)));
+        match waiting {
+            Some(events) => {
+                events.append(&mut newer);
+                drop_old(events);
+            }
+            None => {
+                drop_old(&mut newer);
+                self.told.push(FromEngine::Events { events: newer });
+            }
         }
     }
 
@@ -56,6 +85,19 @@ impl Batch {
         (self.urgent, self.sent_ms) = (false, now_ms);
         Some(std::mem::take(&mut self.told))
     }
+}
+
+/// Cuts what is told into parcels, in its order: what is large travels alone, so that the page can breathe in between.
+fn parcels(told: Vec<FromEngine>) -> Vec<Vec<FromEngine>> {
+    let is_large = |message: &FromEngine| matches!(message, FromEngine::Snapshot { .. } | FromEngine::Events { .. });
+    let mut parcels: Vec<Vec<FromEngine>> = Vec::new();
+    for message in told {
+        match parcels.last_mut() {
+            Some(last) if !is_large(&message) && !last.iter().any(is_large) => last.push(message),
+            _ => parcels.push(vec![message]),
+        }
+    }
+    parcels
 }
 
 /// How many steps the next slice gets after one of `steps` took `took_ms`.
@@ -148,7 +190,7 @@ impl Runner {
     fn send(&mut self) {
         let idle = !self.engine.wants_tick();
         if let Some(told) = self.batch.due(now_ms(), idle) {
-            post(&self.scope, &FromWorker::Told(told));
+            parcels(told).into_iter().for_each(|parcel| post(&self.scope, &FromWorker::Told(parcel)));
         }
     }
 }
@@ -208,6 +250,33 @@ mod tests {
         batch.add(vec![snapshot(2)]);
         assert_eq!(batch.due(1002.0, false), None);
         assert_eq!(batch.due(1002.0, true), Some(vec![snapshot(2)]), "an idle engine would never send it later");
+    }
+
+    fn events(ids: std::ops::Range<u64>) -> FromEngine {
+        let event = |id| EventView { id, at_ms: 0, actor: String::new(), cause: None, text: String::new(), what: serde_json::Value::Null };
+        FromEngine::Events { events: ids.map(event).collect() }
+    }
+
+    #[test]
+    fn of_many_events_the_newest_are_sent_together() {
+        let mut batch = Batch::default();
+        batch.add(vec![events(0..400), snapshot(1), events(400..900)]);
+        assert_eq!(batch.due(1.0, true), Some(vec![events(300..900), snapshot(1)]));
+    }
+
+    #[test]
+    fn a_lab_that_begins_makes_older_news_void() {
+        let ready = || FromEngine::Ready { seed: 1, lab: Box::default() };
+        let mut batch = Batch::default();
+        batch.add(vec![events(0..3), snapshot(1), ready(), events(1..2)]);
+        assert_eq!(batch.due(1.0, true), Some(vec![ready(), events(1..2)]));
+    }
+
+    #[test]
+    fn what_is_large_travels_alone() {
+        let prompt = || FromEngine::Prompt { exit_code: 0 };
+        let cut = parcels(vec![prompt(), prompt(), events(0..1), snapshot(1), prompt()]);
+        assert_eq!(cut, vec![vec![prompt(), prompt()], vec![events(0..1)], vec![snapshot(1)], vec![prompt()]]);
     }
 
     #[test]

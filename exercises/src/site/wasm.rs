@@ -19,8 +19,8 @@ use crate::site::toolchain::{self, TARGET, Tools};
 /// The programs: the binary of `web`, and the name of its module for JavaScript.
 const PROGRAMS: [(&str, &str); 2] = [("web", "lab"), ("engine", "engine")];
 
-/// What the worker does.
-const WORKER_JS: &str = "import init from './engine.js';\ninit();\n";
+/// What the worker does. An engine that cannot be loaded says so as one does that ends by a fault.
+const WORKER_JS: &str = include_str!("assets/worker.js");
 
 /// Loads the program on pages with a card, and says so in the card when that fails.
 const LOADER_JS: &str = include_str!("assets/loader.js");

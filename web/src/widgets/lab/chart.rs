@@ -28,13 +28,22 @@ pub(crate) const LANE: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
     kept: VecDeque<EventView>,
+    /// How often the lab has begun: events of different runs may have the same number.
+    run: u64,
     /// Whether older ones were dropped.
     pub(crate) dropped: bool,
 }
 
 impl Events {
-    /// Adds newer events.
+    /// Forgets all events, because the lab begins.
+    pub(crate) fn begin(&mut self) {
+        *self = Events { run: self.run + 1, ..Events::default() };
+    }
+
+    /// Adds newer events. When too much happens, not all of them come.
     pub(crate) fn add(&mut self, events: Vec<EventView>) {
+        let next = self.kept.back().map(|last| last.id + 1);
+        self.dropped |= events.first().is_some_and(|first| next.is_some_and(|next| next < first.id));
         self.kept.extend(events);
         let excess = self.kept.len().saturating_sub(MAX_EVENTS);
         self.dropped |= excess > 0;
@@ -64,6 +73,7 @@ impl Events {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) id: u64,
+    pub(crate) run: u64,
     pub(crate) at_ms: u64,
     pub(crate) actor: String,
     /// The type of what happened.
@@ -92,6 +102,7 @@ impl Chart {
             let shared = || lanes.iter().position(|lane| lane == part(&event.actor));
             Row {
                 id: event.id,
+                run: events.run,
                 at_ms: event.at_ms,
                 actor: event.actor.clone(),
                 kind: event.what.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned(),

@@ -5,15 +5,14 @@
 
 use super::chart::Events;
 use super::screen::{Completion, History, Kind, Screen, complete};
+use super::work::{answer_of, changes, dealt, first_file, prediction_key, with_changes};
 use crate::i18n::fill;
 use crate::link::Link;
 use crate::message::FromWorker;
 use crate::widgets::CardContext;
 use crate::widgets::inputs::Given;
 use exercises::card::in_lang;
-use lab::{
-    Answer, DEFAULT_SEED, FileProblem, FromEngine, Input, Lab, PredictionResult, Snapshot, Span, TaskKind, TaskResult, ToEngine, Variables,
-};
+use lab::{DEFAULT_SEED, EventView, FileProblem, FromEngine, Lab, PredictionResult, Snapshot, Span, TaskResult, ToEngine};
 use leptos::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +21,12 @@ use std::time::Duration;
 
 /// How often the page asks how the checks stand, in milliseconds.
 const CHECK_EVERY_MS: f64 = 500.0;
+
+/// How many events at once are very many.
+const MANY_EVENTS: usize = 60;
+
+/// How often the timeline is drawn when there are very many, in milliseconds.
+const DRAW_EVERY_MS: f64 = 500.0;
 
 /// How the engine is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +55,9 @@ struct Inner {
     /// Whether it will ask when the time has come.
     check_waits: Cell<bool>,
     next_completion: Cell<u64>,
+    /// When the timeline was last drawn, and whether it soon will be.
+    drawn_ms: Cell<f64>,
+    drawing_soon: Cell<bool>,
 }
 
 /// The lab on the page; cheap to copy.
@@ -99,6 +107,8 @@ impl Desk {
             checked_ms: Cell::new(0.0),
             check_waits: Cell::new(false),
             next_completion: Cell::new(0),
+            drawn_ms: Cell::new(0.0),
+            drawing_soon: Cell::new(false),
         };
         let files = with_changes(&lab.files, &context.store.read("lab/files"));
         let open = first_file(&lab, &files);
@@ -190,7 +200,7 @@ impl Desk {
                 self.snapshot.set(Arc::from(snapshot));
                 self.check_soon();
             }
-            FromEngine::Events { events } => self.events.update(|kept| kept.add(events)),
+            FromEngine::Events { events } => self.add_events(events),
             FromEngine::Checks { passed, tasks } => self.judged(passed, tasks),
             FromEngine::Prediction { .. } => {}
             FromEngine::Error { message } => {
@@ -203,6 +213,31 @@ impl Desk {
                     self.inner.with_value(|inner| inner.sent.take());
                 }
             }
+        }
+    }
+
+    /// Drawing the timeline takes the page some time: when very much happens, it is drawn twice a second.
+    fn add_events(self, events: Vec<EventView>) {
+        let wait = if events.len() < MANY_EVENTS { 0.0 } else { DRAW_EVERY_MS };
+        self.events.update_untracked(|kept| kept.add(events));
+        let now = js_sys::Date::now();
+        let (drawn, waiting) = self.inner.with_value(|inner| (inner.drawn_ms.get(), inner.drawing_soon.get()));
+        if waiting {
+            return;
+        }
+        let draw = move || {
+            self.inner.with_value(|inner| {
+                inner.drawn_ms.set(js_sys::Date::now());
+                inner.drawing_soon.set(false);
+            });
+            self.events.notify();
+        };
+        let left = (drawn + wait - now).clamp(0.0, DRAW_EVERY_MS);
+        if left > 0.0 {
+            self.inner.with_value(|inner| inner.drawing_soon.set(true));
+            set_timeout(draw, Duration::from_secs_f64(left / 1000.0));
+        } else {
+            draw();
         }
     }
 
@@ -219,7 +254,7 @@ impl Desk {
         });
         self.seed.set(seed);
         self.lab.set(Arc::new(lab));
-        self.events.set(Events::default());
+        self.events.update(Events::begin);
         self.cut.set(BTreeSet::new());
         self.problems.set(BTreeMap::new());
         self.tried.set(false);
@@ -506,107 +541,5 @@ impl Desk {
         if before != tasks {
             self.tasks.set(tasks);
         }
-    }
-}
-
-/// The name under which what was given to a prediction is kept.
-pub(crate) fn prediction_key(task: &str) -> String {
-    format!("lab/predict/{task}")
-}
-
-fn dealt(lab: &Lab, seed: u64) -> Lab {
-    Variables::deal(lab, seed).fill_all(lab)
-}
-
-/// The file to begin with: the one that the first task to be done by hand speaks of, or else simply the first.
-fn first_file(lab: &Lab, files: &BTreeMap<String, String>) -> String {
-    let by_hand = lab.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Operate(_)));
-    let named = |prompt: &str| files.keys().filter_map(|name| prompt.find(name).map(|at| (at, name))).min().map(|(_, name)| name);
-    let first = by_hand.filter_map(|task| named(&task.prompt.en)).next().or_else(|| files.keys().next());
-    first.cloned().unwrap_or_default()
-}
-
-/// The card's files with the learner's changes; a change to nothing is a file that was removed.
-fn with_changes(files: &BTreeMap<String, String>, changes: &BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
-    let mut files = files.clone();
-    for (name, text) in changes {
-        match text {
-            Some(text) => files.insert(name.clone(), text.clone()),
-            None => files.remove(name),
-        };
-    }
-    files
-}
-
-/// What turns the card's files into the learner's.
-fn changes(card: &BTreeMap<String, String>, own: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
-    let removed = card.keys().filter(|name| !own.contains_key(*name)).map(|name| (name.clone(), None));
-    let changed = own.iter().filter(|(name, text)| card.get(*name) != Some(text)).map(|(name, text)| (name.clone(), Some(text.clone())));
-    removed.chain(changed).collect()
-}
-
-/// What was given as an answer to this prediction; `None` when it is none yet.
-pub(crate) fn answer_of(kind: &TaskKind, given: &Given) -> Option<Answer> {
-    let TaskKind::Predict(predict) = kind else { return None };
-    match &predict.input {
-        Input::Choice(items) => given.picked.first().and_then(|&index| items.items.get(index)).map(|item| Answer::Text(item.id.clone())),
-        Input::Order(items) => {
-            let shown: Vec<usize> = (0..items.items.len()).collect();
-            Some(Answer::Order(given.order(&shown).into_iter().map(|index| items.items[index].id.clone()).collect()))
-        }
-        Input::Number(_) => given.number().map(Answer::Number),
-        Input::Text(_) => Some(given.text.trim().to_owned()).filter(|text| !text.is_empty()).map(Answer::Text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn files(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
-    }
-
-    #[test]
-    fn changes_lead_from_the_cards_files_to_the_learners() {
-        let card = files(&[("a", "1"), ("b", "2"), ("c", "3")]);
-        let own = files(&[("a", "1"), ("b", "changed"), ("d", "new")]);
-        let made = changes(&card, &own);
-        assert_eq!(made.len(), 3, "a file that is as it was is not kept: {made:?}");
-        assert_eq!(with_changes(&card, &made), own);
-        assert!(changes(&card, &card).is_empty());
-    }
-
-    #[test]
-    fn the_first_file_is_the_one_that_the_first_task_speaks_of() {
-        let text = json!({"en": "Mend `b.yaml`, not `a.yaml`.", "zh": ""});
-        let task = json!({"id": "t", "title": text, "prompt": text, "kind": {"operate": {"checks": []}}});
-        let lab = |tasks: serde_json::Value| -> Lab { serde_json::from_value(json!({"tasks": tasks})).unwrap() };
-        let all = files(&[("a.yaml", ""), ("b.yaml", ""), ("c.yaml", "")]);
-        assert_eq!(first_file(&lab(json!([task])), &all), "b.yaml");
-        assert_eq!(first_file(&lab(json!([])), &all), "a.yaml");
-        assert_eq!(first_file(&lab(json!([])), &files(&[])), "");
-    }
-
-    #[test]
-    fn what_is_given_becomes_an_answer() {
-        let text = json!({"en": "", "zh": ""});
-        let kind = |input: serde_json::Value| -> TaskKind {
-            serde_json::from_value(json!({"predict": {"input": input, "run": [], "truth": "1", "explanation": text}})).unwrap()
-        };
-        let items = json!({"items": [{"id": "x", "text": text}, {"id": "y", "text": text}]});
-        let given = |picked: &[usize], text: &str| Given { picked: picked.to_vec(), text: text.to_owned(), ..Given::default() };
-        let choice = kind(json!({"choice": items}));
-        assert_eq!(answer_of(&choice, &given(&[], "")), None);
-        assert_eq!(answer_of(&choice, &given(&[1], "")), Some(Answer::Text("y".to_owned())));
-        assert_eq!(answer_of(&choice, &given(&[9], "")), None, "the card has changed");
-        let order = kind(json!({"order": items}));
-        let ids = |ids: &[&str]| Some(Answer::Order(ids.iter().map(|&id| id.to_owned()).collect()));
-        assert_eq!(answer_of(&order, &given(&[], "")), ids(&["x", "y"]));
-        assert_eq!(answer_of(&order, &given(&[1, 0], "")), ids(&["y", "x"]));
-        let number = kind(json!({"number": {"unit": text}}));
-        assert_eq!(answer_of(&number, &given(&[], " 2.5 ")), Some(Answer::Number(2.5)));
-        assert_eq!(answer_of(&number, &given(&[], "two")), None);
     }
 }

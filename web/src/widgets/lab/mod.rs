@@ -1,6 +1,6 @@
 //! The lab of a card: its parts, and where they come into the card's static HTML.
 //!
-//! - `desk`: the state, and what changes it. `screen` and `chart` are the parts of it that need no browser.
+//! - `desk`: the state, and what changes it. `screen`, `chart` and `work` are the parts of it that need no browser.
 //! - `controls`, `editor`, `terminal`, `cluster`, `timeline`: the workbench below the tasks.
 //! - `tasks`: the checks and predictions within the tasks.
 //! - `refill`: the texts of the card with the numbers of another seed.
@@ -17,6 +17,7 @@ mod screen;
 mod tasks;
 mod terminal;
 mod timeline;
+mod work;
 
 use crate::dom;
 use crate::i18n::fill;

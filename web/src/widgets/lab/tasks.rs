@@ -1,6 +1,7 @@
 //! A task of the lab: the checks as they stand, or the prediction to be made and what became of it.
 
-use super::desk::{Desk, answer_of, prediction_key};
+use super::desk::Desk;
+use super::work::{answer_of, prediction_key};
 use crate::i18n::{Words, fill};
 use crate::widgets::inputs::{Given, choices_view, order_view, word_view};
 use crate::widgets::rich::{paragraphs, rich};

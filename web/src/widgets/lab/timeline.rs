@@ -53,6 +53,7 @@ pub(crate) fn Timeline(desk: Desk) -> impl IntoView {
                 <label class="cb-all-events"><input type="checkbox" prop:checked=move || all.get() on:change=move |event| all.set(event_target_checked(&event))/>" "{words.all_events}</label>
             </div>
             <p class="cb-note" hidden=move || chart.with(|chart| !chart.rows.is_empty())>{words.no_events}</p>
+            <p class="cb-note" hidden=move || !desk.events.with(|events| events.dropped)>{words.events_dropped}</p>
             <div class="cb-events" role="listbox" tabindex="0" aria-label=words.timeline aria-activedescendant=active node_ref=list
                 hidden=move || chart.with(|chart| chart.rows.is_empty())
                 style=("--cb-lanes-width", move || format!("{}px", chart.with(|chart| chart.lanes.len() * LANE)))
@@ -61,7 +62,7 @@ pub(crate) fn Timeline(desk: Desk) -> impl IntoView {
                 <svg class="cb-arrows" aria-hidden="true" width=move || chart.with(|chart| chart.lanes.len() * LANE).to_string()
                     height=move || chart.with(|chart| chart.rows.len() * ROW).to_string()
                     inner_html=move || chart.with(|chart| chain.with(|chain| chart.svg(chain)))></svg>
-                <ul role="presentation"><For each=move || chart.with(|chart| chart.rows.clone()) key=|row| row.id children=event/></ul>
+                <ul role="presentation"><For each=move || chart.with(|chart| chart.rows.clone()) key=|row| (row.run, row.id) children=event/></ul>
             </div>
             <div class="cb-story" aria-live="polite">{move || chosen.get().map(|id| story(desk, id))}</div>
         </section>
