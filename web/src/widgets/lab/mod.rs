@@ -40,11 +40,13 @@ pub(crate) fn mount_lab(card: &Element, section: &Element, context: &CardContext
     watch_visibility(desk);
     let mounted = StoredValue::new(false);
     let (card, section) = (card.clone(), section.clone());
+    // What an effect makes is gone when it runs again. The views must outlive a crash of the engine, so they belong to the card.
+    let owner = Owner::current().unwrap_or_default();
     Effect::new(move |_| {
         let running = matches!(desk.phase.get(), Phase::Running);
         if running && !mounted.get_value() {
             mounted.set_value(true);
-            mount_running(&card, &section, desk);
+            owner.with(|| mount_running(&card, &section, desk));
         }
     });
 }
