@@ -15,7 +15,8 @@ use web_sys::{Element, HtmlElement};
 pub(crate) fn follow_the_seed(card: &Element, desk: Desk) {
     let element = card.clone();
     Effect::new(move |before: Option<u64>| {
-        let (seed, lab) = (desk.seed.get(), desk.lab.get());
+        // The lab comes with the numbers of its seed, some time after they were asked for.
+        let (lab, seed) = (desk.lab.get(), desk.seed.get_untracked());
         if before.unwrap_or(DEFAULT_SEED) != seed {
             let context = desk.context();
             tasks(&element, &lab, context.lang);
