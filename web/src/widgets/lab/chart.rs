@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 const MAX_EVENTS: usize = 8000;
 
 /// How many events are shown at once: the newest.
-pub(crate) const MAX_ROWS: usize = 250;
+pub(crate) const MAX_ROWS: usize = 150;
 
 /// Above how many kubelets they share a lane.
 const MAX_KUBELETS: usize = 4;

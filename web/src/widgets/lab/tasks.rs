@@ -7,8 +7,9 @@ use crate::widgets::inputs::{Given, choices_view, order_view, word_view};
 use crate::widgets::rich::{paragraphs, rich};
 use exercises::card::in_lang;
 use exercises::lang::Lang;
-use lab::{Answer, CheckResult, Input, Items, Predict, PredictionResult, Task, TaskKind, Text};
+use lab::{Answer, CheckResult, Input, Items, Operate, Predict, PredictionResult, Task, TaskKind, Text, When};
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 
 /// How many events of a prediction's run are told.
 const MAX_TOLD: usize = 40;
@@ -17,12 +18,17 @@ const MAX_TOLD: usize = 40;
 #[expect(non_snake_case, reason = "views are named like the elements they make")]
 pub(crate) fn TaskWidget(desk: Desk, task: Task) -> AnyView {
     match &task.kind {
-        TaskKind::Operate(_) => checks(desk, task.id).into_any(),
+        TaskKind::Operate(operate) => checks(desk, task.id.clone(), lasting(operate)).into_any(),
         TaskKind::Predict(predict) => prediction(desk, &task, predict).into_any(),
     }
 }
 
-fn checks(desk: Desk, task: String) -> impl IntoView {
+/// The checks that must hold all the time: once broken, only a fresh cluster helps.
+fn lasting(operate: &Operate) -> BTreeSet<String> {
+    operate.checks.iter().filter(|check| check.when == When::Always).map(|check| check.id.clone()).collect()
+}
+
+fn checks(desk: Desk, task: String, lasting: BTreeSet<String>) -> impl IntoView {
     let context = desk.context();
     let (words, lang) = (context.words, context.lang);
     let (id, name) = (task.clone(), task.clone());
@@ -34,11 +40,16 @@ fn checks(desk: Desk, task: String) -> impl IntoView {
         let (passed, tried) = (passed.get(), desk.tried.get());
         results.with(|results| results.iter().map(|result| check(&name, result, passed, tried, words, lang)).collect_view())
     };
+    let broken = move || {
+        let broken = results.with(|results| results.iter().any(|result| !result.passed && lasting.contains(&result.id)));
+        (broken && desk.tried.get() && !passed.get()).then_some(words.needs_reset)
+    };
     view! {
         <p class="cb-task-verdict" data-passed=move || passed.get().to_string()>
             {move || if passed.get() { view! { <strong class="cb-right">{format!("✓ {}", words.passed)}</strong> }.into_any() } else { words.open.into_any() }}
         </p>
         <ul class="cb-check-results" aria-label=words.checks>{list}</ul>
+        <p class="cb-note">{broken}</p>
     }
 }
 
