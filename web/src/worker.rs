@@ -226,7 +226,7 @@ fn now_ms() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::Snapshot;
+    use lab::{Lab, Snapshot};
 
     fn snapshot(now_ms: u64) -> FromEngine {
         FromEngine::Snapshot { snapshot: Box::new(Snapshot { now_ms, ..Snapshot::default() }) }
@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn a_lab_that_begins_makes_older_news_void() {
-        let ready = || FromEngine::Ready { seed: 1, lab: Box::default() };
+        let lab: Lab = serde_json::from_value(serde_json::json!({"tasks": []})).unwrap();
+        let ready = || FromEngine::Ready { seed: 1, lab: Box::new(lab.clone()) };
         let mut batch = Batch::default();
         batch.add(vec![events(0..3), snapshot(1), ready(), events(1..2)]);
         assert_eq!(batch.due(1.0, true), Some(vec![ready(), events(1..2)]));
