@@ -34,15 +34,6 @@ pub(crate) fn Terminal(desk: Desk) -> impl IntoView {
             let _ = input.focus();
         }
     };
-    let prompt = move || {
-        if desk.busy.get() {
-            "…"
-        } else if desk.pending.with(String::is_empty) {
-            "$"
-        } else {
-            ">"
-        }
-    };
     view! {
         <section class="cb-panel cb-terminal" aria-label=words.terminal data-busy=move || desk.busy.get().to_string()>
             <div class="cb-terminal-output" role="log" tabindex="0" aria-label=words.output node_ref=log on:click=focus>
@@ -51,7 +42,7 @@ pub(crate) fn Terminal(desk: Desk) -> impl IntoView {
                 </For>
             </div>
             <div class="cb-prompt">
-                <label for=id.clone()><span class="cb-sr">{words.command_line}</span><span aria-hidden="true">{prompt}</span></label>
+                <label for=id.clone()><span class="cb-sr">{words.command_line}</span><span aria-hidden="true">{move || prompt(desk)}</span></label>
                 <input
                     node_ref=input
                     class="cb-command"
@@ -78,6 +69,17 @@ pub(crate) fn Terminal(desk: Desk) -> impl IntoView {
             </div>
             <p class="cb-note cb-terminal-hint" id=hint>{words.terminal_hint}</p>
         </section>
+    }
+}
+
+/// Whether a command runs, one is awaited, or one goes on.
+fn prompt(desk: Desk) -> &'static str {
+    if desk.busy.get() {
+        "…"
+    } else if desk.pending.with(String::is_empty) {
+        "$"
+    } else {
+        ">"
     }
 }
 
