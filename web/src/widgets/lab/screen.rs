@@ -95,6 +95,14 @@ impl Screen {
         self.open = false;
     }
 
+    /// Takes the newest lines back.
+    pub(crate) fn take_back(&mut self, count: usize) {
+        for line in self.lines.drain(self.lines.len().saturating_sub(count)..) {
+            self.bytes -= line.text.len();
+        }
+        self.open = false;
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.lines.clear();
@@ -270,6 +278,17 @@ mod tests {
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
         screen.print(Kind::Output, "gone\u{1b}[2J\u{1b}[Hleft\n");
         assert_eq!(texts(&screen), ["left"]);
+    }
+
+    #[test]
+    fn lines_can_be_taken_back() {
+        let mut screen = Screen::default();
+        screen.print(Kind::Output, "one\ntwo\nthree");
+        screen.take_back(2);
+        screen.print(Kind::Output, "four");
+        assert_eq!((texts(&screen), screen.bytes), (vec!["one", "four"], 7));
+        screen.take_back(9);
+        assert_eq!((texts(&screen).len(), screen.bytes), (0, 0));
     }
 
     #[test]

@@ -144,6 +144,9 @@ fn enter(desk: Desk, line: &str) {
     desk.input.set(String::new());
     match commands(&text) {
         Some(commands) if !text.ends_with('\\') => {
+            // What was typed so far is shown again as a whole.
+            let shown = desk.pending.with_untracked(|pending| pending.lines().count());
+            desk.screen.update(|screen| screen.take_back(shown));
             desk.pending.set(String::new());
             desk.run(commands);
         }
