@@ -5,7 +5,7 @@
 
 use super::desk::{Desk, Phase};
 use super::editor::byte_of;
-use super::screen::{History, Kind, Screen, commands};
+use super::screen::{History, Kind, Line, Screen, commands};
 use leptos::html::{Div, Input};
 use leptos::prelude::*;
 use web_sys::{ClipboardEvent, HtmlInputElement, KeyboardEvent};
@@ -38,7 +38,7 @@ pub(crate) fn Terminal(desk: Desk) -> impl IntoView {
         <section class="cb-panel cb-terminal" aria-label=words.terminal data-busy=move || desk.busy.get().to_string()>
             <div class="cb-terminal-output" role="log" tabindex="0" aria-label=words.output node_ref=log on:click=focus>
                 <For each=lines key=|line| line.id let:line>
-                    <div class=class_of(line.kind)>{line.text}</div>
+                    <div class=class_of(&line)>{line.text}</div>
                 </For>
             </div>
             <div class="cb-prompt">
@@ -83,8 +83,9 @@ fn prompt(desk: Desk) -> &'static str {
     }
 }
 
-fn class_of(kind: Kind) -> &'static str {
-    match kind {
+fn class_of(line: &Line) -> &'static str {
+    match line.kind {
+        Kind::Typed if line.text.starts_with("> ") => "cb-typed cb-continued",
         Kind::Typed => "cb-typed",
         Kind::Output => "cb-stdout",
         Kind::Error => "cb-stderr",
