@@ -37,9 +37,7 @@ pub(crate) fn Terminal(desk: Desk) -> impl IntoView {
     view! {
         <section class="cb-panel cb-terminal" aria-label=words.terminal data-busy=move || desk.busy.get().to_string()>
             <div class="cb-terminal-output" role="log" tabindex="0" aria-label=words.output node_ref=log on:click=focus>
-                <For each=lines key=|line| line.id let:line>
-                    <div class=class_of(&line)>{line.text}</div>
-                </For>
+                <For each=lines key=|line| line.id children=line_view/>
             </div>
             <div class="cb-prompt">
                 <label for=id.clone()><span class="cb-sr">{words.command_line}</span><span aria-hidden="true">{move || prompt(desk)}</span></label>
@@ -81,6 +79,10 @@ fn prompt(desk: Desk) -> &'static str {
     } else {
         ">"
     }
+}
+
+fn line_view(line: Line) -> impl IntoView {
+    view! { <div class=class_of(&line)>{line.text.clone()}</div> }
 }
 
 fn class_of(line: &Line) -> &'static str {
