@@ -114,7 +114,7 @@ impl EventRecorder {
             None => out.trace(what),
         }
         let (group, counted_as, message) = self.aggregate(now, &regarding, kind, reason, message);
-        if !self.passes(now, &regarding.uid) {
+        if !self.passes(now, &identity(&regarding)) {
             return;
         }
         let key = (group, counted_as);
@@ -171,7 +171,7 @@ impl EventRecorder {
         reason: &str,
         message: &str,
     ) -> (AggregateKey, String, String) {
-        let key = (regarding.uid.clone(), regarding.field_path.clone(), kind, reason.to_owned());
+        let key = (identity(regarding), regarding.field_path.clone(), kind, reason.to_owned());
         if self.aggregates.len() >= MAX_CACHE_ENTRIES && !self.aggregates.contains_key(&key) {
             self.aggregates.pop_first();
         }
@@ -189,11 +189,11 @@ impl EventRecorder {
     }
 
     /// Whether the spam filter lets an event about this object pass (`EventSourceObjectSpamFilter`).
-    fn passes(&mut self, now: Time, uid: &str) -> bool {
-        if self.buckets.len() >= MAX_CACHE_ENTRIES && !self.buckets.contains_key(uid) {
+    fn passes(&mut self, now: Time, identity: &str) -> bool {
+        if self.buckets.len() >= MAX_CACHE_ENTRIES && !self.buckets.contains_key(identity) {
             self.buckets.pop_first();
         }
-        let bucket = self.buckets.entry(uid.to_owned()).or_insert(Bucket { tokens: SPAM_BURST, filled: now });
+        let bucket = self.buckets.entry(identity.to_owned()).or_insert(Bucket { tokens: SPAM_BURST, filled: now });
         let earned = now.since(bucket.filled).as_secs() / SPAM_REFILL.as_secs();
         if earned > 0 {
             bucket.tokens = bucket.tokens.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(SPAM_BURST);
@@ -225,6 +225,11 @@ impl EventRecorder {
         event.involved_object = regarding;
         event
     }
+}
+
+/// What tells one object from another: its UID, or its name where a reference has no UID.
+fn identity(regarding: &ObjectReference) -> String {
+    if regarding.uid.is_empty() { format!("{} {}/{}", regarding.kind, regarding.namespace, regarding.name) } else { regarding.uid.clone() }
 }
 
 /// A reference to an object (`ref.GetReference`).
@@ -291,6 +296,17 @@ mod tests {
         let Body::Object(object) = &sent[9].1.body else { panic!("a create has an object") };
         assert_eq!(object.to_json()["message"], "(combined from similar events): Created pod: web-09");
         assert_eq!(methods[10..], [Method::Patch; 2]);
+    }
+
+    #[test]
+    fn objects_without_a_uid_are_told_apart_by_name() {
+        let (mut recorder, _, mut out) = fixture();
+        for i in 0..40 {
+            let name = format!("web-{i}");
+            let pod = ObjectReference { kind: "Pod".to_owned(), name: name.clone(), ..ObjectReference::default() };
+            recorder.event_for(Time::ZERO, pod, EventType::Normal, "Gone", &format!("{name} is gone"), &mut out);
+        }
+        assert_eq!(requests(&mut out).len(), 40);
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl<R: Resource> Indexer<R> {
         self.indices.get(name).and_then(|index| index.objects.get(value)).into_iter().flat_map(BTreeMap::values)
     }
 
+    /// The values under which the index `name` finds something, in order. Empty when there is no such index.
+    pub fn index_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.indices.get(name).into_iter().flat_map(|index| index.objects.keys().map(String::as_str))
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -167,6 +172,7 @@ mod tests {
         pods.insert(pod("early", "b"));
         let names = |node: &str| pods.by_index("node", node).map(|pod| pod.metadata.name.clone()).collect::<Vec<_>>();
         assert_eq!((names("a"), names("b")), (vec!["web".to_owned()], vec!["early".to_owned()]));
+        assert_eq!(pods.index_values("node").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(pods.list_namespace("default").count(), 2);
         assert_eq!(pods.list_namespace("defaul").count(), 0);
         pods.remove(&ObjectKey::new("default", "early"));

@@ -2,7 +2,8 @@
 
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
-use api::core::Pod;
+use api::coordination::Lease;
+use api::core::{Node, Pod};
 use client::{Informer, ListOptions};
 use sim::{Rng, Time};
 use std::sync::Arc;
@@ -10,17 +11,40 @@ use std::sync::Arc;
 /// Index of dependents by the UID of their managing controller; objects without one are under `orphan/NAMESPACE`.
 pub(crate) const BY_CONTROLLER: &str = "controller";
 
+/// Index of Pods by the name of their node; Pods without a node are not in it.
+pub(crate) const BY_NODE: &str = "spec.nodeName";
+
+/// Index of Pods by what may be a reason to clean them up: [`TERMINATED`] and [`TERMINATING`].
+pub(crate) const BY_END: &str = "end";
+/// Pods whose containers have ended for good.
+pub(crate) const TERMINATED: &str = "terminated";
+/// Pods that are being deleted.
+pub(crate) const TERMINATING: &str = "terminating";
+
 /// What the controllers know of the cluster.
 #[derive(Debug)]
 pub(crate) struct Caches {
     pub(crate) deployments: Informer<Deployment>,
     pub(crate) replica_sets: Informer<ReplicaSet>,
     pub(crate) pods: Informer<Pod>,
+    pub(crate) nodes: Informer<Node>,
+    pub(crate) leases: Informer<Lease>,
 }
 
 fn controller_index<R: Resource>(object: &R) -> Vec<String> {
     let metadata = object.metadata();
     vec![metadata.controller().map_or_else(|| orphans_of(&metadata.namespace), |owner| owner.uid.clone())]
+}
+
+fn node_index(pod: &Pod) -> Vec<String> {
+    let node = &pod.spec.node_name;
+    if node.is_empty() { Vec::new() } else { vec![node.clone()] }
+}
+
+fn end_index(pod: &Pod) -> Vec<String> {
+    let terminated = !matches!(pod.status.phase.as_str(), "Pending" | "Running" | "Unknown");
+    let reasons = [(terminated, TERMINATED), (pod.metadata.is_deleting(), TERMINATING)];
+    reasons.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason.to_owned()).collect()
 }
 
 /// The index value under which the objects of a namespace without a managing controller are found.
@@ -30,20 +54,32 @@ pub(crate) fn orphans_of(namespace: &str) -> String {
 
 impl Caches {
     pub(crate) fn new(rng: &Rng, agent: &Arc<str>) -> Self {
+        let everything = ListOptions::default;
         Caches {
-            deployments: Informer::new(ListOptions::default(), agent.clone(), rng.stream("deployments")),
-            replica_sets: Informer::new(ListOptions::default(), agent.clone(), rng.stream("replicasets"))
-                .with_index(BY_CONTROLLER, controller_index),
-            pods: Informer::new(ListOptions::default(), agent.clone(), rng.stream("pods")).with_index(BY_CONTROLLER, controller_index),
+            deployments: Informer::new(everything(), agent.clone(), rng.stream("deployments")),
+            replica_sets: Informer::new(everything(), agent.clone(), rng.stream("replicasets")).with_index(BY_CONTROLLER, controller_index),
+            pods: Informer::new(everything(), agent.clone(), rng.stream("pods"))
+                .with_index(BY_CONTROLLER, controller_index)
+                .with_index(BY_NODE, node_index)
+                .with_index(BY_END, end_index),
+            nodes: Informer::new(everything(), agent.clone(), rng.stream("nodes")),
+            leases: Informer::new(everything(), agent.clone(), rng.stream("leases")),
         }
     }
 
-    /// Whether every cache was filled once (`WaitForCacheSync`).
+    /// Whether the caches of the workload controllers were filled once (`WaitForCacheSync`).
     pub(crate) fn synced(&self) -> bool {
         self.deployments.has_synced() && self.replica_sets.has_synced() && self.pods.has_synced()
     }
 
+    /// Whether the caches of the controllers of nodes were filled once.
+    pub(crate) fn nodes_synced(&self) -> bool {
+        self.pods.has_synced() && self.nodes.has_synced() && self.leases.has_synced()
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()].into_iter().flatten().min()
+        let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
+        let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
+        workloads.into_iter().chain(nodes).flatten().min()
     }
 }

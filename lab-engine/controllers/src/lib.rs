@@ -4,7 +4,7 @@
 //! writes change comes back by the watch and leads to the next look. Controllers do not know each other; the Deployment controller
 //! makes ReplicaSets, and it is the ReplicaSet controller that makes Pods of them.
 //!
-//! **Simplified here:** no leader election. Node lifecycle and the controllers of other workloads are not here yet.
+//! **Simplified here:** no leader election. The controllers of other workloads are not here yet.
 
 mod caches;
 mod deployment;
@@ -12,8 +12,13 @@ mod driver;
 mod garbage_collector;
 mod graph;
 mod namespace;
+mod node_lifecycle;
+mod pod_deletion;
+mod pod_gc;
 mod pods;
 mod replica_set;
+mod taint_eviction;
+mod taints;
 
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
@@ -25,9 +30,12 @@ use driver::Driver;
 use garbage_collector::GarbageCollector;
 use graph::Graph;
 use namespace::NamespaceController;
+use node_lifecycle::NodeLifecycleController;
+use pod_gc::PodGc;
 use replica_set::ReplicaSetController;
 use sim::{Rng, Time};
 use std::sync::Arc;
+use taint_eviction::TaintEvictionController;
 
 /// The component kube-controller-manager.
 #[derive(Debug)]
@@ -38,6 +46,9 @@ pub struct ControllerManager {
     graph: Graph,
     garbage: GarbageCollector,
     namespaces: NamespaceController,
+    node_lifecycle: NodeLifecycleController,
+    taint_eviction: TaintEvictionController,
+    pod_gc: PodGc,
 }
 
 impl ControllerManager {
@@ -51,6 +62,9 @@ impl ControllerManager {
             graph: Graph::new(&rng.stream("graph"), &agent),
             garbage: GarbageCollector::new(&agent),
             namespaces: NamespaceController::new(&agent),
+            node_lifecycle: NodeLifecycleController::new(&agent),
+            taint_eviction: TaintEvictionController::new(&agent),
+            pod_gc: PodGc::new(&agent),
         }
     }
 
@@ -71,7 +85,14 @@ impl ControllerManager {
         }
         for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
             self.pod_changed(&delta);
+            self.node_lifecycle.pod_changed(&delta);
+            self.taint_eviction.pod_changed(now, &delta, out);
         }
+        for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
+            self.node_lifecycle.node_changed(&delta);
+            self.taint_eviction.node_changed(now, &self.caches, &delta, out);
+        }
+        self.caches.leases.handle(now, input, out);
     }
 
     /// Models `addPod`, `updatePod` and `deletePod` of the ReplicaSet controller.
@@ -114,6 +135,8 @@ impl Component for ControllerManager {
         self.caches.deployments.start(now, out);
         self.caches.replica_sets.start(now, out);
         self.caches.pods.start(now, out);
+        self.caches.nodes.start(now, out);
+        self.caches.leases.start(now, out);
         self.learn(now, &input, out);
         for event in self.graph.handle(now, &input, out) {
             self.garbage.observe(&self.graph, &event);
@@ -122,10 +145,18 @@ impl Component for ControllerManager {
         let _taken = self.deployments.handle(now, &input, &self.caches, out)
             || self.replica_sets.handle(now, &input, &self.caches, out)
             || self.garbage.handle(now, &input, out)
-            || self.namespaces.handle(now, &input);
+            || self.namespaces.handle(now, &input)
+            || self.node_lifecycle.handle(now, &input, &self.caches, out)
+            || self.taint_eviction.handle(now, &input, out)
+            || self.pod_gc.handle(now, &input, &self.caches, out);
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
+        }
+        if self.caches.nodes_synced() {
+            self.node_lifecycle.work(now, &self.caches, out);
+            self.taint_eviction.work(now, &self.caches, out);
+            self.pod_gc.work(now, &self.caches, out);
         }
         if self.graph.has_synced() {
             self.garbage.work(now, &self.graph, out);
@@ -136,6 +167,9 @@ impl Component for ControllerManager {
     fn next_wake(&self) -> Option<Time> {
         let workloads = [self.caches.next_wake(), self.deployments.next_wake(), self.replica_sets.next_wake()];
         let cleaners = [self.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
-        workloads.into_iter().chain(cleaners).flatten().min()
+        // Before its caches are filled, a controller of nodes cannot do what is due.
+        let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
+        let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
+        workloads.into_iter().chain(cleaners).chain(nodes).flatten().min()
     }
 }

@@ -11,9 +11,9 @@ use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
 use crate::volumes::{Known, RefKind};
 use api::coordination::Lease;
-use api::core::{ConfigMap, Node, Pod, Secret, Taint};
+use api::core::{ConfigMap, Node, Pod, PodStatus, Secret, Taint};
 use api::http::{Body, Method, Request, ResourcePath, Response};
-use api::meta::{ResourceVersion, StringMap};
+use api::meta::{ResourceVersion, StringMap, condition, condition_is_true};
 use api::{Object, Resource};
 use client::{Component, Delta, EventRecorder, Informer, Input, ListOptions, Outbox, RequestId, Transport};
 use sim::{Rng, Time};
@@ -62,6 +62,8 @@ impl Default for KubeletConfig {
 #[derive(Clone, Debug)]
 enum Pending {
     RegisterNode,
+    /// The Node as others see it, before a report after a silence.
+    ReadNode,
     NodeStatus,
     Lease,
     /// The status of the Pod with this UID.
@@ -108,6 +110,8 @@ pub struct Kubelet {
     next_lease: Time,
     next_status: Time,
     lease: Option<Arc<Lease>>,
+    /// Whether a renewal of the Lease was lost: the Node may have been declared unreachable since.
+    silent: bool,
     pub(crate) execs: Execs,
     pub(crate) followers: Vec<Follower>,
 }
@@ -146,6 +150,7 @@ impl Kubelet {
             next_lease: Time::ZERO,
             next_status: Time::ZERO,
             lease: None,
+            silent: false,
             execs: Execs::default(),
             followers: Vec::new(),
             config,
@@ -268,6 +273,9 @@ impl Kubelet {
         {
             // Mostly the echo of the worker's own status: nothing to do but to remember it.
             managed.worker.update(pod);
+            // Whoever took the Pod's readiness away while the node was unreachable did not know better (`needsReconcile`).
+            let is_ready = |status: &PodStatus| condition_is_true(&status.conditions, "Ready");
+            managed.dirty |= !managed.writing && is_ready(&managed.worker.pod.status) != is_ready(&managed.worker.status);
             self.flush(&uid, now, out);
             return;
         }
@@ -355,7 +363,8 @@ impl Kubelet {
     fn write_node_status(&mut self, now: Time, out: &mut Outbox) {
         self.next_status = now + node::STATUS_PERIOD;
         let Some(node) = &self.node else { return };
-        let ready_since = self.started.unwrap_or(now);
+        let ready = condition(&node.status.conditions, "Ready").filter(|ready| ready.status == "True");
+        let ready_since = ready.and_then(|ready| ready.last_transition_time).map_or(now, |at| at.0);
         let mut node = Node::clone(node);
         node.status = node::status(&self.config, now, ready_since, &self.images);
         self.node_images = node.status.images.len();
@@ -382,14 +391,30 @@ impl Kubelet {
                 }
             }
             Pending::Lease => match object {
-                Some(Object::Lease(lease)) => self.lease = Some(lease),
+                Some(Object::Lease(lease)) => {
+                    self.lease = Some(lease);
+                    if std::mem::take(&mut self.silent) {
+                        let path = ResourcePath::object(Node::INFO, "", &self.config.node_name);
+                        self.send(Request::new(Method::Get, path), Pending::ReadNode, out);
+                    }
+                }
                 _ if code == 404 && self.lease.is_none() => self.next_lease = now + RETRY,
                 _ if code == 404 => self.lease = None,
                 _ if code == 409 => {
                     let path = ResourcePath::object(Lease::INFO, node::LEASE_NAMESPACE, &self.config.node_name);
                     self.send(Request::new(Method::Get, path), Pending::Lease, out);
                 }
-                _ => self.next_lease = now + RETRY,
+                _ => {
+                    self.silent |= code == 0;
+                    self.next_lease = now + RETRY;
+                }
+            },
+            Pending::ReadNode => match object {
+                Some(Object::Node(node)) => {
+                    self.node = Some(node);
+                    self.write_node_status(now, out);
+                }
+                _ => self.silent = code != 404,
             },
             Pending::PodStatus(uid) => self.status_written(&uid, code, object, now, out),
             Pending::Refetch(uid) => {
