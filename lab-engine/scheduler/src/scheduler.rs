@@ -21,6 +21,9 @@ use sim::{ObjectRef, Rng, Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// The name by which Pods ask for this scheduler.
 const NAME: &str = "default-scheduler";
 /// The longest message of an event, in bytes (`truncateMessage`).
@@ -31,6 +34,28 @@ const MAX_MESSAGE: usize = 1024;
 struct Binding {
     queued: QueuedPod,
     node: Arc<str>,
+}
+
+/// What becomes of the node on which a Pod waits for room (`NominatingInfo`).
+#[derive(Debug)]
+enum Nominating {
+    /// It stays.
+    Noop,
+    /// The Pod no longer waits anywhere.
+    Clear,
+    /// Room is made here now.
+    To(Nomination),
+}
+
+impl Nominating {
+    /// What the Pod's status is to say, if that is to change.
+    fn node_name(&self) -> Option<&str> {
+        match self {
+            Nominating::Noop => None,
+            Nominating::Clear => Some(""),
+            Nominating::To(nomination) => Some(&nomination.node),
+        }
+    }
 }
 
 /// The component kube-scheduler.
@@ -171,19 +196,19 @@ impl Scheduler {
             Ok(decision) => self.bind(queued, decision, out),
             Err(Failure::NoNodes) => {
                 let nodes = Arc::from([]);
-                self.unschedulable(now, queued, "no nodes available to schedule pods", nodes, None, out);
+                self.unschedulable(now, queued, "no nodes available to schedule pods", nodes, Nominating::Clear, out);
             }
             Err(Failure::Unfit(mut diagnosis)) => {
                 let result = self.framework.run_post_filter(&state, &queued.info, &diagnosis.statuses, &handle);
-                let nomination = match result {
-                    PostFilterResult::Nominated(nomination) => Some(nomination),
-                    PostFilterResult::Refused(status, _) => {
+                let nominating = match result {
+                    PostFilterResult::Nominated(nomination) => Nominating::To(nomination),
+                    PostFilterResult::Refused(status, void) => {
                         diagnosis.post_filter_message = status.message();
-                        None
+                        if void { Nominating::Clear } else { Nominating::Noop }
                     }
                 };
                 let queued = queued.refused(std::mem::take(&mut diagnosis.plugins));
-                self.unschedulable(now, queued, &diagnosis.message(), refusals(&diagnosis), nomination, out);
+                self.unschedulable(now, queued, &diagnosis.message(), refusals(&diagnosis), nominating, out);
             }
             Err(Failure::Error(status)) => self.failed(now, queued, &status.message(), out),
         }
@@ -215,22 +240,26 @@ impl Scheduler {
         self.failed(now, queued, &format!("binding rejected: running Bind plugin \"DefaultBinder\": {failure}"), out);
     }
 
-    /// The Pod fits no node; with a nomination, room is made for it.
+    /// The Pod fits no node; perhaps room is made for it.
     fn unschedulable(
         &mut self,
         now: Time,
         queued: QueuedPod,
         message: &str,
         nodes: Arc<[sim::NodeVerdict]>,
-        nomination: Option<Nomination>,
+        nominating: Nominating,
         out: &mut Outbox,
     ) {
         let info = queued.info.clone();
         out.trace(What::Scheduled { pod: object(&info), node: None, nodes, message: message.into() });
-        self.report(now, &info, "Unschedulable", message, nomination.as_ref().map(|nomination| nomination.node.as_ref()), out);
-        if let Some(nomination) = nomination {
-            self.preempt(now, &info, &nomination, out);
-            self.queue.nominator.nominate(info, &nomination.node);
+        self.report(now, &info, "Unschedulable", message, nominating.node_name(), out);
+        match nominating {
+            Nominating::Noop => {}
+            Nominating::Clear => self.queue.nominator.remove(&info.key),
+            Nominating::To(nomination) => {
+                self.preempt(now, &info, &nomination, out);
+                self.queue.nominator.nominate(info, &nomination.node);
+            }
         }
         self.queue.add_unschedulable(now, queued, false, &self.framework);
     }
@@ -244,11 +273,13 @@ impl Scheduler {
         self.queue.add_unschedulable(now, queued.with(info), true, &self.framework);
     }
 
-    /// Tells by an event and the condition `PodScheduled` why a Pod has no node (`handleSchedulingFailure`).
+    /// Tells by an event and the condition `PodScheduled` why a Pod has no node (`handleSchedulingFailure`). With `nominated`, the
+    /// status says on which node the Pod waits for room; nowhere if it is empty.
     fn report(&mut self, now: Time, info: &PodInfo, reason: &str, message: &str, nominated: Option<&str>, out: &mut Outbox) {
         self.recorder.event(now, info.pod.as_ref(), EventType::Warning, "FailedScheduling", truncated(message), out);
         let known = condition(&info.pod.status.conditions, "PodScheduled");
         let same = known.is_some_and(|known| known.status == "False" && known.reason == reason && known.message == message);
+        let nominated = nominated.filter(|node| *node != info.pod.status.nominated_node_name);
         if same && nominated.is_none() {
             return;
         }
@@ -260,7 +291,7 @@ impl Scheduler {
             "lastProbeTime": null, "lastTransitionTime": since.to_string(), "observedGeneration": generation,
         }]});
         if let Some(node) = nominated {
-            status["nominatedNodeName"] = json!(node);
+            status["nominatedNodeName"] = if node.is_empty() { Value::Null } else { json!(node) };
         }
         out.request(self.patch_status(&info.pod, &status));
     }
@@ -271,9 +302,16 @@ impl Scheduler {
         Request::new(Method::Patch, path).body(Body::Patch(PatchType::StrategicMerge, change)).agent(&self.agent)
     }
 
-    /// Asks the victims to go (`prepareCandidate`).
+    /// Asks the victims to go, and Pods of lower priority that wait for room there to look elsewhere (`prepareCandidate`).
     fn preempt(&mut self, now: Time, preemptor: &PodInfo, nomination: &Nomination, out: &mut Outbox) {
-        for victim in &nomination.victims {
+        let lower = |other: &&Arc<PodInfo>| other.priority() < preemptor.priority();
+        let outdone: Vec<Arc<PodInfo>> = self.queue.nominator.on(&nomination.node).filter(lower).cloned().collect();
+        for other in outdone {
+            self.queue.nominator.remove(&other.key);
+            out.request(self.patch_status(&other.pod, &json!({"nominatedNodeName": null})));
+        }
+        // Those that are going already need not be asked.
+        for victim in nomination.victims.iter().filter(|victim| !victim.pod.metadata.is_deleting()) {
             let message = format!("{NAME}: preempting to accommodate a higher priority pod");
             let status = json!({"conditions": [{
                 "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": message,

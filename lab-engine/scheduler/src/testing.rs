@@ -33,6 +33,11 @@ impl NodeBuilder {
         self
     }
 
+    pub(crate) fn unschedulable(mut self) -> Self {
+        self.0["spec"]["unschedulable"] = json!(true);
+        self
+    }
+
     pub(crate) fn build(self) -> Arc<Node> {
         Arc::new(decode(self.0).expect("the builder makes nodes"))
     }
@@ -69,6 +74,20 @@ impl PodBuilder {
 
     pub(crate) fn spec(mut self, field: &str, value: Value) -> Self {
         self.0["spec"][field] = value;
+        self
+    }
+
+    pub(crate) fn priority(self, priority: i32) -> Self {
+        self.spec("priority", json!(priority))
+    }
+
+    pub(crate) fn metadata(mut self, field: &str, value: Value) -> Self {
+        self.0["metadata"][field] = value;
+        self
+    }
+
+    pub(crate) fn status(mut self, status: Value) -> Self {
+        self.0["status"] = status;
         self
     }
 

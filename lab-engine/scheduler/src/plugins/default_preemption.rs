@@ -11,7 +11,7 @@ use crate::framework::runtime::Framework;
 use crate::framework::{ClusterEvent, Code, CycleState, Handle, Nomination, Plugin, PostFilter, PostFilterResult, QueueingHint, Status};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
-use api::meta::{Timestamp, condition_is_true};
+use api::meta::{Timestamp, condition};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -45,8 +45,10 @@ impl Plugin for DefaultPreemption {
     }
 }
 
-fn started(pod: &PodInfo) -> Option<Timestamp> {
-    pod.pod.status.start_time
+/// When the Pod started, to compare by: one that has not comes after all others (`GetPodStartTime`).
+fn started_or_never(pod: &PodInfo) -> (bool, Option<Timestamp>) {
+    let time = pod.pod.status.start_time;
+    (time.is_none(), time)
 }
 
 /// Whether the Pod may push others away now; else why not (`PodEligibleToPreemptOthers`).
@@ -59,7 +61,8 @@ fn eligible(pod: &PodInfo, statuses: &NodeStatuses, handle: &Handle<'_>) -> Resu
     let makes_room = |other: &Arc<PodInfo>| {
         other.priority() < pod.priority()
             && other.pod.metadata.is_deleting()
-            && condition_is_true(&other.pod.status.conditions, "DisruptionTarget")
+            && condition(&other.pod.status.conditions, "DisruptionTarget")
+                .is_some_and(|condition| condition.status == "True" && condition.reason == "PreemptionByScheduler")
     };
     if node.pods.iter().any(makes_room) { Err("not eligible due to a terminating pod on the nominated node.") } else { Ok(()) }
 }
@@ -83,7 +86,7 @@ fn victims_on(
     }
     let filters = runtime.filters(&state);
     runtime.run_filters_with_nominated(&filters, &state, pod, &node, handle)?;
-    lower.sort_by_key(|other| (Reverse(other.priority()), started(other).is_none(), started(other)));
+    lower.sort_by_key(|other| (Reverse(other.priority()), started_or_never(other)));
     let mut victims = Vec::new();
     for other in lower {
         node.add_pod(other.clone());
@@ -105,7 +108,7 @@ fn pick(candidates: Vec<Candidate>) -> Option<Candidate> {
         let sum: i64 = priorities().map(|priority| priority - i64::from(i32::MIN)).sum();
         let most_important = candidate.victims.iter().filter(|victim| Some(i64::from(victim.priority())) == highest);
         // The one whose most important victims started last.
-        let earliest = most_important.filter_map(|victim| started(victim)).min();
+        let earliest = most_important.map(|victim| started_or_never(victim)).min();
         (highest, sum, candidate.victims.len(), Reverse(earliest))
     };
     // Of equally good ones the first.
@@ -128,6 +131,10 @@ impl PostFilter for DefaultPreemption {
         let (mut candidates, mut refusals) = (Vec::new(), NodeStatuses::default());
         for node in handle.nodes.iter().filter(|node| statuses.get(&node.name).code == Code::Unschedulable) {
             match victims_on(state, pod, node, runtime, handle) {
+                Ok(victims) if victims.is_empty() => {
+                    let reason = format!("expected at least one victim pod on node {:?}", node.name);
+                    refusals.by_node.insert(node.name.clone(), Status::new(Code::Error, reason));
+                }
                 Ok(victims) => candidates.push(Candidate { node: node.name.clone(), victims }),
                 Err(status) => {
                     refusals.by_node.insert(node.name.clone(), status);

@@ -14,6 +14,8 @@
 //! later, and those are tried again in any case.
 
 mod nominator;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use nominator::Nominator;
 
@@ -126,6 +128,9 @@ impl SchedulingQueue {
 
     /// A waiting Pod changed (`Update`).
     pub(crate) fn update(&mut self, now: Time, old: &PodInfo, info: Arc<PodInfo>, framework: &Framework) {
+        if info.pod.status.nominated_node_name.is_empty() && !old.pod.status.nominated_node_name.is_empty() {
+            self.nominator.remove(&info.key);
+        }
         self.nominate_as_told(&info);
         let Some(entry) = self.remove_entry(&info.key) else {
             self.admit(QueuedPod::new(info, now), framework, now, false);
