@@ -177,3 +177,87 @@ fn pods_on_their_way_out_are_given_up_when_their_node_is_said_to_be_off() {
     advance(&mut cluster, 30);
     assert_eq!(pods(&cluster).len(), 1);
 }
+
+/// The names of the objects of a kind, in order.
+fn names(cluster: &mut Cluster, kind: &str) -> Vec<String> {
+    printed(cluster, &format!("kubectl get {kind} -o name")).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_pod_that_loses_its_labels_is_released_and_one_that_gets_them_adopted() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create deployment web --image=nginx --replicas=2");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    let before = names(&mut cluster, "pods");
+    printed(&mut cluster, &format!("kubectl label {} app=debug --overwrite", before[0]));
+    advance(&mut cluster, 10);
+    assert_eq!(names(&mut cluster, "pods").len(), 3, "another took its place");
+    let owners = printed(&mut cluster, &format!("kubectl get {} -o jsonpath={{.metadata.ownerReferences}}", before[0]));
+    assert_eq!(owners.trim(), "");
+    printed(&mut cluster, &format!("kubectl label {} app=web --overwrite", before[0]));
+    advance(&mut cluster, 60);
+    assert_eq!(names(&mut cluster, "pods").len(), 2, "it was adopted, and one is too many");
+    let owners = printed(&mut cluster, "kubectl get pods -o jsonpath={.items[*].metadata.ownerReferences[*].kind}");
+    assert_eq!(owners.trim(), "ReplicaSet ReplicaSet");
+}
+
+#[test]
+fn what_was_orphaned_is_adopted_by_the_next_of_its_kind() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create deployment web --image=nginx --replicas=2");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    let (sets, pods) = (names(&mut cluster, "rs"), names(&mut cluster, "pods"));
+    printed(&mut cluster, "kubectl delete deployment web --cascade=orphan");
+    advance(&mut cluster, 5);
+    printed(&mut cluster, "kubectl create deployment web --image=nginx --replicas=2");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    assert_eq!((names(&mut cluster, "rs"), names(&mut cluster, "pods")), (sets, pods));
+    printed(&mut cluster, "kubectl delete deployment web");
+    advance(&mut cluster, 60);
+    assert_eq!(names(&mut cluster, "pods"), [""; 0], "they are its own");
+}
+
+#[test]
+fn a_rollout_that_hangs_is_scaled_in_proportion() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create deployment web --image=nginx --replicas=8");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    printed(&mut cluster, "kubectl set image deployment/web nginx=nosuchimage:1");
+    advance(&mut cluster, 30);
+    let sizes = |cluster: &mut Cluster| {
+        let mut sizes: Vec<i32> = printed(cluster, "kubectl get rs -o jsonpath={.items[*].spec.replicas}")
+            .split_whitespace()
+            .map(|size| size.parse().expect("sizes are numbers"))
+            .collect();
+        sizes.sort_unstable();
+        sizes
+    };
+    assert_eq!(sizes(&mut cluster), [4, 6], "two may be missing, two too many");
+    printed(&mut cluster, "kubectl scale deployment web --replicas=16");
+    advance(&mut cluster, 30);
+    assert_eq!(sizes(&mut cluster), [8, 12], "20 in proportion");
+    printed(&mut cluster, "kubectl rollout undo deployment/web");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    assert_eq!(sizes(&mut cluster), [0, 16]);
+    let history =
+        printed(&mut cluster, r"kubectl get rs -o jsonpath='{.items[*].metadata.annotations.deployment\.kubernetes\.io/revision-history}'");
+    assert_eq!(history.trim(), "1");
+}
+
+#[test]
+fn a_paused_deployment_scales_but_does_not_roll_out() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create deployment web --image=nginx");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    printed(&mut cluster, "kubectl rollout pause deployment/web");
+    printed(&mut cluster, "kubectl set image deployment/web nginx=nginx:1.27");
+    printed(&mut cluster, "kubectl scale deployment web --replicas=3");
+    advance(&mut cluster, 30);
+    assert_eq!((names(&mut cluster, "rs").len(), names(&mut cluster, "pods").len()), (1, 3));
+    let reason = "kubectl get deployment web -o jsonpath='{.status.conditions[?(@.type==\"Progressing\")].reason}'";
+    assert_eq!(printed(&mut cluster, reason).trim(), "DeploymentPaused");
+    printed(&mut cluster, "kubectl rollout resume deployment/web");
+    printed(&mut cluster, "kubectl rollout status deployment/web");
+    assert_eq!(names(&mut cluster, "rs").len(), 2);
+    assert_eq!(printed(&mut cluster, reason).trim(), "NewReplicaSetAvailable");
+}

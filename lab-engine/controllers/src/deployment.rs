@@ -3,35 +3,46 @@
 //! The ReplicaSet with the Deployment's own template is the new one, the others are old. Each look at a Deployment takes one step:
 //! create the new ReplicaSet, or make it larger, or make old ones smaller, or remove old ones that are beyond the history limit.
 //!
+//! A change of the Deployment's size in the midst of a rollout is spread over the versions in proportion. ReplicaSets are adopted and
+//! released by the Deployment's selector.
+//!
 //! **Simplified here:** `pod-template-hash` is FNV-1a over the template's JSON, where upstream hashes a dump of the Go struct, so hashes
-//! differ from those of a real cluster. Hash collisions are not resolved, ReplicaSets are not adopted, and a change of `replicas` in the
-//! midst of a rollout is not spread over the versions in proportion: the rolling update itself brings them there.
+//! differ from those of a real cluster. Hash collisions are not resolved.
 
+mod revision;
 mod rolling;
+mod scaling;
 mod status;
+#[cfg(test)]
+mod vectors;
 
-use crate::caches::{BY_CONTROLLER, Caches};
-use crate::driver::{Call, Controller, Plan, Sink};
+use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
+use crate::claims::{self, controller_reference};
+use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use api::apps::{Deployment, ReplicaSet};
 use api::core::PodTemplateSpec;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::json::Json;
-use api::meta::OwnerReference;
+use api::labels::Selector;
 use api::{Object, Resource};
 use client::{EventType, ObjectKey};
+use revision::{REVISION, beyond_history, next_revision, revision};
 use rolling::{desired, is_rolling, max_surge, new_size, old_sizes, size};
 use sim::Time;
 use std::sync::Arc;
 use std::time::Duration;
 
 const HASH_LABEL: &str = "pod-template-hash";
-const REVISION: &str = "deployment.kubernetes.io/revision";
 const DESIRED_REPLICAS: &str = "deployment.kubernetes.io/desired-replicas";
 const MAX_REPLICAS: &str = "deployment.kubernetes.io/max-replicas";
 
 /// What a write is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Note {
+    /// Whether the Deployment still exists.
+    Recheck(Arc<Deployment>),
+    /// A ReplicaSet changes hands.
+    Claim,
     /// A ReplicaSet of this name changes its size.
     Scale { deployment: Arc<Deployment>, name: String, from: i32, to: i32 },
     /// Anything without an event.
@@ -64,10 +75,6 @@ fn template_hash(template: &PodTemplateSpec) -> String {
     hash.to_string().bytes().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
 }
 
-fn revision(rs: &ReplicaSet) -> u64 {
-    rs.metadata.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
 fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
     let own = caches.replica_sets.lister().by_index(BY_CONTROLLER, &deployment.metadata.uid);
     let mut all: Vec<_> = own.cloned().collect();
@@ -76,6 +83,16 @@ fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
     let new = all.iter().find(|rs| canonical(&rs.spec.template) == template).cloned();
     let old = all.iter().filter(|rs| new.as_ref().is_none_or(|new| new.metadata.uid != rs.metadata.uid)).cloned().collect();
     Versions { new, old, all }
+}
+
+/// The calls that adopt and release ReplicaSets (`getReplicaSetsForDeployment`).
+fn claim(caches: &Caches, deployment: &Arc<Deployment>) -> Option<Plan<Note>> {
+    let selector = Selector::from_label_selector(Some(&deployment.spec.selector)).ok()?;
+    let all = caches.replica_sets.lister();
+    let nobodys = orphans_of(&deployment.metadata.namespace);
+    let own = all.by_index(BY_CONTROLLER, &deployment.metadata.uid);
+    let claims = claims::claims(&selector, own, all.by_index(BY_CONTROLLER, &nobodys));
+    Plan::claiming(deployment, &claims, Note::Recheck(deployment.clone()), &Note::Claim)
 }
 
 /// Annotations of a ReplicaSet that tell of its Deployment's size (`SetReplicasAnnotations`).
@@ -87,20 +104,12 @@ fn annotate(rs: &mut ReplicaSet, deployment: &Deployment) {
 }
 
 /// Models `getNewReplicaSet` where there is none yet.
-fn create(deployment: &Arc<Deployment>, replicas: i32, revision: u64) -> Call<Note> {
+fn create(deployment: &Arc<Deployment>, replicas: i32, revision: i64) -> Call<Note> {
     let hash = template_hash(&deployment.spec.template);
     let mut rs = ReplicaSet::default();
     rs.metadata.name = format!("{}-{hash}", deployment.metadata.name);
     rs.metadata.namespace = deployment.metadata.namespace.clone();
-    rs.metadata.owner_references = vec![OwnerReference {
-        api_version: Deployment::INFO.api_version(),
-        kind: Deployment::INFO.kind.to_owned(),
-        name: deployment.metadata.name.clone(),
-        uid: deployment.metadata.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-        ..OwnerReference::default()
-    }];
+    rs.metadata.owner_references = vec![controller_reference(deployment.as_ref())];
     rs.spec.replicas = Some(replicas);
     rs.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
     rs.spec.selector = deployment.spec.selector.clone();
@@ -108,9 +117,7 @@ fn create(deployment: &Arc<Deployment>, replicas: i32, revision: u64) -> Call<No
     rs.spec.template = deployment.spec.template.clone();
     rs.spec.template.metadata.labels.insert(HASH_LABEL.to_owned(), hash);
     rs.metadata.labels = rs.spec.template.metadata.labels.clone();
-    let inherited = deployment.metadata.annotations.iter().filter(|(key, _)| *key != "kubectl.kubernetes.io/last-applied-configuration");
-    rs.metadata.annotations = inherited.map(|(key, value)| (key.clone(), value.clone())).collect();
-    rs.metadata.annotations.insert(REVISION.to_owned(), revision.to_string());
+    revision::annotate(deployment, &mut rs, revision);
     annotate(&mut rs, deployment);
     let note = Note::Scale { deployment: deployment.clone(), name: rs.metadata.name.clone(), from: 0, to: replicas };
     let path = ResourcePath::collection(ReplicaSet::INFO, &deployment.metadata.namespace);
@@ -123,6 +130,13 @@ fn put<R: Resource>(object: R, subresource: &'static str) -> Request {
     Request::new(Method::Put, path).body(Body::Object(Arc::new(object).into_object()))
 }
 
+/// Brings a ReplicaSet's size and the annotations about the Deployment's size up to date; `None` when they are (`scaleReplicaSet`).
+fn resize(deployment: &Arc<Deployment>, rs: &ReplicaSet, to: i32) -> Option<Call<Note>> {
+    let mut annotated = rs.clone();
+    annotate(&mut annotated, deployment);
+    (size(rs) != to || annotated.metadata.annotations != rs.metadata.annotations).then(|| scale(deployment, rs, to))
+}
+
 /// Models `scaleReplicaSet`.
 fn scale(deployment: &Arc<Deployment>, rs: &ReplicaSet, to: i32) -> Call<Note> {
     let mut changed = rs.clone();
@@ -132,16 +146,17 @@ fn scale(deployment: &Arc<Deployment>, rs: &ReplicaSet, to: i32) -> Call<Note> {
     Call { request: put(changed, ""), note }
 }
 
-/// The calls that bring the revision annotations up to date; empty when they are.
-fn revise(deployment: &Deployment, new: &ReplicaSet, wanted: u64) -> Vec<Call<Note>> {
+/// The calls that bring annotations and `minReadySeconds` of the new version, and the Deployment's revision, up to date; empty when they
+/// are (`getNewReplicaSet` where there is one).
+fn revise(deployment: &Deployment, new: &ReplicaSet, wanted: i64) -> Vec<Call<Note>> {
     let mut calls = Vec::new();
-    if revision(new) < wanted {
-        let mut changed = new.clone();
-        changed.metadata.annotations.insert(REVISION.to_owned(), wanted.to_string());
-        changed.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
+    let mut changed = new.clone();
+    revision::annotate(deployment, &mut changed, wanted);
+    changed.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
+    let shown = revision(&changed).to_string();
+    if changed != *new {
         calls.push(Call { request: put(changed, ""), note: Note::Quiet });
     }
-    let shown = revision(new).max(wanted).to_string();
     if deployment.metadata.annotations.get(REVISION) != Some(&shown) {
         let mut changed = deployment.clone();
         changed.metadata.annotations.insert(REVISION.to_owned(), shown);
@@ -150,27 +165,37 @@ fn revise(deployment: &Deployment, new: &ReplicaSet, wanted: u64) -> Vec<Call<No
     calls
 }
 
-/// The old ReplicaSets beyond the history limit, once the rollout is complete (`cleanupDeployment`).
-fn cleanup(deployment: &Deployment, versions: &Versions) -> Vec<Call<Note>> {
-    let limit = usize::try_from(deployment.spec.revision_history_limit.unwrap_or(10)).unwrap_or(0);
-    if !status::is_complete(deployment, &deployment.status) || versions.old.len() <= limit {
-        return Vec::new();
-    }
-    let excess = versions.old.len() - limit;
-    let mut oldest = versions.old.clone();
-    oldest.sort_by_key(|rs| revision(rs));
-    let removable = |rs: &&Arc<ReplicaSet>| size(rs) == 0 && rs.status.replicas == 0 && !rs.metadata.is_deleting();
+/// Removes the old ReplicaSets beyond the history limit (`cleanupDeployment`).
+fn cleanup(deployment: &Deployment, versions: &Versions) -> (Vec<Call<Note>>, String) {
     let delete = |rs: &Arc<ReplicaSet>| {
         let path = ResourcePath::object(ReplicaSet::INFO, &rs.metadata.namespace, &rs.metadata.name);
         Call { request: Request::new(Method::Delete, path), note: Note::Quiet }
     };
-    oldest.iter().take(excess).filter(removable).map(delete).collect()
+    let calls = beyond_history(deployment, &versions.old).into_iter().map(delete).collect();
+    (calls, "remove old ReplicaSets beyond the history limit".to_owned())
+}
+
+/// The step of a Deployment that is paused or whose size has changed: the versions' sizes follow, no new version comes (`sync`).
+fn follow_size(deployment: &Arc<Deployment>, versions: &Versions) -> (Vec<Call<Note>>, String) {
+    if let Some(new) = &versions.new {
+        let wanted = next_revision(&versions.old);
+        let calls = revise(deployment, new, wanted);
+        if !calls.is_empty() {
+            return (calls, format!("note revision {}", revision(new).max(wanted)));
+        }
+    }
+    let sizes = scaling::scale(deployment, versions.new.as_ref(), &versions.old);
+    let calls: Vec<_> = sizes.into_iter().filter_map(|(rs, to)| resize(deployment, &rs, to)).collect();
+    if calls.is_empty() && deployment.spec.paused == Some(true) {
+        return cleanup(deployment, versions);
+    }
+    (calls, format!("spread {} replicas over the versions", desired(deployment)))
 }
 
 /// The next step of the rollout (`rolloutRolling`, `rolloutRecreate`): calls, and words for them.
 fn step(caches: &Caches, deployment: &Arc<Deployment>, versions: &Versions) -> (Vec<Call<Note>>, String) {
     let total = versions.all.iter().map(|rs| size(rs)).fold(0_i32, i32::saturating_add);
-    let wanted_revision = versions.old.iter().map(|rs| revision(rs)).max().unwrap_or(0) + 1;
+    let wanted_revision = next_revision(&versions.old);
     if !is_rolling(deployment) {
         let calls: Vec<_> = versions.old.iter().filter(|rs| size(rs) > 0).map(|rs| scale(deployment, rs, 0)).collect();
         if !calls.is_empty() {
@@ -200,7 +225,10 @@ fn step(caches: &Caches, deployment: &Arc<Deployment>, versions: &Versions) -> (
     if !calls.is_empty() {
         return (calls, "scale down old ReplicaSets".to_owned());
     }
-    (cleanup(deployment, versions), "remove old ReplicaSets beyond the history limit".to_owned())
+    if !status::is_complete(deployment, &deployment.status) {
+        return (Vec::new(), String::new());
+    }
+    cleanup(deployment, versions)
 }
 
 impl Controller for DeploymentController {
@@ -215,13 +243,12 @@ impl Controller for DeploymentController {
         if deployment.metadata.is_deleting() {
             return plan;
         }
+        if let Some(claiming) = claim(caches, deployment) {
+            return claiming;
+        }
         let versions = versions(caches, deployment);
-        let (calls, decision) = if deployment.spec.paused == Some(true) {
-            let new = versions.new.as_ref().filter(|new| versions.old.iter().all(|rs| size(rs) == 0) && size(new) != desired(deployment));
-            (new.map(|new| scale(deployment, new, desired(deployment))).into_iter().collect(), "scale while paused".to_owned())
-        } else {
-            step(caches, deployment, &versions)
-        };
+        let follows = deployment.spec.paused == Some(true) || scaling::is_scaling_event(deployment, &versions.all);
+        let (calls, decision) = if follows { follow_size(deployment, &versions) } else { step(caches, deployment, &versions) };
         if !calls.is_empty() {
             plan.decision = Some((deployment.object_ref(), decision));
             plan.phases.push_back(calls);
@@ -229,13 +256,25 @@ impl Controller for DeploymentController {
         plan
     }
 
-    fn answered(&mut self, now: Time, _key: &ObjectKey, note: &Note, outcome: Result<Object, String>, sink: &mut Sink<'_>) {
-        if let (Note::Scale { deployment, name, from, to }, Ok(_)) = (note, outcome)
-            && from != to
-        {
-            let direction = if to > from { "up" } else { "down" };
-            let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
-            sink.events.event(now, deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message, sink.out);
+    fn answered(
+        &mut self,
+        now: Time,
+        _key: &ObjectKey,
+        note: &Note,
+        outcome: Result<Object, Refusal>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        match (note, outcome) {
+            (Note::Recheck(deployment), outcome) => claims::may_adopt(deployment.as_ref(), outcome),
+            (Note::Claim, outcome) => claims::claimed(outcome),
+            (_, Err(refusal)) => Err(refusal.message),
+            (Note::Scale { deployment, name, from, to }, Ok(_)) if from != to => {
+                let direction = if to > from { "up" } else { "down" };
+                let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
+                sink.events.event(now, deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message, sink.out);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 

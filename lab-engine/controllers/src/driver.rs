@@ -5,9 +5,9 @@
 //! worked on twice at a time. A failure queues the key again with back-off.
 
 use crate::caches::Caches;
-use api::Object;
+use crate::claims::{self, Claims};
 use api::http::{Request, Response};
-use api::status::Status;
+use api::{Object, Resource};
 use client::{EventRecorder, Input, ObjectKey, Outbox, RequestId, WorkQueue};
 use sim::{ObjectRef, Time, What};
 use std::collections::{BTreeMap, VecDeque};
@@ -28,12 +28,47 @@ pub(crate) struct Plan<N> {
     pub(crate) decision: Option<(ObjectRef, String)>,
     /// The writes.
     pub(crate) phases: VecDeque<Vec<Call<N>>>,
+    /// Whether it ends without a last call for the status.
+    pub(crate) leaves_status: bool,
 }
 
 impl<N> Default for Plan<N> {
     fn default() -> Self {
-        Plan { decision: None, phases: VecDeque::new() }
+        Plan { decision: None, phases: VecDeque::new(), leaves_status: false }
     }
+}
+
+impl<N: Clone> Plan<N> {
+    /// The plan that makes objects the controller's own and lets others go; `None` when there is nothing to do. Before anything is
+    /// adopted, the controller asks whether it still exists; that call has the note `recheck`, the others have `claim`.
+    pub(crate) fn claiming<C: Resource, R: Resource>(controller: &Arc<C>, claims: &Claims<R>, recheck: N, claim: &N) -> Option<Self> {
+        let mut plan = Plan { leaves_status: true, ..Plan::default() };
+        let call = |request| Call { request, note: claim.clone() };
+        let released = claims.release.iter().map(|object| call(claims::release(controller.as_ref(), object.as_ref())));
+        let adopted = claims.adopt.iter().map(|object| call(claims::adopt(controller.as_ref(), object.as_ref())));
+        if !claims.adopt.is_empty() {
+            plan.phases.push_back(vec![Call { request: claims::recheck(controller.as_ref()), note: recheck }]);
+        }
+        let calls: Vec<Call<N>> = released.chain(adopted).collect();
+        if calls.is_empty() {
+            return None;
+        }
+        plan.phases.push_back(calls);
+        let decision = format!("adopt {} and release {} {}", claims.adopt.len(), claims.release.len(), R::INFO.plural);
+        plan.decision = Some((controller.object_ref(), decision));
+        Some(plan)
+    }
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The HTTP status code; 0 when no answer came.
+    pub(crate) code: u16,
+    /// In words.
+    pub(crate) message: String,
+    /// Whether the namespace of the object is being deleted.
+    pub(crate) namespace_terminating: bool,
 }
 
 /// A controller: decides from the caches.
@@ -44,8 +79,15 @@ pub(crate) trait Controller {
     /// Decides what to do about the key; writes down what it expects to see.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Self::Note>;
 
-    /// Takes the outcome of one write.
-    fn answered(&mut self, now: Time, key: &ObjectKey, note: &Self::Note, outcome: Result<Object, String>, sink: &mut Sink<'_>);
+    /// Takes the outcome of one call; tells why it counts as a failure, if it does.
+    fn answered(
+        &mut self,
+        now: Time,
+        key: &ObjectKey,
+        note: &Self::Note,
+        outcome: Result<Object, Refusal>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String>;
 
     /// A write that was never sent, because an earlier one failed.
     fn skipped(&mut self, key: &ObjectKey, note: &Self::Note);
@@ -109,13 +151,13 @@ impl<C: Controller> Driver<C> {
         let run = self.runs.get_mut(&key).expect("a request belongs to a run until it is answered");
         let note = run.in_flight.remove(id).expect("a request is in flight until it is answered");
         let outcome = match answer {
-            Ok(response) => outcome(response.clone()).map_err(|status| status.message),
-            Err(transport) => Err(transport.to_string()),
+            Ok(response) => outcome(response.clone()),
+            Err(transport) => Err(Refusal { code: 0, message: transport.to_string(), namespace_terminating: false }),
         };
-        if let Err(message) = &outcome {
-            run.failure.get_or_insert_with(|| message.clone());
+        let judged = self.controller.answered(now, &key, &note, outcome, &mut Sink { events: &mut self.events, out });
+        if let Err(message) = judged {
+            run.failure.get_or_insert(message);
         }
-        self.controller.answered(now, &key, &note, outcome, &mut Sink { events: &mut self.events, out });
         self.advance(now, key, caches, out);
         true
     }
@@ -127,7 +169,7 @@ impl<C: Controller> Driver<C> {
             if let Some((object, decision)) = plan.decision {
                 out.trace_as(&self.name, What::Reconciled { object, decision: decision.into() });
             }
-            let run = Run { phases: plan.phases, in_flight: BTreeMap::new(), failure: None, concluded: false };
+            let run = Run { phases: plan.phases, in_flight: BTreeMap::new(), failure: None, concluded: plan.leaves_status };
             self.runs.insert(key.clone(), run);
             self.advance(now, key, caches, out);
         }
@@ -176,10 +218,15 @@ impl<C: Controller> Driver<C> {
 }
 
 /// The object of a success. The answer to a deletion may be a `Status` instead, which counts as no particular object.
-fn outcome(response: Response) -> Result<Object, Box<Status>> {
+fn outcome(response: Response) -> Result<Object, Refusal> {
+    let code = response.code;
     if response.result.is_ok() {
         let nothing = || Object::from(api::core::ConfigMap::default());
         return Ok(response.into_object().unwrap_or_else(|_| nothing()));
     }
-    response.into_object()
+    response.into_object().map_err(|status| Refusal {
+        code,
+        namespace_terminating: status.details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"),
+        message: status.message,
+    })
 }

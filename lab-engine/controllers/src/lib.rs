@@ -7,6 +7,7 @@
 //! **Simplified here:** no leader election. The controllers of other workloads are not here yet.
 
 mod caches;
+mod claims;
 mod deployment;
 mod driver;
 mod garbage_collector;
@@ -23,6 +24,8 @@ mod taints;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::Pod;
+use api::labels::Selector;
+use api::meta::{LabelSelector, StringMap};
 use caches::Caches;
 use client::{Component, Delta, Input, ObjectKey, Outbox};
 use deployment::DeploymentController;
@@ -74,14 +77,7 @@ impl ControllerManager {
             self.deployments.queue.add(ObjectKey::of(delta.object().as_ref()));
         }
         for delta in self.caches.replica_sets.handle(now, input, out).into_iter().flatten() {
-            let key = ObjectKey::of(delta.object().as_ref());
-            if matches!(delta, Delta::Deleted(..)) {
-                self.replica_sets.controller.expectations.delete(&key);
-            }
-            self.replica_sets.queue.add(key);
-            if let Some(owner) = controller_key(delta.object().as_ref(), Deployment::INFO.kind) {
-                self.deployments.queue.add(owner);
-            }
+            self.replica_set_changed(&delta);
         }
         for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
             self.pod_changed(&delta);
@@ -95,6 +91,28 @@ impl ControllerManager {
         self.caches.leases.handle(now, input, out);
     }
 
+    /// Models the handlers of both controllers for ReplicaSets.
+    fn replica_set_changed(&mut self, delta: &Delta<ReplicaSet>) {
+        let rs = delta.object();
+        let key = ObjectKey::of(rs.as_ref());
+        if matches!(delta, Delta::Deleted(..)) {
+            self.replica_sets.controller.expectations.delete(&key);
+        }
+        self.replica_sets.queue.add(key);
+        let (former, owner) = owners(delta, Deployment::INFO.kind);
+        if let Some(former) = former {
+            self.deployments.queue.add(former);
+        }
+        if let Some(owner) = owner {
+            self.deployments.queue.add(owner);
+        } else if may_be_adopted(delta) {
+            let candidates = self.caches.deployments.lister().list_namespace(&rs.metadata.namespace);
+            for candidate in candidates.filter(|candidate| selects(&candidate.spec.selector, &rs.metadata.labels)) {
+                self.deployments.queue.add(ObjectKey::of(candidate.as_ref()));
+            }
+        }
+    }
+
     /// Models `addPod`, `updatePod` and `deletePod` of the ReplicaSet controller.
     fn pod_changed(&mut self, delta: &Delta<Pod>) {
         if let Delta::Updated(old, new) = delta
@@ -103,7 +121,17 @@ impl ControllerManager {
             return;
         }
         let pod = delta.object();
-        let Some(key) = controller_key(pod.as_ref(), ReplicaSet::INFO.kind) else {
+        let (former, owner) = owners(delta, ReplicaSet::INFO.kind);
+        if let Some(former) = former {
+            self.replica_sets.queue.add(former);
+        }
+        let Some(key) = owner else {
+            if may_be_adopted(delta) {
+                let candidates = self.caches.replica_sets.lister().list_namespace(&pod.metadata.namespace);
+                for candidate in candidates.filter(|candidate| selects(&candidate.spec.selector, &pod.metadata.labels)) {
+                    self.replica_sets.queue.add(ObjectKey::of(candidate.as_ref()));
+                }
+            }
             return;
         };
         let expectations = &mut self.replica_sets.controller.expectations;
@@ -128,6 +156,34 @@ impl ControllerManager {
 fn controller_key<R: Resource>(object: &R, kind: &str) -> Option<ObjectKey> {
     let owner = object.metadata().controller().filter(|owner| owner.kind == kind)?;
     Some(ObjectKey::new(object.metadata().namespace.as_str(), owner.name.as_str()))
+}
+
+/// The former managing controller, if it was of this kind and is it no more, and the present one, if it is of this kind.
+fn owners<R: Resource>(delta: &Delta<R>, kind: &str) -> (Option<ObjectKey>, Option<ObjectKey>) {
+    let owner = controller_key(delta.object().as_ref(), kind);
+    let former = match delta {
+        Delta::Updated(old, new) if old.metadata().controller() != new.metadata().controller() => controller_key(old.as_ref(), kind),
+        _ => None,
+    };
+    (former, owner)
+}
+
+/// Whether a controller could now make the object its own that could not before.
+fn may_be_adopted<R: Resource>(delta: &Delta<R>) -> bool {
+    let news = match delta {
+        Delta::Added(_) => true,
+        Delta::Updated(old, new) => {
+            let (old, new) = (old.metadata(), new.metadata());
+            old.labels != new.labels || old.controller() != new.controller()
+        }
+        Delta::Deleted(..) => false,
+    };
+    let metadata = delta.object().metadata();
+    news && !metadata.is_deleting() && metadata.controller().is_none() && !metadata.labels.is_empty()
+}
+
+fn selects(selector: &LabelSelector, labels: &StringMap) -> bool {
+    Selector::from_label_selector(Some(selector)).is_ok_and(|selector| selector.matches(labels))
 }
 
 impl Component for ControllerManager {

@@ -98,4 +98,46 @@ mod tests {
         assert!(first(&pod("n", "True", json!({POD_DELETION_COST: "-5"})), 1, &ready, 3));
         assert!(first(&ready, 2, &ready, 1));
     }
+
+    /// The facts of `replicaset.json`, where that lies beside the project.
+    #[test]
+    fn pods_are_deleted_in_upstreams_order() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/replicaset.json");
+        let Ok(text) = std::fs::read_to_string(path) else {
+            eprintln!("replicaset: not there, left out");
+            return;
+        };
+        // Only differences of times matter, and the engine's begin in 2026.
+        let file: Value = serde_json::from_str(&text.replace("\"2024-", "\"2027-")).unwrap();
+        let (mut run, mut wrong) = (0, Vec::new());
+        for case in file["cases"].as_array().unwrap() {
+            let now = || Time::parse_rfc3339(case["input"]["now"].as_str().unwrap()).unwrap();
+            let expect = &case["expect"]["order"];
+            let found = match case["op"].as_str().unwrap() {
+                "deletion-rank" => {
+                    let rank = |side: &str| {
+                        let side = &case["input"][side];
+                        delete_rank(now(), &decode(side["pod"].clone()).unwrap(), side["rank"].as_u64().unwrap() as usize)
+                    };
+                    json!(match rank("a").cmp(&rank("b")) {
+                        std::cmp::Ordering::Less => "a-before-b",
+                        std::cmp::Ordering::Equal => "equal",
+                        std::cmp::Ordering::Greater => "b-before-a",
+                    })
+                }
+                "active-pods-order" => {
+                    let mut pods: Vec<Pod> =
+                        case["input"]["pods"].as_array().unwrap().iter().map(|pod| decode(pod.clone()).unwrap()).collect();
+                    pods.sort_by_cached_key(|pod| delete_rank(now(), pod, 1));
+                    pods.iter().map(|pod| json!(pod.metadata.name)).collect()
+                }
+                _ => continue,
+            };
+            run += 1;
+            if found != *expect {
+                wrong.push(format!("{}: {found} instead of {expect}", case["id"]));
+            }
+        }
+        assert!(run > 0 && wrong.is_empty(), "{wrong:#?}");
+    }
 }

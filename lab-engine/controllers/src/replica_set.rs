@@ -2,16 +2,17 @@
 //!
 //! It creates missing Pods in batches of 1, 2, 4, … that each wait for the one before, so that a Pod which is refused is not tried a
 //! thousand times at once. Of superfluous Pods it deletes those that are the least loss.
-//!
-//! **Simplified here:** Pods are not adopted or released; a Pod is a ReplicaSet's own by its controller reference alone.
+//! Pods that its selector selects and nobody controls are adopted; those that it no longer selects are released.
 
-use crate::caches::{BY_CONTROLLER, Caches};
-use crate::driver::{Call, Controller, Plan, Sink};
+use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
+use crate::claims::{self, controller_reference};
+use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use crate::pods::{delete_rank, is_available, is_ready, remaining_until_available};
 use api::apps::{ReplicaSet, ReplicaSetStatus};
 use api::core::Pod;
 use api::http::{Body, Method, Request, ResourcePath};
-use api::meta::{Condition, OwnerReference};
+use api::labels::Selector;
+use api::meta::Condition;
 use api::{Object, Resource};
 use client::{EventType, Expectations, ObjectKey};
 use sim::Time;
@@ -27,6 +28,10 @@ const SLOW_START: usize = 1;
 /// What a write is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Note {
+    /// Whether the ReplicaSet still exists.
+    Recheck(Arc<ReplicaSet>),
+    /// A Pod changes hands.
+    Claim,
     Create(Arc<ReplicaSet>),
     Delete(Arc<ReplicaSet>, Arc<Pod>),
     Status,
@@ -38,10 +43,22 @@ pub(crate) struct ReplicaSetController {
     pub(crate) expectations: Expectations,
 }
 
+fn has_not_finished(pod: &&Arc<Pod>) -> bool {
+    !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
+}
+
 /// The Pods of a ReplicaSet that have not finished.
 fn unfinished<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &'a Arc<Pod>> {
-    let own = caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata.uid);
-    own.filter(|pod| !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"))
+    caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata.uid).filter(has_not_finished)
+}
+
+/// The calls that adopt and release Pods (`claimPods`).
+fn claim(caches: &Caches, rs: &Arc<ReplicaSet>) -> Option<Plan<Note>> {
+    let selector = Selector::from_label_selector(Some(&rs.spec.selector)).ok()?;
+    let nobodys = orphans_of(&rs.metadata.namespace);
+    let orphans = caches.pods.lister().by_index(BY_CONTROLLER, &nobodys).filter(has_not_finished);
+    let claims = claims::claims(&selector, unfinished(caches, rs), orphans);
+    Plan::claiming(rs, &claims, Note::Recheck(rs.clone()), &Note::Claim)
 }
 
 /// Those of them that are not on their way out (`FilterActivePods`).
@@ -86,19 +103,6 @@ impl Counts {
     }
 }
 
-/// The reference by which a Pod names its ReplicaSet.
-fn controller_reference(rs: &ReplicaSet) -> OwnerReference {
-    OwnerReference {
-        api_version: ReplicaSet::INFO.api_version(),
-        kind: ReplicaSet::INFO.kind.to_owned(),
-        name: rs.metadata.name.clone(),
-        uid: rs.metadata.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-        ..OwnerReference::default()
-    }
-}
-
 fn create_call(rs: &Arc<ReplicaSet>) -> Call<Note> {
     let mut pod = Pod { spec: rs.spec.template.spec.clone(), ..Pod::default() };
     pod.metadata.generate_name = format!("{}-", rs.metadata.name);
@@ -106,7 +110,7 @@ fn create_call(rs: &Arc<ReplicaSet>) -> Call<Note> {
     pod.metadata.labels = rs.spec.template.metadata.labels.clone();
     pod.metadata.annotations = rs.spec.template.metadata.annotations.clone();
     pod.metadata.finalizers = rs.spec.template.metadata.finalizers.clone();
-    pod.metadata.owner_references = vec![controller_reference(rs)];
+    pod.metadata.owner_references = vec![controller_reference(rs.as_ref())];
     let path = ResourcePath::collection(Pod::INFO, &rs.metadata.namespace);
     Call { request: Request::new(Method::Post, path).body(Body::Object(pod.into())), note: Note::Create(rs.clone()) }
 }
@@ -180,7 +184,13 @@ impl Controller for ReplicaSetController {
             self.expectations.delete(key);
             return plan;
         };
-        if rs.metadata.is_deleting() || !self.expectations.satisfied(now, key) {
+        if rs.metadata.is_deleting() {
+            return plan;
+        }
+        if let Some(claiming) = claim(caches, rs) {
+            return claiming;
+        }
+        if !self.expectations.satisfied(now, key) {
             return plan;
         }
         let present = active(caches, rs).count();
@@ -200,21 +210,42 @@ impl Controller for ReplicaSetController {
         plan
     }
 
-    fn answered(&mut self, now: Time, key: &ObjectKey, note: &Note, outcome: Result<Object, String>, sink: &mut Sink<'_>) {
-        let (rs, kind, reason, message) = match (note, outcome) {
-            (Note::Create(rs), Ok(pod)) => (rs, EventType::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata().name)),
-            (Note::Create(rs), Err(message)) => {
+    fn answered(
+        &mut self,
+        now: Time,
+        key: &ObjectKey,
+        note: &Note,
+        outcome: Result<Object, Refusal>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        let (rs, kind, reason, message, judged) = match (note, outcome) {
+            (Note::Recheck(rs), outcome) => return claims::may_adopt(rs.as_ref(), outcome),
+            (Note::Claim, outcome) => return claims::claimed(outcome),
+            (Note::Status, outcome) => return outcome.map(drop).map_err(|refusal| refusal.message),
+            (Note::Create(rs), Ok(pod)) => {
+                (rs, EventType::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata().name), Ok(()))
+            }
+            (Note::Create(rs), Err(refusal)) => {
                 self.expectations.creation_observed(key);
-                (rs, EventType::Warning, "FailedCreate", format!("Error creating: {message}"))
+                if refusal.namespace_terminating {
+                    // What is made there would go at once.
+                    return Ok(());
+                }
+                (rs, EventType::Warning, "FailedCreate", format!("Error creating: {}", refusal.message), Err(refusal.message))
             }
-            (Note::Delete(rs, pod), Ok(_)) => (rs, EventType::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name)),
-            (Note::Delete(rs, pod), Err(message)) => {
+            (Note::Delete(rs, pod), Ok(_)) => {
+                (rs, EventType::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name), Ok(()))
+            }
+            (Note::Delete(rs, pod), Err(refusal)) => {
                 self.expectations.deletion_observed(key, &pod.metadata.uid);
-                (rs, EventType::Warning, "FailedDelete", format!("Error deleting: {message}"))
+                if refusal.code == 404 {
+                    return Ok(());
+                }
+                (rs, EventType::Warning, "FailedDelete", format!("Error deleting: {}", refusal.message), Err(refusal.message))
             }
-            (Note::Status, _) => return,
         };
         sink.events.event(now, rs.as_ref(), kind, reason, &message, sink.out);
+        judged
     }
 
     fn skipped(&mut self, key: &ObjectKey, note: &Note) {

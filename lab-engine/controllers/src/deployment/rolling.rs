@@ -19,14 +19,21 @@ pub(crate) fn is_rolling(deployment: &Deployment) -> bool {
     deployment.spec.strategy.type_ != "Recreate"
 }
 
-/// `(maxSurge, maxUnavailable)` as numbers (`ResolveFenceposts`). Both zero would be a standstill: then one may be missing. A text
-/// that is no percentage counts as zero; validation does not let it in.
-pub(crate) fn fenceposts(deployment: &Deployment) -> (i32, i32) {
+/// `(maxSurge, maxUnavailable)` as numbers; both zero would be a standstill, then one may be missing (`ResolveFenceposts`).
+///
+/// # Errors
+/// The message of upstream for a text that is no percentage; validation does not let one in.
+pub(crate) fn resolve_fenceposts(deployment: &Deployment) -> Result<(i32, i32), String> {
     let bounds = deployment.spec.strategy.rolling_update.as_ref();
-    let scaled = |bound: Option<&IntOrString>, up| bound.map_or(0, |bound| bound.scaled(desired(deployment), up).unwrap_or(0));
-    let surge = scaled(bounds.and_then(|b| b.max_surge.as_ref()), true);
-    let unavailable = scaled(bounds.and_then(|b| b.max_unavailable.as_ref()), false);
-    if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
+    let scaled = |bound: Option<&IntOrString>, up| bound.map_or(Ok(0), |bound| bound.scaled(desired(deployment), up));
+    let surge = scaled(bounds.and_then(|b| b.max_surge.as_ref()), true)?;
+    let unavailable = scaled(bounds.and_then(|b| b.max_unavailable.as_ref()), false)?;
+    Ok(if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) })
+}
+
+/// The bounds; nothing more and nothing less than wanted when they cannot be read.
+fn fenceposts(deployment: &Deployment) -> (i32, i32) {
+    resolve_fenceposts(deployment).unwrap_or((0, 0))
 }
 
 /// How many Pods may be too many (`MaxSurge`).
@@ -67,15 +74,19 @@ pub(crate) fn old_sizes(deployment: &Deployment, new: &ReplicaSet, old: &[Arc<Re
         *size -= unhealthy;
         cleaned += unhealthy;
     }
-    // `scaleDownOldReplicaSetsForRollingUpdate`
     let total_available = old.iter().map(|rs| available(rs)).sum::<i32>() + available(new);
-    let mut left = (total_available - min_available).max(0);
-    for size in &mut sizes {
+    scale_down(&mut sizes, total_available - min_available);
+    sizes
+}
+
+/// Takes as many Pods away as may go, of the first ReplicaSets first (`scaleDownOldReplicaSetsForRollingUpdate`).
+pub(crate) fn scale_down(sizes: &mut [i32], may_go: i32) {
+    let mut left = may_go.max(0);
+    for size in sizes {
         let cut = (*size).min(left);
         *size -= cut;
         left -= cut;
     }
-    sizes
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(crate) fn is_complete(deployment: &Deployment, status: &DeploymentStatus) ->
 }
 
 /// Whether there is more of the new or less of the old than before (`DeploymentProgressing`).
-fn is_progressing(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
+pub(crate) fn is_progressing(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
     let n = |count: Option<i32>| count.unwrap_or(0);
     let outdated = |status: &DeploymentStatus| n(status.replicas) - n(status.updated_replicas);
     n(new.updated_replicas) > n(old.updated_replicas)
@@ -78,6 +78,7 @@ pub(crate) fn calculate(now: Time, deployment: &Deployment, new: Option<&Replica
     };
     set(&mut status, now, Wanted { type_: "Available", status: value, reason, message: message.to_owned() });
     if let Some(deadline) = progress_deadline(deployment) {
+        pause(now, deployment, &mut status);
         progress(now, deployment, new, deadline, &mut status);
     }
     match all.iter().find_map(|rs| condition(&rs.status.conditions, "ReplicaFailure")) {
@@ -90,6 +91,26 @@ pub(crate) fn calculate(now: Time, deployment: &Deployment, new: Option<&Replica
     status
 }
 
+/// Whether a rollout that goes on has not progressed for too long (`DeploymentTimedOut`).
+pub(crate) fn is_timed_out(now: Time, status: &DeploymentStatus, deadline: Duration) -> bool {
+    condition(&status.conditions, "Progressing").is_some_and(|current| {
+        current.reason != "NewReplicaSetAvailable"
+            && (current.reason == "ProgressDeadlineExceeded" || current.last_update_time.is_some_and(|at| now.since(at.0) > deadline))
+    })
+}
+
+/// Tells of a pause and of its end, unless the rollout failed before (`checkPausedConditions`).
+fn pause(now: Time, deployment: &Deployment, status: &mut DeploymentStatus) {
+    let current = condition(&status.conditions, "Progressing").map(|current| current.reason.as_str());
+    let (reason, message) = match (deployment.spec.paused == Some(true), current) {
+        (_, Some("ProgressDeadlineExceeded")) => return,
+        (true, _) => ("DeploymentPaused", "Deployment is paused"),
+        (false, Some("DeploymentPaused")) => ("DeploymentResumed", "Deployment is resumed"),
+        _ => return,
+    };
+    set(status, now, Wanted { type_: "Progressing", status: "Unknown", reason, message: message.to_owned() });
+}
+
 fn progress(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, deadline: Duration, status: &mut DeploymentStatus) {
     let current = condition(&status.conditions, "Progressing");
     let settled = status.replicas == status.updated_replicas && current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
@@ -97,10 +118,7 @@ fn progress(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, deadli
         return;
     }
     let what = new.map_or_else(|| format!("Deployment {:?}", deployment.metadata.name), |rs| format!("ReplicaSet {:?}", rs.metadata.name));
-    let timed_out = current.is_some_and(|current| {
-        current.reason != "NewReplicaSetAvailable"
-            && (current.reason == "ProgressDeadlineExceeded" || current.last_update_time.is_some_and(|at| now.since(at.0) > deadline))
-    });
+    let timed_out = is_timed_out(now, status, deadline);
     let wanted = if is_complete(deployment, status) {
         ("True", "NewReplicaSetAvailable", format!("{what} has successfully progressed."))
     } else if is_progressing(&deployment.status, status) {
@@ -146,5 +164,23 @@ mod tests {
         assert_eq!(reason(71, 1), "ProgressDeadlineExceeded");
         assert_eq!(reason(80, 2), "NewReplicaSetAvailable");
         assert_eq!(deployment.status.conditions.len(), 2);
+    }
+
+    #[test]
+    fn a_pause_stops_the_clock_and_its_end_starts_it_anew() {
+        let mut deployment: Deployment = decode(json!({"spec": {"replicas": 2, "progressDeadlineSeconds": 60}})).unwrap();
+        let new: Arc<ReplicaSet> = Arc::new(decode(json!({"metadata": {"name": "web-1"}, "spec": {"replicas": 2}})).unwrap());
+        let mut reason = |at, paused| {
+            deployment.spec.paused = Some(paused);
+            deployment.status = calculate(Time::from_secs(at), &deployment, Some(&new), std::slice::from_ref(&new));
+            let progressing = condition(&deployment.status.conditions, "Progressing").unwrap();
+            (progressing.status.clone(), progressing.reason.clone())
+        };
+        let unknown = |reason: &str| ("Unknown".to_owned(), reason.to_owned());
+        assert_eq!(reason(0, false).1, "NewReplicaSetCreated");
+        assert_eq!((reason(10, true), reason(500, true)), (unknown("DeploymentPaused"), unknown("DeploymentPaused")));
+        assert_eq!((reason(600, false), reason(660, false)), (unknown("DeploymentResumed"), unknown("DeploymentResumed")));
+        assert_eq!(reason(661, false).1, "ProgressDeadlineExceeded");
+        assert_eq!(reason(700, true).1, "ProgressDeadlineExceeded");
     }
 }
