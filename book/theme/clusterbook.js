@@ -85,22 +85,33 @@
         return [...(total ?? [])].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([s]) => index.sections[s]);
     }
 
+    // Where terms occur in `text`, as [start, end]; places that touch or overlap, as the pairs of a Chinese word do, are one.
+    function occurrences(text, terms) {
+        const lower = text.toLowerCase();
+        const found = [];
+        // A letter whose small form is longer would shift the places; then the exact spelling counts.
+        const within = lower.length === text.length ? lower : text;
+        for (const term of terms) {
+            for (let at = within.indexOf(term); at >= 0; at = within.indexOf(term, at + 1)) found.push([at, at + term.length]);
+        }
+        const merged = [];
+        for (const [start, end] of found.sort((a, b) => a[0] - b[0])) {
+            const last = merged.at(-1);
+            if (last && start <= last[1]) last[1] = Math.max(last[1], end); else merged.push([start, end]);
+        }
+        return merged;
+    }
+
     // Appends `text` to `parent` with every occurrence of a term inside <mark>.
     function mark(parent, text, terms) {
-        const escaped = terms.map(term => term.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-        if (escaped.length === 0) {
-            parent.append(text);
-            return;
+        let done = 0;
+        for (const [start, end] of occurrences(text, terms)) {
+            const marked = document.createElement('mark');
+            marked.textContent = text.slice(start, end);
+            parent.append(text.slice(done, start), marked);
+            done = end;
         }
-        text.split(new RegExp(`((?:${escaped.join('|')})+)`, 'giu')).forEach((piece, i) => {
-            if (i % 2 === 0) {
-                parent.append(piece);
-            } else {
-                const marked = document.createElement('mark');
-                marked.textContent = piece;
-                parent.append(marked);
-            }
-        });
+        parent.append(text.slice(done));
     }
 
     function excerpt(text, terms) {

@@ -65,8 +65,6 @@ const HELD_BACK: &[(&str, &str)] = &[
     ("pods/inject/envars-file-container.yaml", "found unknown escape character"),
     // A Pod waits as long as it has scheduling gates; the page applies the same Pod without them next.
     ("pods/pod-with-scheduling-gates.yaml", "Pending"),
-    // No Pod of its own kind is there that it could be near.
-    ("pods/pod-with-pod-affinity.yaml", "didn't match pod affinity rules"),
     // The image of nginx has no program `stress`.
     ("pods/resource/pod-level-memory-request-limit.yaml", "CrashLoopBackOff"),
     // Only one node of the page's cluster has dongles, and the first Pod took them.
