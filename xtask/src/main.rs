@@ -16,6 +16,7 @@ struct Task {
 }
 
 const TASKS: &[Task] = &[
+    Task { name: "measure", what: "how long the page takes to run a lab and a big rollout, in a browser", run: test::measure },
     Task { name: "schema", what: "the fields of all built-in kinds, for the api crate", run: schema::run },
     Task { name: "test", what: "format, lints, documentation, tests: all that must hold", run: test::run },
 ];

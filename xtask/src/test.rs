@@ -80,6 +80,21 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the site and prints what the page costs in a browser.
+///
+/// # Errors
+/// When there is no browser, or the page fails.
+pub(crate) fn measure() -> anyhow::Result<()> {
+    let driver = browser::find_or_install()?;
+    let measured = ["test", "--package", "tests", "--locked", "--test", "all", "measure", "--", "--ignored", "--nocapture"];
+    for (name, arguments) in [SITE, ("measure", &measured[..])] {
+        if !stage(arguments, Some(&driver), &mut Totals::default())? {
+            bail!("stage {name} failed");
+        }
+    }
+    Ok(())
+}
+
 /// The program, where cargo builds it.
 fn program() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);

@@ -7,5 +7,6 @@ mod book;
 mod card;
 mod keyboard;
 mod lab_in_page;
+mod measure;
 mod stage;
 mod trace;
