@@ -1,0 +1,74 @@
+//! Conformance: runs facts about Kubernetes, etcd and Raft, written down as data, against the engine.
+//!
+//! A vector file is JSON: `{"area": …, "cases": [{"id": …, …}, …]}`. The area, which is the file's name where the file does not say it,
+//! chooses the [`Runner`]; one module per area holds the runner and the format of its cases. A runner builds what the case describes with
+//! the engine's own public parts and compares only what the case expects. It refuses keys that it does not know, so that no expectation
+//! is passed over in silence.
+//!
+//! Nothing here reads files: the terminal's `conform` command and the tests do.
+//!
+//! **Simplified here:** the areas in [`AREAS`]; a file of another area is an error.
+
+mod outcome;
+mod raft;
+
+pub use outcome::{AreaReport, CaseReport, Miss, Outcome, Verdict};
+
+use serde_json::Value;
+use thiserror::Error;
+
+/// Runs one case. It is `Ok` when all that the case expects holds.
+pub type Runner = fn(&Value) -> Outcome;
+
+/// The areas and their runners, in alphabetical order.
+pub const AREAS: &[(&str, Runner)] = &[("raft", raft::run)];
+
+/// Why a file cannot be run.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// It is not JSON.
+    #[error("{name}: {source}")]
+    Json {
+        /// The file.
+        name: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// It has no list of cases.
+    #[error("{name}: expected an object with a list `cases`")]
+    NoCases {
+        /// The file.
+        name: String,
+    },
+    /// Nobody can run its area.
+    #[error("{name}: no runner for the area `{area}`; there are: {}", known_areas())]
+    UnknownArea {
+        /// The file.
+        name: String,
+        /// What it is about.
+        area: String,
+    },
+}
+
+fn known_areas() -> String {
+    AREAS.iter().map(|(area, _)| *area).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs all cases of a file, in their order. `name` is the file's name, with or without folders and `.json`.
+///
+/// # Errors
+/// When the file is not a vector file of a known area. A case that fails is no error but part of the report.
+pub fn run_file(name: &str, text: &str) -> Result<AreaReport, FileError> {
+    let file: Value = serde_json::from_str(text).map_err(|source| FileError::Json { name: name.to_owned(), source })?;
+    let cases = file["cases"].as_array().ok_or_else(|| FileError::NoCases { name: name.to_owned() })?;
+    let stem = name.rsplit(['/', '\\']).next().unwrap_or(name).trim_end_matches(".json");
+    let runner = |area: &str| AREAS.iter().find(|(known, _)| *known == area).copied();
+    let said = file["area"].as_str().unwrap_or(stem);
+    let (area, run) =
+        runner(said).or_else(|| runner(stem)).ok_or_else(|| FileError::UnknownArea { name: name.to_owned(), area: said.to_owned() })?;
+    let cases = cases.iter().enumerate().map(|(number, case)| {
+        let id = case["id"].as_str().map_or_else(|| format!("#{number}"), str::to_owned);
+        CaseReport { id, verdict: Verdict::from(run(case)) }
+    });
+    Ok(AreaReport { area: area.to_owned(), cases: cases.collect() })
+}

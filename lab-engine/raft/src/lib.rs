@@ -1,0 +1,1 @@
+//! Raft: consensus on a log, as a pure state machine.
