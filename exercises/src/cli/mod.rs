@@ -1,6 +1,7 @@
 //! The command line of `clusterbook`. Each command has a module; this one has the list of them.
 
 mod check;
+mod conform;
 mod desk;
 mod grading;
 mod hint;
@@ -55,6 +56,8 @@ enum Command {
     Quiz(quiz::Quiz),
     /// Run kubectl against a fresh cluster: one command, a script, or line by line
     Kubectl(kubectl::Kubectl),
+    /// Hold the engine to facts about Kubernetes, etcd and Raft: files or folders of vectors
+    Conform(conform::Conform),
 }
 
 /// How the program is called in the texts it prints.
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Progress(args) => args.run(),
         Command::Quiz(args) => args.run(),
         Command::Kubectl(args) => args.run(),
+        Command::Conform(args) => args.run(),
     };
     match done {
         Ok(code) => code,

@@ -6,7 +6,8 @@ use tests::{root, rust_files};
 const SOURCES: &[&str] = &["exercises/src", "lab-engine", "tests", "web/src", "xtask/src"];
 
 /// The engine's crates and what each may depend on among them: only what stands before it, apart from the exceptions named here.
-const LAYERS: &[&str] = &["sim", "raft", "etcd", "api", "client", "apiserver", "scheduler", "controllers", "kubelet", "kubectl", "cluster", "lab", "conform"];
+const LAYERS: &[&str] =
+    &["sim", "raft", "etcd", "api", "client", "apiserver", "scheduler", "controllers", "kubelet", "kubectl", "cluster", "lab", "conform"];
 
 /// Parts that meet only at the API server, and so never depend on one another.
 const PEERS: &[&str] = &["apiserver", "scheduler", "controllers", "kubelet", "kubectl"];
