@@ -12,7 +12,9 @@ mod admission;
 mod bootstrap;
 mod cache;
 mod collection;
+mod continue_token;
 mod discovery;
+mod list_options;
 mod params;
 mod printers;
 mod proxy;
@@ -25,4 +27,6 @@ mod subresource;
 mod watchers;
 mod write;
 
+pub use continue_token::Continue;
+pub use list_options::parse_resource_version;
 pub use server::{ApiServer, Config, Input, Output};

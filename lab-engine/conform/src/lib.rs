@@ -9,6 +9,8 @@
 //!
 //! **Simplified here:** the areas in [`AREAS`]; the cases of another area are skipped.
 
+mod apiserver_rv;
+mod keys;
 mod outcome;
 mod raft;
 
@@ -21,7 +23,7 @@ use thiserror::Error;
 pub type Runner = fn(&Value) -> Outcome;
 
 /// The areas and their runners, in alphabetical order.
-pub const AREAS: &[(&str, Runner)] = &[("raft", raft::run)];
+pub const AREAS: &[(&str, Runner)] = &[("apiserver-rv", apiserver_rv::run), ("raft", raft::run)];
 
 /// Why a file cannot be run.
 #[derive(Debug, Error)]
