@@ -73,7 +73,7 @@ fn judge_refusal(expected: &Value, status: &Status) -> Outcome {
     only("error", expected, &["code", "reason", "cause"])?;
     Miss::unless_equal("error.code", &expected["code"].as_u64(), &Some(u64::from(status.code)))?;
     if let Some(reason) = expected["reason"].as_str() {
-        Miss::unless_equal("error.reason", &reason, &&*status.reason)?;
+        Miss::unless_equal("error.reason", &reason, &status.reason)?;
     }
     match expected["cause"].as_str() {
         Some(cause) if !status.details.causes.iter().any(|found| found.reason == cause) => {
