@@ -4,8 +4,8 @@ use conform::Verdict;
 use std::path::Path;
 
 fn failing(path: &Path) -> (usize, Vec<String>) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let report = conform::run_file(&path.to_string_lossy(), &text).unwrap();
+    let text = std::fs::read_to_string(path).expect("the file can be read");
+    let report = conform::run_file(&path.to_string_lossy(), &text).expect("it is a vector file");
     let cases = report.cases.len();
     let bad = report.cases.into_iter().filter(|case| case.verdict != Verdict::Passed);
     (cases, bad.map(|case| format!("{}: {:?}", case.id, case.verdict)).collect())
