@@ -11,8 +11,8 @@ use crate::progress::Tracker;
 use crate::read_only::ReadOnly;
 use crate::ready::Outbox;
 use crate::{
-    Body, ConfChangeError, ConfState, Config, ConfigError, Entry, EntryId, HardState, Index, Message, NodeId, Payload, Progress,
-    ProposalDropped, ReadContext, Snapshot, Term,
+    Body, ConfChange, ConfChangeError, ConfChangeSingle, ConfState, Config, ConfigError, Entry, EntryData, EntryId, HardState, Index,
+    Message, NodeId, Payload, Progress, ProposalDropped, ReadContext, Snapshot, Term,
 };
 use sim::Rng;
 use std::collections::BTreeMap;
@@ -102,7 +102,8 @@ pub enum StartError {
     },
 }
 
-/// What a member finds on its disk when it starts. The default is an empty disk, without even a configuration.
+/// What a member finds on its disk when it starts. The default is an empty disk, without even a configuration: that of a member that is
+/// added to a group, which gets all it needs from the leader.
 #[derive(Clone, Debug)]
 pub struct InitialState<D> {
     /// The last hard state that was persisted.
@@ -121,6 +122,20 @@ impl<D> Default for InitialState<D> {
     fn default() -> Self {
         let (hard_state, snapshot, applied) = (HardState::default(), EntryId::default(), Index(0));
         InitialState { hard_state, snapshot, entries: Vec::new(), applied, conf_state: ConfState::default() }
+    }
+}
+
+impl<D> InitialState<D> {
+    /// The disk of a first member of a new group: the log begins with an entry for each peer, which is committed, so that whoever gets the
+    /// log from its start gets the configuration with it. All peers must start with the same list. `D` is what the owner wants to know
+    /// of a peer. The owner writes this to its disk before it starts the member (`Bootstrap` in etcd/raft's `bootstrap.go`).
+    pub fn bootstrap(peers: impl IntoIterator<Item = (NodeId, Option<D>)>) -> Self {
+        let change = |id| ConfChange::single(ConfChangeSingle::AddNode(id));
+        let entry =
+            |(index, (id, context))| Entry { id: EntryId::new(Term(1), Index(index)), data: EntryData::ConfChange(change(id), context) };
+        let entries: Vec<Entry<D>> = (1..).zip(peers).map(entry).collect();
+        let hard_state = HardState { term: Term(1), vote: None, commit: Index(entries.len() as u64) };
+        InitialState { hard_state, entries, ..InitialState::default() }
     }
 }
 

@@ -19,22 +19,28 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
         }
     }
 
+    /// A snapshot of the owner's state as of the last applied entry, with what belongs to it, to be kept on the owner's disk. `None` while
+    /// the owner's state is on its way to another index: it is applying entries, or installing a snapshot.
+    pub fn snapshot(&self, data: S) -> Option<Snapshot<S>> {
+        if self.log.is_applying() || self.pending_snapshot.is_some() {
+            return None;
+        }
+        let applied = self.log.applied();
+        let term = self.log.term(applied).expect("the log knows the term of what is applied");
+        Some(Snapshot { last: EntryId::new(term, applied), conf_state: self.tracker.conf_state.clone(), data })
+    }
+
     /// Sends a member the owner's state as of the last applied entry. False if the member no longer needs it, or if this member no longer
     /// leads or is about to apply more; a member that still needs one is asked for again.
     pub fn send_snapshot(&mut self, request: SnapshotRequest, data: S) -> bool {
         let to = request.to();
-        if self.role != Role::Leader || self.log.is_applying() {
-            return false;
-        }
-        let applied = self.log.applied();
-        let term = self.log.term(applied).expect("the log knows the term of what is applied");
+        let Some(snapshot) = self.snapshot(data).filter(|_| self.role == Role::Leader) else { return false };
         let Some(progress) = self.tracker.progress.get_mut(&to) else { return false };
         if progress.is_paused() || self.log.term(progress.next.prev()).is_some() {
             return false;
         }
-        progress.become_snapshot(applied);
-        let conf_state = self.tracker.conf_state.clone();
-        self.send(to, Body::Snapshot(Snapshot { last: EntryId::new(term, applied), conf_state, data }));
+        progress.become_snapshot(snapshot.last.index);
+        self.send(to, Body::Snapshot(snapshot));
         true
     }
 

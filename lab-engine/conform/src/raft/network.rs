@@ -63,11 +63,11 @@ impl Server {
 
     /// Makes a snapshot of what is applied and drops the log up to there.
     pub(super) fn compact(&mut self) {
-        let applied = self.raft.log().applied();
-        let term = self.raft.log().term(applied).expect("the log knows the term of what is applied");
+        // The owner's state stands still: what is committed is applied at once.
+        let Some(snapshot) = self.raft.snapshot(()) else { return };
+        let applied = snapshot.last.index;
         self.disk.entries.retain(|entry| entry.id.index > applied);
-        self.disk.snapshot = EntryId::new(term, applied);
-        self.disk.conf_state = self.raft.conf_state().clone();
+        (self.disk.snapshot, self.disk.conf_state) = (snapshot.last, snapshot.conf_state);
         self.raft.compact(applied);
     }
 
