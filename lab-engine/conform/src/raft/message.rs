@@ -98,7 +98,7 @@ impl SnapshotText {
 #[serde(default)]
 struct Fields {
     from: u64,
-    term: u64,
+    term: Option<u64>,
     prev_index: u64,
     prev_term: u64,
     entries: Vec<EntryText>,
@@ -136,8 +136,8 @@ pub(super) fn is_type(message_type: &str) -> bool {
     TYPES.iter().any(|(known, _)| *known == message_type)
 }
 
-/// The message that a case writes down, to the node.
-pub(super) fn read(message: &Map<String, Value>, to: u64) -> Result<Message, Miss> {
+/// The message that a case writes down, to the node. Without a term it is of the receiver's.
+pub(super) fn read(message: &Map<String, Value>, to: u64, current: Term) -> Result<Message, Miss> {
     let message_type = check_keys(message)?;
     let fields: Fields = super::parse(&Value::Object(message.clone()))?;
     let id = |term, index| EntryId::new(Term(term), Index(index));
@@ -164,7 +164,7 @@ pub(super) fn read(message: &Map<String, Value>, to: u64) -> Result<Message, Mis
         "timeout_now" => Body::TimeoutNow,
         other => return Err(Miss::Malformed(format!("a case does not bring messages of type {other}"))),
     };
-    Ok(Message { from: NodeId(fields.from), to: NodeId(to), term: Term(fields.term), body })
+    Ok(Message { from: NodeId(fields.from), to: NodeId(to), term: fields.term.map_or(current, Term), body })
 }
 
 /// The message as a case would write it, with all its fields.

@@ -56,7 +56,8 @@ impl Scenario {
                 }
             }
             Do::Recv { node, msg } => {
-                let message = message::read(msg, *node)?;
+                let current = self.network.server(*node)?.raft.term();
+                let message = message::read(msg, *node, current)?;
                 // What a node refuses is lost to it.
                 let _ = self.network.act(*node, |server| server.raft.step(message))?;
             }

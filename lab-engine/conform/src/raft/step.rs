@@ -111,10 +111,12 @@ pub(super) enum Do {
     },
     Tick {
         node: u64,
+        #[serde(default = "one")]
         count: u64,
     },
     TickQuiet {
         node: u64,
+        #[serde(default = "one")]
         count: u64,
     },
     SetTimeout {

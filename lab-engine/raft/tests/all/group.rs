@@ -73,13 +73,22 @@ fn a_group_changes_all_of_its_members_through_a_joint_configuration() {
     assert_eq!(cluster.highest_commit(), committed);
     cluster.heal();
     cluster.tick(1, 1);
+    let committed = cluster.highest_commit();
+    cluster.isolate(2);
+    cluster.isolate(3);
+    cluster.propose(1, "c");
+    assert_eq!(cluster.highest_commit(), committed);
+    cluster.campaign(4);
+    assert_ne!(cluster.raft(4).role(), Role::Leader, "1 and the new members are no majority of the old ones");
+    cluster.heal();
+    cluster.campaign(1);
     assert!(cluster.highest_commit() > committed);
     cluster.raft(1).propose_conf_change(ConfChange::leave_joint(), None).unwrap();
     cluster.settle();
-    assert_eq!(cluster.raft(1).propose("c".to_owned()), Err(ProposalDropped::Removed));
+    assert_eq!(cluster.raft(1).propose("d".to_owned()), Err(ProposalDropped::Removed));
     cluster.campaign(5);
-    cluster.propose(5, "d");
-    assert_eq!(cluster.members[&6].state, ["a", "b", "d"]);
+    cluster.propose(5, "e");
+    assert_eq!(cluster.members[&6].state, ["a", "b", "c", "e"]);
 }
 
 #[test]
