@@ -208,7 +208,7 @@ impl EtcdServer {
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         while self.ticks() && self.next_tick <= now {
             self.raft.tick();
-            self.next_tick = self.next_tick + TICK;
+            self.next_tick += TICK;
         }
         self.finish_write(now, out);
         match input {
