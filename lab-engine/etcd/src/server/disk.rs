@@ -40,9 +40,9 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The disk of a first member of a new group.
-    pub(crate) fn bootstrap(members: impl IntoIterator<Item = NodeId>) -> Self {
-        let initial: InitialState<Data> = InitialState::bootstrap(members.into_iter().map(|id| (id, None)));
+    /// The disk of a first member of a new group of these members.
+    pub fn for_new_group(members: &[NodeId]) -> Self {
+        let initial: InitialState<Data> = InitialState::bootstrap(members.iter().map(|id| (*id, None)));
         Disk { hard_state: initial.hard_state, entries: initial.entries, ..Disk::default() }
     }
 
@@ -96,10 +96,7 @@ impl Disk {
             Some(snapshot) => (snapshot.last, snapshot.conf_state.clone()),
             None => (raft::EntryId::default(), ConfState::default()),
         };
-        // A commit index beyond the log would be of entries that a crash took: they are committed by others' disks.
-        let end = self.entries.last().map_or(last.index, |entry| entry.id.index);
-        let hard_state = HardState { commit: self.hard_state.commit.min(end), ..self.hard_state };
-        InitialState { hard_state, snapshot: last, entries: self.entries.clone(), applied: last.index, conf_state }
+        InitialState { hard_state: self.hard_state, snapshot: last, entries: self.entries.clone(), applied: last.index, conf_state }
     }
 
     /// The key space as of the snapshot.

@@ -42,6 +42,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// After how long a request without an outcome is answered with a time-out: five seconds and two election time-outs (`ReqTimeout`).
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
 
+/// How long a member that was removed goes on, so that the others learn of it (`stopWithDelay`).
+const REMOVAL_DELAY: Duration = Duration::from_secs(1);
+
 /// How many entries of the log stay when the ones before them are compacted, for followers that lag (`SnapshotCatchUpEntries`).
 const CATCH_UP_ENTRIES: u64 = 5_000;
 
@@ -129,6 +132,8 @@ pub struct EtcdServer {
     next_tick: Time,
     /// The index of the newest snapshot.
     snapshot_index: Index,
+    /// When it stops because it is no longer a member.
+    stops_at: Option<Time>,
 }
 
 impl EtcdServer {
@@ -137,7 +142,7 @@ impl EtcdServer {
     /// # Errors
     /// When the configuration cannot be used.
     pub fn bootstrap(config: ServerConfig, members: &[NodeId], now: Time, rng: &Rng) -> Result<Self, StartError> {
-        Self::start(config, Disk::bootstrap(members.iter().copied()), now, rng, 0)
+        Self::start(config, Disk::for_new_group(members), now, rng, 0)
     }
 
     /// A member with what its disk holds; an empty disk is that of a member that joins. `start` counts the starts on this disk: it keeps
@@ -160,6 +165,7 @@ impl EtcdServer {
             unproposed: Vec::new(),
             next_request: u64::from(start) << 32,
             writing: None,
+            stops_at: None,
             next_tick: now + TICK,
         };
         if server.raft.log().entries().len() == 1 && server.raft.term() == Term(1) {
@@ -206,6 +212,9 @@ impl EtcdServer {
 
     /// Applies one input at `now`. Whatever it wants done goes to `out`.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if self.is_stopped(now) {
+            return;
+        }
         while self.ticks() && self.next_tick <= now {
             self.raft.tick();
             self.next_tick += TICK;
@@ -226,12 +235,18 @@ impl EtcdServer {
         self.expire(now, out);
     }
 
-    /// When it wants to be woken next.
+    /// Whether it has stopped for good, because it was removed from its group.
+    pub fn is_stopped(&self, now: Time) -> bool {
+        self.stops_at.is_some_and(|at| at <= now)
+    }
+
+    /// When it wants to be woken next; never, once it has stopped.
     pub fn next_wake(&self) -> Option<Time> {
         let tick = self.ticks().then_some(self.next_tick);
         let write = self.writing.as_ref().map(|(_, done_at)| *done_at);
         let deadline = self.waiting.values().map(|waiting| waiting.deadline).min();
-        [tick, write, deadline, self.reads.next_wake()].into_iter().flatten().min()
+        let wake = [tick, write, deadline, self.reads.next_wake()].into_iter().flatten().min();
+        wake.filter(|at| self.stops_at.is_none_or(|stops_at| *at < stops_at))
     }
 
     /// Whether time matters: a group of one elects and heartbeats nobody.
@@ -268,8 +283,10 @@ impl EtcdServer {
             }
             if let Some(batch) = committed {
                 batch.entries().iter().for_each(|entry| self.apply(&entry.data, out));
-                // What the configuration is now, Raft knows.
-                let _ = self.raft.applied(batch);
+                let changes = self.raft.applied(batch);
+                if !changes.is_empty() && !self.raft.conf_state().contains(self.config.id) {
+                    self.stops_at.get_or_insert(now + REMOVAL_DELAY);
+                }
                 self.take_snapshot();
             }
             self.send_snapshots(snapshot_requests);
