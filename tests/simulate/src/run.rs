@@ -113,7 +113,10 @@ impl Run {
         let mut rng = kernel.rng("run");
         let members: Vec<NodeId> = (1..=if rng.chance(500_000) { 3 } else { 5 }).map(NodeId).collect();
         let fsync = rng.duration(Duration::ZERO, Duration::from_millis(15));
-        let config = ServerConfig { fsync, snapshot_count: 40 + rng.below(150), ..ServerConfig::new(NodeId(0)) };
+        // Entries go to followers one by one, some at a time, or all together.
+        let max_message_bytes = [1, 4096, 1024 * 1024][rng.index(3)];
+        let snapshot_count = 40 + rng.below(150);
+        let config = ServerConfig { fsync, snapshot_count, max_message_bytes, ..ServerConfig::new(NodeId(0)) };
         let clients = Clients::new(&mut kernel, &members);
         let mut run = Run {
             places: BTreeMap::new(),

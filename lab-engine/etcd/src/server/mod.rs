@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub fsync: Duration,
     /// After how many applied entries it takes a snapshot (`--snapshot-count`).
     pub snapshot_count: u64,
+    /// The most bytes of entries in one message between members (`maxSizePerMsg`).
+    pub max_message_bytes: u64,
     /// How many keys and changes its store holds at most ([`Store::with_quota`]).
     pub quota: usize,
 }
@@ -64,7 +66,7 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// The defaults of etcd v3.6, with a disk that takes no time.
     pub fn new(id: NodeId) -> Self {
-        ServerConfig { id, fsync: Duration::ZERO, snapshot_count: 10_000, quota: usize::MAX }
+        ServerConfig { id, fsync: Duration::ZERO, snapshot_count: 10_000, max_message_bytes: 1024 * 1024, quota: usize::MAX }
     }
 }
 
@@ -151,7 +153,8 @@ impl EtcdServer {
     /// # Errors
     /// When what is on the disk does not fit together.
     pub fn start(config: ServerConfig, disk: Disk, now: Time, rng: &Rng, start: u32) -> Result<Self, StartError> {
-        let raft = RaftNode::new(Config::new(config.id), disk.initial_state(), rng.stream(&format!("raft/{start}")))?;
+        let of_raft = Config { max_message_bytes: config.max_message_bytes, ..Config::new(config.id) };
+        let raft = RaftNode::new(of_raft, disk.initial_state(), rng.stream(&format!("raft/{start}")))?;
         let store = disk.store().map_or_else(|| Store::with_quota(config.quota), |store| Store::clone(&store));
         let mut server = EtcdServer {
             snapshot_index: disk.snapshot_index(),

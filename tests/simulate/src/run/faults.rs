@@ -14,18 +14,30 @@ pub(super) struct Faults {
     rng: Rng,
     /// Whether the members are changed in this run.
     changes_members: bool,
+    /// Whether it is mostly the leader that is hit, and again as soon as there is another.
+    hunts_leaders: bool,
 }
 
 impl Faults {
     pub(super) fn new(rng: &Rng) -> Self {
         let mut rng = rng.stream("faults");
         let changes_members = rng.chance(500_000);
-        Faults { rng, changes_members }
+        let hunts_leaders = rng.chance(500_000);
+        Faults { rng, changes_members, hunts_leaders }
     }
 
     /// How long until the next fault.
     pub(super) fn pause(&mut self) -> Duration {
-        self.rng.duration(Duration::from_millis(50), Duration::from_millis(2_500))
+        let most = if self.hunts_leaders { 600 } else { 2_500 };
+        self.rng.duration(Duration::from_millis(1), Duration::from_millis(most))
+    }
+
+    /// Whom the next fault hits.
+    fn victim(&mut self, run: &Run) -> NodeId {
+        match run.leader().filter(|_| self.hunts_leaders && self.rng.chance(700_000)) {
+            Some(leader) => leader,
+            None => self.member(run),
+        }
     }
 
     fn member(&mut self, run: &Run) -> NodeId {
@@ -35,10 +47,20 @@ impl Faults {
 
     /// Makes one.
     pub(super) fn make(&mut self, run: &mut Run) {
-        let id = self.member(run);
-        match self.rng.below(12) {
+        let id = self.victim(run);
+        match self.rng.below(14) {
             0 | 1 => run.crash(id),
-            2..=4 => run.start(id),
+            2..=4 => {
+                let down = self.member(run);
+                run.start(down);
+            }
+            11 => self.cut_from_members(run, id),
+            12 => {
+                // Whoever was down the longest may win the next election.
+                run.crash(id);
+                let ids: Vec<NodeId> = run.places.keys().copied().filter(|other| *other != id).collect();
+                ids.into_iter().for_each(|other| run.start(other));
+            }
             5 => {
                 let other = self.member(run);
                 let (a, b) = (run.places[&id].endpoint, run.places[&other].endpoint);
@@ -58,6 +80,13 @@ impl Faults {
             }
             _ => self.move_or_change(run, id),
         }
+    }
+
+    /// The other members do not reach it any more; its clients do.
+    fn cut_from_members(&mut self, run: &mut Run, id: NodeId) {
+        let from = run.places[&id].endpoint;
+        let others: Vec<_> = run.places.values().map(|place: &Place| place.endpoint).filter(|to| *to != from).collect();
+        others.into_iter().for_each(|to| run.inject(LinkFault::Cut(from, to)));
     }
 
     /// A member's links get slow, and lose and double what they carry.
