@@ -300,6 +300,7 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
             Body::PreVoteResponse { reject } if self.role == Role::PreCandidate => self.count_vote(from, !reject),
             Body::AppendResponse { index, rejected } if self.role == Role::Leader => self.handle_append_response(from, index, rejected),
             Body::HeartbeatResponse { reads } if self.role == Role::Leader => self.handle_heartbeat_response(from, reads),
+            Body::TransferLeader { transferee } => self.transfer_leader(transferee),
             Body::TimeoutNow if self.role == Role::Follower => self.campaign_for_transfer(),
             Body::ReadIndexResponse { context, index } if self.role == Role::Follower => self.read_confirmed(context, index),
             _ => {}
@@ -329,9 +330,8 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
     /// A client's request that another member has passed on.
     fn step_passed_on(&mut self, from: NodeId, body: Body<D, S>) -> Result<(), StepError> {
         match body {
-            Body::Propose(entries) => self.propose_all(entries)?,
+            Body::Propose(entries) => self.propose_for(from, entries)?,
             Body::ReadIndex(context) => self.read_index_for(from, context)?,
-            Body::TransferLeader { transferee } => self.transfer_leader(transferee),
             _ => unreachable!("only these are passed on"),
         }
         Ok(())
@@ -339,8 +339,12 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
 
     /// Puts a message with the current term into the outbox.
     pub(crate) fn send(&mut self, to: NodeId, body: Body<D, S>) {
-        let term = if body.is_passed_on() { Term(0) } else { self.term };
-        self.send_in_term(to, term, body);
+        self.send_in_term(to, self.term, body);
+    }
+
+    /// Passes a client's request on to the leader, with the member that the client has asked as the sender.
+    pub(crate) fn pass_on(&mut self, from: NodeId, to: NodeId, body: Body<D, S>) {
+        self.outbox.messages.push(Message { from, to, term: Term(0), body });
     }
 
     /// Puts a message into the outbox: among those that may leave at once, or those that wait for the disk.
