@@ -8,8 +8,9 @@
 //!
 //! Models `read_only.go` and `MsgReadIndex` in `raft.go` of etcd/raft.
 //!
-//! **Simplified here:** nothing; but a single voter, which confirms its own reads, waits for an entry of its term too, and a leader that is
-//! removed confirms none. etcd/raft answers both at once, from a commit index that may be old.
+//! **Simplified here:** reads that wait are forgotten when the leadership ends; etcd/raft keeps some until the member leads again. On the
+//! safe side of etcd/raft, which answers at once: a single voter waits for an entry of its term too, and a leader that was removed asks the
+//! one voter that is left.
 
 use crate::node::{RaftNode, Role, StepError};
 use crate::{Body, CommitBound, Index, JointConfig, NodeId, Payload, ReadContext, ReadOnlyOption, ReadState};
