@@ -1,8 +1,8 @@
 //! What members say to each other.
 //!
 //! Every message of the protocol carries its sender's term; one that is older than the receiver's is stale, one that is newer makes the
-//! receiver a follower of that term (Raft paper §5.1). Three carry a term of 0 because they are requests of a client that a member passes
-//! on: [`Body::Propose`], [`Body::ReadIndex`] and [`Body::TransferLeader`].
+//! receiver a follower of that term (Raft paper §5.1). Two carry a term of 0 because they are requests of a client that a member passes on:
+//! [`Body::Propose`] and [`Body::ReadIndex`].
 //!
 //! Two answers are promises: a vote, and the receipt of entries. They leave a member only after what they promise is on its disk; see
 //! [`Write`](crate::Write).
@@ -14,7 +14,7 @@ use crate::{Entry, EntryData, EntryId, Index, NodeId, Snapshot, Term};
 /// A message from one member to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<D, S> {
-    /// The sender.
+    /// The sender; of what is passed on for a client, the member that the client has asked, however often it was passed on.
     pub from: NodeId,
     /// The receiver.
     pub to: NodeId,
@@ -112,7 +112,7 @@ impl<D, S> Body<D, S> {
 
     /// Whether it is passed on for a client and stands outside of all terms.
     pub(crate) fn is_passed_on(&self) -> bool {
-        matches!(self, Body::Propose(_) | Body::ReadIndex(_) | Body::TransferLeader { .. })
+        matches!(self, Body::Propose(_) | Body::ReadIndex(_))
     }
 
     /// Whether it may leave a member only after all that the member knew when it wrote it is on disk.

@@ -44,7 +44,7 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
     /// # Errors
     /// When it is dropped at once. If it was passed on, that can happen later without notice.
     pub fn propose(&mut self, data: D) -> Result<(), ProposalDropped> {
-        self.propose_all(vec![EntryData::Normal(data)])
+        self.propose_for(self.config.id, vec![EntryData::Normal(data)])
     }
 
     /// Proposes a change of the configuration. `context` travels with it and means nothing to Raft.
@@ -53,17 +53,17 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
     /// As [`RaftNode::propose`]. A change that cannot be made now (another may be under way; a joint configuration must be left first, or
     /// there is none to leave) is taken as an empty entry.
     pub fn propose_conf_change(&mut self, change: ConfChange, context: Option<D>) -> Result<(), ProposalDropped> {
-        self.propose_all(vec![EntryData::ConfChange(change, context)])
+        self.propose_for(self.config.id, vec![EntryData::ConfChange(change, context)])
     }
 
-    pub(crate) fn propose_all(&mut self, mut entries: Vec<EntryData<D>>) -> Result<(), ProposalDropped> {
+    pub(crate) fn propose_for(&mut self, from: NodeId, mut entries: Vec<EntryData<D>>) -> Result<(), ProposalDropped> {
         match (self.role, self.leader) {
             (Role::Leader, _) => {}
             (Role::Follower, Some(leader)) if self.config.disable_proposal_forwarding => {
                 return Err(ProposalDropped::NotForwarding(leader));
             }
             (Role::Follower, Some(leader)) => {
-                self.send(leader, Body::Propose(entries));
+                self.pass_on(from, leader, Body::Propose(entries));
                 return Ok(());
             }
             _ => return Err(ProposalDropped::NoLeader(self.term)),

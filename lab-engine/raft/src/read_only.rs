@@ -8,10 +8,12 @@
 //!
 //! Models `read_only.go` and `MsgReadIndex` in `raft.go` of etcd/raft.
 //!
-//! **Simplified here:** a single voter confirms its own reads, but it too waits for an entry of its term; etcd/raft does not.
+//! **Simplified here:** reads that wait are forgotten when the leadership ends; etcd/raft keeps some until the member leads again. On the
+//! safe side of etcd/raft, which answers at once: a single voter waits for an entry of its term too, and a leader that was removed asks the
+//! one voter that is left.
 
 use crate::node::{RaftNode, Role, StepError};
-use crate::{Body, CommitBound, Index, JointConfig, Message, NodeId, Payload, ReadContext, ReadOnlyOption, ReadState, Term};
+use crate::{Body, CommitBound, Index, JointConfig, NodeId, Payload, ReadContext, ReadOnlyOption, ReadState};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A read and who asked for it.
@@ -72,9 +74,7 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
             (Role::Leader, _) if self.has_committed_in_term() => self.take_read(from, context),
             (Role::Leader, _) => self.read_only.postponed.push((from, context)),
             // The leader answers to whom the request comes from, however often it was passed on.
-            (Role::Follower, Some(leader)) => {
-                self.outbox.messages.push(Message { from, to: leader, term: Term(0), body: Body::ReadIndex(context) });
-            }
+            (Role::Follower, Some(leader)) => self.pass_on(from, leader, Body::ReadIndex(context)),
             _ => return Err(StepError::NoLeader(self.term)),
         }
         Ok(())

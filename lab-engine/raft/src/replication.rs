@@ -171,7 +171,9 @@ impl<D: Payload, S: Clone> RaftNode<D, S> {
 
     fn append_accepted(&mut self, from: NodeId, index: Index) {
         let (first, last) = (self.log.first_index(), self.log.last_index());
-        let Some(progress) = self.tracker.progress.get_mut(&from).filter(|_| index <= last) else { return };
+        // Who has more than the leader has all of the leader's log.
+        let index = index.min(last);
+        let Some(progress) = self.tracker.progress.get_mut(&from) else { return };
         let probed = progress.state == ProgressState::Probe && progress.matched == index;
         if !progress.maybe_update(index) && !probed {
             return;

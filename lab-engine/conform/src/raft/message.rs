@@ -136,7 +136,7 @@ pub(super) fn is_type(message_type: &str) -> bool {
     TYPES.iter().any(|(known, _)| *known == message_type)
 }
 
-/// The message that a case writes down, to the node. Without a term it is of the receiver's.
+/// The message that a case writes down, to the node. Without a term, or with term 0, it is of the receiver's.
 pub(super) fn read(message: &Map<String, Value>, to: u64, current: Term) -> Result<Message, Miss> {
     let message_type = check_keys(message)?;
     let fields: Fields = super::parse(&Value::Object(message.clone()))?;
@@ -164,7 +164,7 @@ pub(super) fn read(message: &Map<String, Value>, to: u64, current: Term) -> Resu
         "timeout_now" => Body::TimeoutNow,
         other => return Err(Miss::Malformed(format!("a case does not bring messages of type {other}"))),
     };
-    Ok(Message { from: NodeId(fields.from), to: NodeId(to), term: fields.term.map_or(current, Term), body })
+    Ok(Message { from: NodeId(fields.from), to: NodeId(to), term: fields.term.filter(|&term| term > 0).map_or(current, Term), body })
 }
 
 /// The message as a case would write it, with all its fields.
