@@ -286,8 +286,10 @@ impl EtcdServer {
             }
             if let Some(batch) = committed {
                 batch.entries().iter().for_each(|entry| self.apply(&entry.data, out));
-                let changes = self.raft.applied(batch);
-                if !changes.is_empty() && !self.raft.conf_state().contains(self.config.id) {
+                // A member that joins goes through configurations without it on its way.
+                let was_member = self.raft.conf_state().contains(self.config.id);
+                let _ = self.raft.applied(batch);
+                if was_member && !self.raft.conf_state().contains(self.config.id) {
                     self.stops_at.get_or_insert(now + REMOVAL_DELAY);
                 }
                 self.take_snapshot();
