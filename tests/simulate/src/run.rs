@@ -115,8 +115,8 @@ impl Run {
         let fsync = rng.duration(Duration::ZERO, Duration::from_millis(15));
         // Entries go to followers one by one, some at a time, or all together.
         let max_message_bytes = [1, 4096, 1024 * 1024][rng.index(3)];
-        let snapshot_count = 40 + rng.below(150);
-        let config = ServerConfig { fsync, snapshot_count, max_message_bytes, ..ServerConfig::new(NodeId(0)) };
+        let (snapshot_count, catch_up_entries) = (5 + rng.below(80), 1 + rng.below(40));
+        let config = ServerConfig { fsync, snapshot_count, catch_up_entries, max_message_bytes, ..ServerConfig::new(NodeId(0)) };
         let clients = Clients::new(&mut kernel, &members);
         let mut run = Run {
             places: BTreeMap::new(),

@@ -45,9 +45,6 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a member that was removed goes on, so that the others learn of it (`stopWithDelay`).
 const REMOVAL_DELAY: Duration = Duration::from_secs(1);
 
-/// How many entries of the log stay when the ones before them are compacted, for followers that lag (`SnapshotCatchUpEntries`).
-const CATCH_UP_ENTRIES: u64 = 5_000;
-
 /// How a server is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -57,6 +54,8 @@ pub struct ServerConfig {
     pub fsync: Duration,
     /// After how many applied entries it takes a snapshot (`--snapshot-count`).
     pub snapshot_count: u64,
+    /// How many applied entries stay in the log when it takes one, for followers that lag (`SnapshotCatchUpEntries`).
+    pub catch_up_entries: u64,
     /// The most bytes of entries in one message between members (`maxSizePerMsg`).
     pub max_message_bytes: u64,
     /// How many keys and changes its store holds at most ([`Store::with_quota`]).
@@ -66,7 +65,14 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// The defaults of etcd v3.6, with a disk that takes no time.
     pub fn new(id: NodeId) -> Self {
-        ServerConfig { id, fsync: Duration::ZERO, snapshot_count: 10_000, max_message_bytes: 1024 * 1024, quota: usize::MAX }
+        ServerConfig {
+            id,
+            fsync: Duration::ZERO,
+            snapshot_count: 10_000,
+            catch_up_entries: 5_000,
+            max_message_bytes: 1024 * 1024,
+            quota: usize::MAX,
+        }
     }
 }
 
@@ -223,6 +229,7 @@ impl EtcdServer {
             self.next_tick += TICK;
         }
         self.finish_write(now, out);
+        self.take_snapshot();
         match input {
             Input::Wake => {}
             Input::Request { from, request } => self.request(now, from, request, out),
@@ -292,7 +299,6 @@ impl EtcdServer {
                 if was_member && !self.raft.conf_state().contains(self.config.id) {
                     self.stops_at.get_or_insert(now + REMOVAL_DELAY);
                 }
-                self.take_snapshot();
             }
             self.send_snapshots(snapshot_requests);
             self.reads.serve(&self.store, self.raft.log().applied(), out);
@@ -380,8 +386,7 @@ impl EtcdServer {
         self.disk.write_snapshot(snapshot);
         self.disk.sync();
         self.snapshot_index = applied;
-        let kept = CATCH_UP_ENTRIES.min(self.config.snapshot_count);
-        let compact = Index(applied.0.saturating_sub(kept));
+        let compact = Index(applied.0.saturating_sub(self.config.catch_up_entries));
         if compact > self.raft.log().first_index() {
             self.raft.compact(compact);
         }

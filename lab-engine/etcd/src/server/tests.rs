@@ -22,7 +22,8 @@ impl Group {
     fn new(count: u64) -> Self {
         let all = ids(count);
         let server = |id: &NodeId| {
-            let config = ServerConfig { fsync: Duration::from_millis(2), snapshot_count: 20, ..ServerConfig::new(*id) };
+            let config =
+                ServerConfig { fsync: Duration::from_millis(2), snapshot_count: 20, catch_up_entries: 20, ..ServerConfig::new(*id) };
             (*id, EtcdServer::bootstrap(config, &all, Time::ZERO, &rng(*id)).unwrap())
         };
         Group { members: all.iter().map(server).collect(), cut: Vec::new(), now: Time::ZERO, answers: Vec::new() }
@@ -185,7 +186,7 @@ fn a_member_that_joins_gets_everything() {
         group.put(leader, call, "a", "x");
         group.advance(SECOND / 10);
     }
-    let config = ServerConfig { snapshot_count: 20, ..ServerConfig::new(NodeId(4)) };
+    let config = ServerConfig { snapshot_count: 20, catch_up_entries: 20, ..ServerConfig::new(NodeId(4)) };
     let joining = EtcdServer::start(config, Disk::default(), group.now, &rng(NodeId(4)), 0).unwrap();
     group.members.insert(NodeId(4), joining);
     group.members.get_mut(&leader).unwrap().change_members(ConfChangeSingle::AddNode(NodeId(4))).unwrap();

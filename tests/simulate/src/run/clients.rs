@@ -160,7 +160,7 @@ impl Client {
         Ok(match &mut self.work {
             Work::Write if self.stopped || self.operations.len() >= MAX_OPERATIONS => self.keep_alive(member),
             Work::Write => Some((member, self.write(now, order))),
-            Work::Compact => (!self.stopped && self.rng.chance(150_000)).then(|| {
+            Work::Compact => (!self.stopped && self.rng.chance(300_000)).then(|| {
                 let back = self.rng.below(20);
                 (member, Request::Compact(CallId(self.call), model.revision.saturating_sub(back).max(1)))
             }),
