@@ -9,6 +9,7 @@ use crate::core::{Binding, ConfigMap, Event, Namespace, Node, Pod, Secret, Servi
 use crate::json::{self, DecodeError, Json, Position, Rest};
 use crate::kinds::{KindInfo, find_kind};
 use crate::meta::ObjectMeta;
+use crate::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde_json::{Map, Value};
 use sim::ObjectRef;
 use std::sync::Arc;
@@ -211,6 +212,8 @@ const DYNAMIC: &str = "PartialObjectMetadata";
 
 simulated! {
     "" Binding,
+    "rbac.authorization.k8s.io" ClusterRole,
+    "rbac.authorization.k8s.io" ClusterRoleBinding,
     "" ConfigMap,
     "apps" Deployment,
     "" Event,
@@ -219,6 +222,8 @@ simulated! {
     "" Node,
     "" Pod,
     "apps" ReplicaSet,
+    "rbac.authorization.k8s.io" Role,
+    "rbac.authorization.k8s.io" RoleBinding,
     "" Secret,
     "" Service,
     "" ServiceAccount,

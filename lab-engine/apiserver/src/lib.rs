@@ -16,12 +16,14 @@ mod discovery;
 mod params;
 mod printers;
 mod proxy;
+pub mod rbac;
 mod read;
 mod registry;
 mod server;
 mod service_ip;
 mod storage;
 mod subresource;
+pub mod user;
 mod watchers;
 mod write;
 

@@ -11,6 +11,8 @@
 
 mod outcome;
 mod raft;
+mod rbac;
+mod read;
 
 pub use outcome::{AreaReport, CaseReport, Miss, Outcome, Verdict};
 
@@ -21,7 +23,7 @@ use thiserror::Error;
 pub type Runner = fn(&Value) -> Outcome;
 
 /// The areas and their runners, in alphabetical order.
-pub const AREAS: &[(&str, Runner)] = &[("raft", raft::run)];
+pub const AREAS: &[(&str, Runner)] = &[("raft", raft::run), ("rbac", rbac::run)];
 
 /// Why a file cannot be run.
 #[derive(Debug, Error)]

@@ -5,6 +5,7 @@
 mod human;
 mod objects;
 mod pods;
+mod rbac;
 mod workloads;
 
 use crate::params::IncludeObject;
@@ -34,6 +35,8 @@ fn columns(kind: &str) -> &'static [Column] {
         "ServiceAccount" => objects::SERVICE_ACCOUNT,
         "Lease" => objects::LEASE,
         "Event" => objects::EVENT,
+        "Role" | "ClusterRole" => rbac::ROLE,
+        "RoleBinding" | "ClusterRoleBinding" => rbac::BINDING,
         _ => objects::OTHER,
     }
 }
@@ -51,6 +54,10 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ServiceAccount(account) => objects::service_account(account, now),
         Object::Lease(lease) => objects::lease(lease, now),
         Object::Event(event) => objects::event(event, now),
+        Object::Role(role) => rbac::role(&role.metadata),
+        Object::ClusterRole(role) => rbac::role(&role.metadata),
+        Object::RoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
+        Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::Binding(_) | Object::Dynamic(_) => objects::other(object.metadata(), now),
     }
 }

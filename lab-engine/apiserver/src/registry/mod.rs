@@ -14,6 +14,7 @@ pub(crate) mod patch;
 mod pod;
 mod pod_defaults;
 mod pod_validation;
+mod rbac;
 mod replica_set;
 pub(crate) mod service;
 
@@ -65,6 +66,8 @@ macro_rules! dispatch {
     ($object:expr, $bound:ident => $body:expr, else $other:expr) => {
         match $object {
             Object::Binding($bound) => $body,
+            Object::ClusterRole($bound) => $body,
+            Object::ClusterRoleBinding($bound) => $body,
             Object::ConfigMap($bound) => $body,
             Object::Deployment($bound) => $body,
             Object::Event($bound) => $body,
@@ -73,6 +76,8 @@ macro_rules! dispatch {
             Object::Node($bound) => $body,
             Object::Pod($bound) => $body,
             Object::ReplicaSet($bound) => $body,
+            Object::Role($bound) => $body,
+            Object::RoleBinding($bound) => $body,
             Object::Secret($bound) => $body,
             Object::Service($bound) => $body,
             Object::ServiceAccount($bound) => $body,
