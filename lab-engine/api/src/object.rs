@@ -5,7 +5,7 @@
 
 use crate::apps::{Deployment, ReplicaSet};
 use crate::coordination::Lease;
-use crate::core::{Binding, ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use crate::core::{Binding, ConfigMap, Event, LimitRange, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
 use crate::json::{self, DecodeError, Json, Position, Rest};
 use crate::kinds::{KindInfo, find_kind};
 use crate::meta::ObjectMeta;
@@ -218,10 +218,12 @@ simulated! {
     "apps" Deployment,
     "" Event,
     "coordination.k8s.io" Lease,
+    "" LimitRange,
     "" Namespace,
     "" Node,
     "" Pod,
     "apps" ReplicaSet,
+    "" ResourceQuota,
     "rbac.authorization.k8s.io" Role,
     "rbac.authorization.k8s.io" RoleBinding,
     "" Secret,

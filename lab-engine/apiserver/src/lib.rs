@@ -8,7 +8,7 @@
 //! **Simplified here:** no authentication and authorisation; no server-side apply; no OpenAPI document; one watch on etcd for all
 //! resources; requests are not limited (API Priority and Fairness).
 
-mod admission;
+pub mod admission;
 mod bootstrap;
 mod cache;
 mod collection;
@@ -16,6 +16,7 @@ mod discovery;
 mod params;
 mod printers;
 mod proxy;
+mod quota;
 pub mod rbac;
 mod read;
 mod registry;
@@ -23,6 +24,7 @@ mod server;
 mod service_ip;
 mod storage;
 mod subresource;
+mod upkeep;
 pub mod user;
 mod watchers;
 mod write;

@@ -4,9 +4,11 @@ use crate::cache::Cache;
 use crate::collection::Batch;
 use crate::params::Origin;
 use crate::proxy::Proxies;
+use crate::rbac::Rbac;
 use crate::read::Read;
 use crate::service_ip::ServiceAllocator;
 use crate::storage;
+use crate::upkeep::Upkeep;
 use crate::watchers::Watchers;
 use crate::write::Write;
 use crate::{admission, bootstrap};
@@ -172,6 +174,8 @@ pub(crate) enum Call {
     Reread(Box<Write>),
     /// The outcome of a write.
     Write(Box<Write>),
+    /// The outcome of a write of the server itself that nobody waits for.
+    Own(Box<Object>),
 }
 
 /// An API server.
@@ -183,6 +187,8 @@ pub struct ApiServer {
     pub(crate) watchers: Watchers,
     pub(crate) proxies: Proxies,
     pub(crate) services: ServiceAllocator,
+    pub(crate) rbac: Rbac,
+    pub(crate) upkeep: Upkeep,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -216,6 +222,8 @@ impl ApiServer {
             watchers: Watchers::default(),
             proxies: Proxies::default(),
             services: ServiceAllocator::default(),
+            rbac: Rbac::default(),
+            upkeep: Upkeep::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),
@@ -377,11 +385,14 @@ impl ApiServer {
                     self.watch_etcd(now, out);
                 }
             }
-            etcd::Response::Txn(id, response) => {
-                if let Some((_, Call::Write(write))) = self.calls.remove(&id) {
-                    self.written(now, *write, response, out);
+            etcd::Response::Txn(id, response) => match self.calls.remove(&id) {
+                Some((_, Call::Write(write))) => self.written(now, *write, response, out),
+                Some((_, Call::Own(object))) if !response.succeeded => {
+                    self.upkeep.again(&object);
+                    self.keep_up(now, out);
                 }
-            }
+                _ => {}
+            },
             etcd::Response::Range(id, response) => match self.calls.remove(&id) {
                 Some((_, Call::Load)) => self.loaded(now, &response, out),
                 Some((_, Call::Barrier(read))) => self.at_least(now, response.revision, *read, out),
@@ -410,6 +421,7 @@ impl ApiServer {
         }
         self.cache.fill(&response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
+        self.rbac = Rbac::of(self.cache.objects());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
         let events: Vec<Arc<str>> =
             self.cache.range(&storage::resource_prefix(api::core::Event::INFO), "").map(|(k, _)| k.clone()).collect();
@@ -445,6 +457,12 @@ impl ApiServer {
                 }
             }
             self.services.observe(&change);
+            self.upkeep.observe(&change);
+            if change.deleted {
+                self.rbac.remove(&change.object);
+            } else {
+                self.rbac.put(&change.object);
+            }
             for ((client, id), events) in self.watchers.dispatch(&change, now) {
                 out.push(Output::Watch { client, id, events });
             }
@@ -452,6 +470,7 @@ impl ApiServer {
                 self.create_own(now, object, out);
             }
         }
+        self.keep_up(now, out);
         self.serve_with_account(now, out);
         self.catch_up(now, out);
     }
@@ -485,6 +504,7 @@ impl ApiServer {
         match call {
             Call::Load => self.load(now, out),
             Call::Forget | Call::Watch => {}
+            Call::Own(object) => self.upkeep.again(&object),
             Call::Page(read) if error == EtcdError::Compacted => refuse(&read.origin, crate::read::continue_expired(), out),
             Call::Barrier(read) | Call::Page(read) => refuse(&read.origin, status.clone(), out),
             Call::Reread(write) | Call::Write(write) => self.finish(*write, Err(Box::new(status.clone())), out),

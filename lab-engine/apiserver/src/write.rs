@@ -5,6 +5,7 @@
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
 use crate::params::{self, DeleteOptions, Origin};
+use crate::quota::{self, Rider};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
 use crate::storage::{self, Stored, object_of};
@@ -47,6 +48,10 @@ pub(crate) struct Write {
     pub(crate) reserved: Option<Arc<Service>>,
     /// The `deletecollection` that it is part of.
     pub(crate) batch: Option<u64>,
+    /// What is written in the same transaction: charged quotas.
+    pub(crate) riders: Vec<Rider>,
+    /// Quotas as etcd told them when the transaction failed.
+    pub(crate) told_quotas: Vec<Object>,
 }
 
 /// What a write does.
@@ -188,6 +193,7 @@ impl ApiServer {
         if !errors.is_empty() {
             return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
         }
+        self.charge(&mut write, &object, None)?;
         if let (Object::Service(service), false) = (&object, write.dry_run) {
             self.services.take(service);
             write.reserved = Some(service.clone());
@@ -206,14 +212,16 @@ impl ApiServer {
             return self.finish(write, result, out);
         }
         let subject = subject(Verb::Create, &object);
-        // What was drawn may have to be drawn again, from the object as it is now.
-        if !object.metadata().generate_name.is_empty() {
+        // What was drawn may have to be drawn again, and what was charged charged again, from the object as it is now.
+        if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
+        let put = Op::Put(key.clone(), Value::new(Stored(object)));
+        let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
-            compares: vec![at_revision(&key, 0)],
-            success: vec![Op::Put(key, Value::new(Stored(object)))],
-            failure: Vec::new(),
+            compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
+            success: with_riders(&write, put, Rider::put),
+            failure,
             subject,
         };
         let id = self.call(now, Call::Write(Box::new(write)));
@@ -252,32 +260,36 @@ impl ApiServer {
             Ok(Decision::Keep(_)) => self.ask_again(now, write, out),
             Ok(Decision::Put(object) | Decision::Remove(object)) if write.dry_run => self.finish(write, Ok(object), out),
             Ok(Decision::Put(object)) => {
-                let (key, subject) = (storage::key(write.info, &write.namespace, &write.name), subject(Verb::Update, &object));
-                let success = vec![Op::Put(key.clone(), Value::new(Stored(object)))];
-                self.send_update(now, write, key, revision, success, subject, out);
+                let subject = subject(Verb::Update, &object);
+                let key = storage::key(write.info, &write.namespace, &write.name);
+                self.send_update(now, write, revision, Op::Put(key, Value::new(Stored(object))), subject, out);
             }
             Ok(Decision::Remove(object)) => {
-                let (key, subject) = (storage::key(write.info, &write.namespace, &write.name), subject(Verb::Delete, &object));
+                let subject = subject(Verb::Delete, &object);
+                let key = storage::key(write.info, &write.namespace, &write.name);
                 (write.deletes, write.last) = (true, Some(object));
-                let success = vec![Op::Delete(KeyRange::One(key.clone()))];
-                self.send_update(now, write, key, revision, success, subject, out);
+                self.send_update(now, write, revision, Op::Delete(KeyRange::One(key)), subject, out);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
+    /// Sends the change of an object that is at `revision`.
     fn send_update(
         &mut self,
         now: Time,
         write: Write,
-        key: Arc<str>,
         revision: u64,
-        success: Vec<Op>,
+        change: Op,
         subject: Option<(Verb, ObjectRef)>,
         out: &mut Vec<Output>,
     ) {
-        let failure = vec![Op::Range(Range::all(KeyRange::One(key.clone())))];
-        let txn = Txn { compares: vec![at_revision(&key, revision)], success, failure, subject };
+        let key = storage::key(write.info, &write.namespace, &write.name);
+        let txn = Txn {
+            compares: with_riders(&write, at_revision(&key, revision), Rider::compare),
+            success: with_riders(&write, change, Rider::put),
+            failure: with_riders(&write, read_key(&key), Rider::read),
+            subject,
+        };
         let id = self.call(now, Call::Write(Box::new(write)));
         out.push(Output::Etcd(etcd::Request::Txn(id, txn)));
     }
@@ -298,7 +310,16 @@ impl ApiServer {
 
     /// etcd has carried out the transaction of a write, or found that someone was faster.
     pub(crate) fn written(&mut self, now: Time, mut write: Write, response: etcd::TxnResponse, out: &mut Vec<Output>) {
+        if !response.succeeded {
+            write.told_quotas = quota::told(response.responses.get(1..).unwrap_or_default());
+        }
         if let (false, Action::Create(object)) = (response.succeeded, &write.action) {
+            if let Some(OpResponse::Range(own)) = response.responses.first()
+                && own.kvs.is_empty()
+            {
+                let object = object.clone();
+                return self.charge_again(now, write, object, out);
+            }
             let status = Status::already_exists(&write.info.gvr(), &write.name);
             if object.metadata().generate_name.is_empty() || write.attempts >= NAME_ATTEMPTS {
                 return self.finish(write, Err(Box::new(status)), out);
@@ -320,6 +341,14 @@ impl ApiServer {
                 let last = write.last.take().ok_or_else(|| Box::new(Status::internal("a deletion without an object")));
                 self.finish(write, last, out);
             }
+        }
+    }
+
+    /// Someone else charged a quota in between: creates the object with the quotas as they are now.
+    fn charge_again(&mut self, now: Time, mut write: Write, object: Object, out: &mut Vec<Output>) {
+        match self.charge(&mut write, &object, None) {
+            Ok(()) => self.send_create(now, write, object, out),
+            Err(status) => self.finish(write, Err(status), out),
         }
     }
 
@@ -363,8 +392,13 @@ impl ApiServer {
             }
             Action::Create(_) => return Err(Box::new(Status::internal("a creation is no update"))),
         };
+        write.riders.clear();
         let decision = self.decide_update(write, current, new)?;
         if let Decision::Put(object) = &decision {
+            if matches!(write.subresource, Subresource::None | Subresource::Scale) {
+                crate::admission::admit_update(&self.cache, write.info, object)?;
+                self.charge(write, object, Some(current))?;
+            }
             write.warn_of(object, Some(current));
         }
         Ok(decision)
@@ -435,6 +469,8 @@ impl Write {
             last: None,
             reserved: None,
             batch: None,
+            riders: Vec::new(),
+            told_quotas: Vec::new(),
         }
     }
 
@@ -508,7 +544,16 @@ fn generated_name(prefix: &str, rng: &mut sim::Rng) -> String {
     format!("{}{}", &prefix[..cut], rng.name_suffix(5))
 }
 
-fn at_revision(key: &Arc<str>, revision: u64) -> Compare {
+/// A part of a transaction, and the same part of each rider.
+fn with_riders<T>(write: &Write, own: T, of: impl Fn(&Rider) -> T) -> Vec<T> {
+    std::iter::once(own).chain(write.riders.iter().map(of)).collect()
+}
+
+fn read_key(key: &Arc<str>) -> Op {
+    Op::Range(Range::all(KeyRange::One(key.clone())))
+}
+
+pub(crate) fn at_revision(key: &Arc<str>, revision: u64) -> Compare {
     Compare { key: key.clone(), result: CompareResult::Equal, target: CompareTarget::Mod(revision) }
 }
 

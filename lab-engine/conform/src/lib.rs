@@ -9,6 +9,7 @@
 //!
 //! **Simplified here:** the areas in [`AREAS`]; the cases of another area are skipped.
 
+mod admission;
 mod outcome;
 mod raft;
 mod rbac;
@@ -23,7 +24,8 @@ use thiserror::Error;
 pub type Runner = fn(&Value) -> Outcome;
 
 /// The areas and their runners, in alphabetical order.
-pub const AREAS: &[(&str, Runner)] = &[("raft", raft::run), ("rbac", rbac::run)];
+pub const AREAS: &[(&str, Runner)] =
+    &[("admission-limitranger", admission::run), ("admission-resourcequota", admission::run), ("raft", raft::run), ("rbac", rbac::run)];
 
 /// Why a file cannot be run.
 #[derive(Debug, Error)]

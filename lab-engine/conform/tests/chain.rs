@@ -3,11 +3,11 @@
 use conform::{Verdict, run_file};
 use std::path::{Path, PathBuf};
 
-const AREAS: [&str; 1] = ["rbac"];
+const AREAS: [&str; 3] = ["rbac", "admission-limitranger", "admission-resourcequota"];
 
 fn run(path: &Path) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let report = run_file(&path.display().to_string(), &text).unwrap();
+    let text = std::fs::read_to_string(path).expect("a readable file");
+    let report = run_file(&path.display().to_string(), &text).expect("a vector file");
     let bad: Vec<String> = report
         .cases
         .iter()

@@ -14,6 +14,7 @@ pub(crate) mod patch;
 mod pod;
 mod pod_defaults;
 mod pod_validation;
+mod policy;
 mod rbac;
 mod replica_set;
 pub(crate) mod service;
@@ -72,10 +73,12 @@ macro_rules! dispatch {
             Object::Deployment($bound) => $body,
             Object::Event($bound) => $body,
             Object::Lease($bound) => $body,
+            Object::LimitRange($bound) => $body,
             Object::Namespace($bound) => $body,
             Object::Node($bound) => $body,
             Object::Pod($bound) => $body,
             Object::ReplicaSet($bound) => $body,
+            Object::ResourceQuota($bound) => $body,
             Object::Role($bound) => $body,
             Object::RoleBinding($bound) => $body,
             Object::Secret($bound) => $body,

@@ -98,6 +98,32 @@ impl Harness {
         self.answers.remove(&id).expect("an answer")
     }
 
+    /// Sends requests while etcd is silent, then lets it answer all: each is decided without knowing of the others.
+    pub(crate) fn race(&mut self, requests: impl IntoIterator<Item = Request>) -> Vec<Response> {
+        let mut held = VecDeque::new();
+        let mut ids = Vec::new();
+        for request in requests {
+            let id = self.next;
+            self.next += 1;
+            ids.push(id);
+            let mut out = Vec::new();
+            self.server.handle(self.now, Input::Request { client: 0, id, request: Box::new(request) }, &mut out);
+            held.extend(out);
+        }
+        for output in held {
+            if let Output::Etcd(request) = output {
+                let mut out = Vec::new();
+                self.etcd.handle(self.now, etcd::Input::Request { from: 0, request }, &mut out);
+                for output in out {
+                    if let etcd::Output::Respond { response, .. } = output {
+                        self.handle(Input::Etcd(response));
+                    }
+                }
+            }
+        }
+        ids.iter().map(|id| self.answers.remove(id).expect("an answer")).collect()
+    }
+
     pub(crate) fn post(&mut self, path: &str, body: Value) -> Response {
         self.ask(request(Method::Post, path).body(Body::Json(body)))
     }
