@@ -43,6 +43,9 @@ impl ApiServer {
     /// # Errors
     /// The refusal of a quota.
     pub(crate) fn charge(&self, write: &mut Write, object: &Object, old: Option<&Object>) -> Result<(), Box<Status>> {
+        if write.origin.is_none() {
+            return Ok(());
+        }
         write.riders.clear();
         if !is_counted(write.info) || (old.is_some() && !counts_updates(object)) {
             return Ok(());

@@ -1,17 +1,20 @@
 //! The state machine: inputs in, outputs out, calls to etcd in between.
 
+use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
+use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
 use crate::rbac::Rbac;
 use crate::read::Read;
 use crate::service_ip::ServiceAllocator;
 use crate::storage;
+use crate::tokens::Tokens;
 use crate::upkeep::Upkeep;
 use crate::watchers::Watchers;
 use crate::write::Write;
-use crate::{admission, bootstrap};
+use crate::{admission, bootstrap, policy};
 use api::http::{Path, Request, Response, WatchEvent};
 use api::status::Status;
 use api::{Object, Resource};
@@ -188,6 +191,9 @@ pub struct ApiServer {
     pub(crate) proxies: Proxies,
     pub(crate) services: ServiceAllocator,
     pub(crate) rbac: Rbac,
+    pub(crate) node_graph: NodeGraph,
+    pub(crate) known: Known,
+    pub(crate) tokens: Tokens,
     pub(crate) upkeep: Upkeep,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
@@ -217,12 +223,15 @@ impl ApiServer {
             next_bookmark: Time::ZERO + config.bookmark_interval,
             next_compaction: Time::ZERO + config.compaction_interval,
             config,
+            tokens: Tokens::new(seed_stream.stream("service-account-key")),
             rng: seed_stream,
             cache: Cache::default(),
             watchers: Watchers::default(),
             proxies: Proxies::default(),
             services: ServiceAllocator::default(),
             rbac: Rbac::default(),
+            node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
+            known: Known::default(),
             upkeep: Upkeep::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
@@ -422,6 +431,7 @@ impl ApiServer {
         self.cache.fill(&response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
         self.rbac = Rbac::of(self.cache.objects());
+        self.node_graph = NodeGraph::of(self.cache.objects(), policy::node_rules());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
         let events: Vec<Arc<str>> =
             self.cache.range(&storage::resource_prefix(api::core::Event::INFO), "").map(|(k, _)| k.clone()).collect();
@@ -431,9 +441,7 @@ impl ApiServer {
         self.watch_etcd(now, out);
         if !self.ready {
             self.ready = true;
-            for object in bootstrap::missing(&self.cache) {
-                self.create_own(now, object, out);
-            }
+            self.bootstrap(now, out);
             for (client, id, request) in std::mem::take(&mut self.held) {
                 self.serve(now, client, id, *request, out);
             }
@@ -458,16 +466,25 @@ impl ApiServer {
             }
             self.services.observe(&change);
             self.upkeep.observe(&change);
-            if change.deleted {
-                self.rbac.remove(&change.object);
-            } else {
-                self.rbac.put(&change.object);
+            match &change.old {
+                _ if change.deleted => {
+                    self.rbac.remove(&change.object);
+                    self.node_graph.remove(&change.object);
+                }
+                Some(old) => {
+                    self.rbac.put(&change.object);
+                    self.node_graph.change(old, &change.object);
+                }
+                None => {
+                    self.rbac.put(&change.object);
+                    self.node_graph.add(&change.object);
+                }
             }
             for ((client, id), events) in self.watchers.dispatch(&change, now) {
                 out.push(Output::Watch { client, id, events });
             }
             for object in bootstrap::consequences(&change) {
-                self.create_own(now, object, out);
+                self.create_own(now, object, Vec::new(), out);
             }
         }
         self.keep_up(now, out);
@@ -537,7 +554,11 @@ impl ApiServer {
     }
 
     fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
-        let origin = Origin::new(client, id, &request);
+        let mut origin = Origin::new(client, id, &request);
+        match self.pass(now, &request) {
+            Ok((user, reason)) => (origin.user, origin.reason) = (user, reason),
+            Err(status) => return refuse(&origin, *status, out),
+        }
         let served = match &request.path {
             Path::Other(path) => {
                 let response = crate::discovery::answer(path);

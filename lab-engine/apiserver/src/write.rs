@@ -4,6 +4,7 @@
 //! was faster, it is computed anew from what etcd has (`GuaranteedUpdate` of `storage/etcd3/store.go`), so that a request without a
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
+use crate::chain::is_told;
 use crate::params::{self, DeleteOptions, Origin};
 use crate::quota::{self, Rider};
 use crate::registry;
@@ -93,7 +94,7 @@ impl ApiServer {
             return Err(Box::new(Status::no_such_path()));
         }
         let subresource = Subresource::parse(info, &path.subresource).ok_or_else(|| Box::new(Status::no_such_path()))?;
-        trace_request(info, subresource, &request, path, out);
+        trace_request(info, subresource, &request, path, origin, out);
         if request.method == Method::Get && subresource.is_state() && subresource != Subresource::Scale {
             return self.get_or_list(now, origin, &request, info, path, out);
         }
@@ -151,11 +152,12 @@ impl ApiServer {
         }
     }
 
-    /// Creates an object in the name of the server itself.
-    pub(crate) fn create_own(&mut self, now: Time, object: Object, out: &mut Vec<Output>) {
+    /// Creates an object in the name of the server itself, with others in the same transaction.
+    pub(crate) fn create_own(&mut self, now: Time, object: Object, riders: Vec<Rider>, out: &mut Vec<Output>) {
         let Some(info) = storage::info_of(&object) else { return };
         let mut write = Write::own(info, object.metadata().namespace.clone(), object.metadata().name.clone());
         write.action = Action::Create(object);
+        write.riders = riders;
         // A refusal means that someone else has made it, or that its namespace is gone again.
         drop(self.create(now, write, out));
     }
@@ -193,6 +195,7 @@ impl ApiServer {
         if !errors.is_empty() {
             return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
         }
+        self.check_escalation(&write, &object, None)?;
         self.charge(&mut write, &object, None)?;
         if let (Object::Service(service), false) = (&object, write.dry_run) {
             self.services.take(service);
@@ -397,6 +400,7 @@ impl ApiServer {
         if let Decision::Put(object) = &decision {
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
                 crate::admission::admit_update(&self.cache, write.info, object)?;
+                self.check_escalation(write, object, Some(current))?;
                 self.charge(write, object, Some(current))?;
             }
             write.warn_of(object, Some(current));
@@ -563,7 +567,14 @@ fn subject(verb: Verb, object: &Object) -> Option<(Verb, ObjectRef)> {
     (!quiet).then(|| (verb, object.object_ref()))
 }
 
-fn trace_request(info: &KindInfo, subresource: Subresource, request: &Request, path: &ResourcePath, out: &mut Vec<Output>) {
+fn trace_request(
+    info: &KindInfo,
+    subresource: Subresource,
+    request: &Request,
+    path: &ResourcePath,
+    origin: &Origin,
+    out: &mut Vec<Output>,
+) {
     let verb = match (request.method, &path.name) {
         (Method::Get, _) if request.is_watch() => "watch",
         (Method::Get, Some(_)) => "get",
@@ -575,8 +586,7 @@ fn trace_request(info: &KindInfo, subresource: Subresource, request: &Request, p
         (Method::Delete, None) => "deletecollection",
     };
     let quiet_kind = [api::coordination::Lease::INFO, api::core::Event::INFO].contains(&info);
-    let by_person = request.user_agent.starts_with("kubectl");
-    if !by_person && (request.method == Method::Get || quiet_kind) {
+    if !is_told(request) || (quiet_kind && !request.user_agent.starts_with("kubectl")) {
         return;
     }
     let name = match (&path.name, &request.body) {
@@ -586,5 +596,6 @@ fn trace_request(info: &KindInfo, subresource: Subresource, request: &Request, p
         _ => "",
     };
     let object = ObjectRef::new(info.kind, path.namespace.as_deref().unwrap_or_default(), name);
-    out.push(Output::Trace(What::Request { verb, object, subresource: subresource.as_str() }));
+    let (user, reason) = (origin.user.name.as_str().into(), origin.reason.clone());
+    out.push(Output::Trace(What::Request { verb, object, subresource: subresource.as_str(), user, reason }));
 }

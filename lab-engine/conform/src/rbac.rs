@@ -69,15 +69,14 @@ fn user(value: &Value) -> Result<Info, Miss> {
     Ok(Info { name: text("user.name", &value["name"])?.to_owned(), groups: texts("user.groups", &value["groups"])?, ..Info::default() })
 }
 
-fn request(value: &Value) -> Result<(Info, Attributes), Miss> {
+fn request(value: &Value) -> Result<(Info, Attributes<'_>), Miss> {
     only_keys("request", value, &["user", "verb", "apiGroup", "resource", "subresource", "namespace", "name", "path"])?;
     let user = if value["user"].is_null() { Info::default() } else { user(&value["user"])? };
-    let word = |key: &str| text(key, &value[key]).map(str::to_owned);
+    let word = |key: &str| text(key, &value[key]);
     let attributes = if value["path"].is_null() {
         Attributes::Resource {
             verb: word("verb")?,
             group: word("apiGroup")?,
-            version: String::new(),
             resource: word("resource")?,
             subresource: word("subresource")?,
             namespace: word("namespace")?,

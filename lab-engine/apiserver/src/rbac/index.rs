@@ -6,11 +6,29 @@ use crate::user;
 use api::Object;
 use api::rbac::{ClusterRole, PolicyRule, Role, RoleRef, Subject};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
-/// Why a request is allowed, in the words of upstream: `RBAC: allowed by RoleBinding "…" of Role "…" to User "…"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted(pub String);
+/// Why a request is allowed; prints in the words of upstream: `RBAC: allowed by RoleBinding "…" of Role "…" to User "…"`.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted<'a> {
+    place: &'a Place,
+    bound: &'a Bound,
+}
+
+impl fmt::Display for Granted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (namespace, name) = self.place;
+        if namespace.is_empty() {
+            write!(f, "RBAC: allowed by ClusterRoleBinding {name:?}")?;
+        } else {
+            write!(f, "RBAC: allowed by RoleBinding {:?}", format!("{name}/{namespace}"))?;
+        }
+        let Subject { kind, name, namespace, .. } = &self.bound.subject;
+        let subject = if kind == "ServiceAccount" { format!("{name}/{namespace}") } else { name.clone() };
+        write!(f, " of {} {:?} to {kind} {subject:?}", self.bound.role.kind, self.bound.role.name)
+    }
+}
 
 /// The rules of a user in a namespace.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -152,14 +170,14 @@ impl Rbac {
     ///
     /// # Errors
     /// What the refusal should add: bindings to roles that do not exist; mostly empty.
-    pub fn authorize(&self, user: &user::Info, attributes: &Attributes) -> Result<Granted, Vec<String>> {
+    pub fn authorize<'a>(&'a self, user: &'a user::Info, attributes: &Attributes<'a>) -> Result<Granted<'a>, Vec<String>> {
         let mut errors = Vec::new();
         let namespace = attributes.namespace();
-        let scopes = if namespace.is_empty() { &[""][..] } else { &["", namespace] };
-        for scope in scopes {
+        let scopes: &[&str] = if namespace.is_empty() { &[""] } else { &["", namespace] };
+        for &scope in scopes {
             for (place, bound) in self.bound(user, scope) {
                 match self.rules_of(&bound.role, scope) {
-                    Ok(rules) if rules.iter().any(|rule| rule_allows(rule, attributes)) => return Ok(granted(place, bound)),
+                    Ok(rules) if rules.iter().any(|rule| rule_allows(rule, attributes)) => return Ok(Granted { place, bound }),
                     Ok(_) => {}
                     Err(error) => errors.push(error),
                 }
@@ -172,8 +190,8 @@ impl Rbac {
     pub fn rules_for(&self, user: &user::Info, namespace: &str) -> RulesFor {
         let mut found = RulesFor::default();
         let mut seen = BTreeSet::new();
-        let scopes = if namespace.is_empty() { &[""][..] } else { &["", namespace] };
-        for scope in scopes {
+        let scopes: &[&str] = if namespace.is_empty() { &[""] } else { &["", namespace] };
+        for &scope in scopes {
             for (place, bound) in self.bound(user, scope) {
                 if !seen.insert(place) {
                     continue;
@@ -196,16 +214,4 @@ impl Rbac {
         };
         self.cluster_roles.values().filter_map(wrong).collect()
     }
-}
-
-fn granted(place: &Place, bound: &Bound) -> Granted {
-    let (namespace, name) = place;
-    let binding = if namespace.is_empty() {
-        format!("ClusterRoleBinding {name:?}")
-    } else {
-        format!("RoleBinding {:?}", format!("{name}/{namespace}"))
-    };
-    let Subject { kind, name, namespace, .. } = &bound.subject;
-    let subject = if kind == "ServiceAccount" { format!("{name}/{namespace}") } else { name.clone() };
-    Granted(format!("RBAC: allowed by {binding} of {} {:?} to {kind} {subject:?}", bound.role.kind, bound.role.name))
 }

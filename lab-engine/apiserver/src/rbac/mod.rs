@@ -19,71 +19,61 @@ mod index;
 mod rules;
 
 pub use aggregation::aggregated;
+pub(crate) use covers::quoted;
 pub use covers::{breakdown, compact, covers, describe, url_covers};
 pub use index::{Granted, Rbac, RulesFor};
 pub use rules::{applies_to, rule_allows};
 
 /// What a request wants to do (`authorizer.Attributes`), without who sends it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attributes {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes<'a> {
     /// Something with a resource.
     Resource {
         /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or a verb of its own such as `bind`.
-        verb: String,
+        verb: &'a str,
         /// The group; empty for the core group.
-        group: String,
-        /// The version.
-        version: String,
+        group: &'a str,
         /// The plural name.
-        resource: String,
+        resource: &'a str,
         /// The subresource, or empty.
-        subresource: String,
+        subresource: &'a str,
         /// The namespace; empty for the cluster or all namespaces.
-        namespace: String,
+        namespace: &'a str,
         /// The object; empty for collections and creations.
-        name: String,
+        name: &'a str,
     },
     /// A path that is no resource.
     Path {
         /// The HTTP method in small letters.
-        verb: String,
+        verb: &'a str,
         /// The path.
-        path: String,
+        path: &'a str,
     },
 }
 
-impl Attributes {
+impl<'a> Attributes<'a> {
     /// A verb on a resource of a group.
-    pub fn resource(verb: &str, group: &str, resource: &str) -> Self {
-        Attributes::Resource {
-            verb: verb.to_owned(),
-            group: group.to_owned(),
-            version: "*".to_owned(),
-            resource: resource.to_owned(),
-            subresource: String::new(),
-            namespace: String::new(),
-            name: String::new(),
-        }
+    pub fn resource(verb: &'a str, group: &'a str, resource: &'a str) -> Self {
+        Attributes::Resource { verb, group, resource, subresource: "", namespace: "", name: "" }
     }
 
     /// The same in a namespace, on an object.
-    pub fn on(mut self, in_namespace: &str, of_name: &str) -> Self {
+    pub fn on(mut self, in_namespace: &'a str, of_name: &'a str) -> Self {
         if let Attributes::Resource { namespace, name, .. } = &mut self {
-            in_namespace.clone_into(namespace);
-            of_name.clone_into(name);
+            (*namespace, *name) = (in_namespace, of_name);
         }
         self
     }
 
     /// The verb.
-    pub fn verb(&self) -> &str {
+    pub fn verb(&self) -> &'a str {
         match self {
             Attributes::Resource { verb, .. } | Attributes::Path { verb, .. } => verb,
         }
     }
 
     /// The namespace; empty where there is none.
-    pub fn namespace(&self) -> &str {
+    pub fn namespace(&self) -> &'a str {
         match self {
             Attributes::Resource { namespace, .. } => namespace,
             Attributes::Path { .. } => "",

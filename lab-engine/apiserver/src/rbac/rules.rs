@@ -9,7 +9,7 @@ use api::rbac::{PolicyRule, Subject};
 pub(super) const ALL: &str = "*";
 
 /// Whether a rule allows what the attributes describe.
-pub fn rule_allows(rule: &PolicyRule, attributes: &Attributes) -> bool {
+pub fn rule_allows(rule: &PolicyRule, attributes: &Attributes<'_>) -> bool {
     match attributes {
         Attributes::Resource { verb, group, resource, subresource, name, .. } => {
             has(&rule.verbs, verb)

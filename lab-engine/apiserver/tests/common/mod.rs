@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use api::Object;
-use api::http::{Accept, Body, Method, PatchType, Path, Request, ResourcePath, Response, WatchEvent};
+use api::http::{Accept, Body, CertificateSubject, Credentials, Method, PatchType, Path, Request, ResourcePath, Response, WatchEvent};
 use apiserver::{ApiServer, Config, Input, Output};
 use etcd::Member;
 use serde_json::Value;
 use sim::{Seed, Time, What};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Harness {
@@ -187,7 +188,13 @@ pub(crate) fn request(method: Method, url: &str) -> Request {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         request.query.push((key.to_owned().into(), value.to_owned()));
     }
-    request.agent(&"kubectl".into())
+    request.agent(&"kubectl".into()).credentials(certificate("kubernetes-admin", &["system:masters"]))
+}
+
+/// A client certificate.
+pub(crate) fn certificate(name: &str, groups: &[&str]) -> Credentials {
+    let organizations = groups.iter().map(|&group| group.to_owned()).collect();
+    Credentials::Certificate(Arc::new(CertificateSubject { common_name: name.to_owned(), organizations }))
 }
 
 pub(crate) fn json(response: Response) -> Value {
