@@ -29,6 +29,7 @@ mod quota;
 pub mod rbac;
 mod read;
 mod registry;
+mod reviews;
 mod server;
 mod service_ip;
 mod storage;

@@ -567,7 +567,11 @@ impl ApiServer {
             }
             Path::Resource(path) => {
                 let path = path.clone();
-                self.route(now, &origin, request, &path, out)
+                if crate::reviews::is_review(&path) {
+                    self.review(now, &origin, request, &path, out)
+                } else {
+                    self.route(now, &origin, request, &path, out)
+                }
             }
         };
         if let Err(status) = served {

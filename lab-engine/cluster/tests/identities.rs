@@ -1,0 +1,58 @@
+//! Who the parts of a cluster are, and what they may do.
+
+use cluster::{Cluster, ClusterConfig};
+use sim::What;
+use std::time::Duration;
+
+fn run(cluster: &mut Cluster, line: &str) -> String {
+    let result = cluster.run_line(line, Duration::from_secs(60));
+    format!("{}{}", result.stdout, result.stderr)
+}
+
+#[test]
+fn no_part_is_refused_what_it_needs() {
+    let mut cluster = Cluster::booted(&ClusterConfig::default()).expect("a cluster");
+    run(&mut cluster, "kubectl create deployment web --image=nginx --replicas=3");
+    run(&mut cluster, "kubectl rollout status deployment/web");
+    run(&mut cluster, "kubectl set image deployment/web nginx=nginx:1.27");
+    run(&mut cluster, "kubectl rollout status deployment/web");
+    run(&mut cluster, "kubectl create namespace shop");
+    run(&mut cluster, "kubectl create configmap settings --from-literal=a=b -n shop");
+    run(&mut cluster, "kubectl delete namespace shop");
+    run(&mut cluster, "kubectl delete deployment web");
+    cluster.advance(Duration::from_secs(120), 1_000_000);
+    let refused: Vec<String> = cluster
+        .trace()
+        .iter()
+        .filter(|event| matches!(&event.what, What::Refused { code: 401 | 403, .. }))
+        .map(|event| event.to_string())
+        .collect();
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
+fn kubectl_asks_what_a_user_may() {
+    let mut cluster = Cluster::booted(&ClusterConfig::default()).expect("a cluster");
+    run(&mut cluster, "kubectl create role reader --verb=get,list --resource=pods");
+    run(&mut cluster, "kubectl create rolebinding jane --role=reader --user=jane");
+    assert_eq!(run(&mut cluster, "kubectl auth can-i list pods --as jane"), "yes\n");
+    assert_eq!(run(&mut cluster, "kubectl auth can-i delete pods --as=jane"), "no\n");
+    assert_eq!(run(&mut cluster, "kubectl auth can-i get /version --as=jane"), "yes\n");
+    assert_eq!(run(&mut cluster, "kubectl get pods --as=jane"), "No resources found in default namespace.\n");
+    assert_eq!(
+        run(&mut cluster, "kubectl get nodes --as=jane"),
+        "Error from server (Forbidden): nodes is forbidden: User \"jane\" cannot list resource \"nodes\" in API group \"\" at the cluster \
+         scope\n"
+    );
+    assert_eq!(
+        run(&mut cluster, "kubectl auth whoami --as=jane --as-group=dev"),
+        "ATTRIBUTE   VALUE\nUsername    jane\nGroups      [dev system:authenticated]\n"
+    );
+    assert_eq!(
+        run(&mut cluster, "kubectl auth whoami"),
+        "ATTRIBUTE   VALUE\nUsername    kubernetes-admin\nGroups      [system:masters system:authenticated]\n"
+    );
+    let list = run(&mut cluster, "kubectl auth can-i --list --as=jane");
+    assert!(list.lines().any(|line| line.starts_with("pods ") && line.ends_with("[get list]")), "{list}");
+    assert_eq!(run(&mut cluster, "kubectl get pods --token=abc.def.ghi"), "error: You must be logged in to the server (Unauthorized)\n");
+}
