@@ -7,11 +7,15 @@
 //! has stages and levels.
 
 use crate::authorization::{attributes, forbidden, restrict, selected};
-use crate::server::ApiServer;
+use crate::params::Origin;
+use crate::server::{ApiServer, Output};
+use crate::subresource::Subresource;
 use crate::user;
-use api::http::{Method, Request};
+use api::http::{Body, Method, Request, ResourcePath};
+use api::kinds::KindInfo;
 use api::status::Status;
-use sim::Time;
+use api::{Object, Resource};
+use sim::{ObjectRef, Time, Verb, What};
 use std::sync::Arc;
 
 /// A user who may do what he asks, and why; the reason is empty where no rule decides, and where nothing tells of it.
@@ -40,4 +44,44 @@ impl ApiServer {
 /// Whether the trace tells of a request: all writes, and what people read.
 pub(crate) fn is_told(request: &Request) -> bool {
     request.method != Method::Get || request.user_agent.starts_with("kubectl")
+}
+
+/// What the trace says of a write; heartbeats and Events are not worth a line.
+pub(crate) fn subject(verb: Verb, object: &Object) -> Option<(Verb, ObjectRef)> {
+    let quiet = matches!(object, Object::Lease(_) | Object::Event(_)) && verb != Verb::Delete;
+    (!quiet).then(|| (verb, object.object_ref()))
+}
+
+/// Tells the trace of a request that is served.
+pub(crate) fn trace_request(
+    info: &KindInfo,
+    subresource: Subresource,
+    request: &Request,
+    path: &ResourcePath,
+    origin: &Origin,
+    out: &mut Vec<Output>,
+) {
+    let verb = match (request.method, &path.name) {
+        (Method::Get, _) if request.is_watch() => "watch",
+        (Method::Get, Some(_)) => "get",
+        (Method::Get, None) => "list",
+        (Method::Post, _) => "create",
+        (Method::Put, _) => "update",
+        (Method::Patch, _) => "patch",
+        (Method::Delete, Some(_)) => "delete",
+        (Method::Delete, None) => "deletecollection",
+    };
+    let quiet_kind = [api::coordination::Lease::INFO, api::core::Event::INFO].contains(&info);
+    if !is_told(request) || (quiet_kind && !request.user_agent.starts_with("kubectl")) {
+        return;
+    }
+    let name = match (&path.name, &request.body) {
+        (Some(name), _) => name.as_str(),
+        (None, Body::Object(object)) => object.metadata().name.as_str(),
+        (None, Body::Json(value)) => value["metadata"]["name"].as_str().unwrap_or_default(),
+        _ => "",
+    };
+    let object = ObjectRef::new(info.kind, path.namespace.as_deref().unwrap_or_default(), name);
+    let (user, reason) = (origin.user.name.as_str().into(), origin.reason.clone());
+    out.push(Output::Trace(What::Request { verb, object, subresource: subresource.as_str(), user, reason }));
 }

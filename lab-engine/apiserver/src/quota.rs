@@ -81,7 +81,7 @@ impl ApiServer {
             let later = told.filter(|told| {
                 told.metadata.name == quota.metadata.name && told.metadata.resource_version.0 > quota.metadata.resource_version.0
             });
-            ResourceQuota::clone(later.last().unwrap_or(quota))
+            ResourceQuota::clone(later.max_by_key(|told| told.metadata.resource_version.0).unwrap_or(quota))
         };
         cached.map(newest).collect()
     }

@@ -29,15 +29,11 @@ impl Upkeep {
     pub(crate) fn observe(&mut self, change: &Change) {
         match (&change.object, &change.old) {
             (Object::ClusterRole(_), _) => self.roles = true,
-            (Object::ResourceQuota(quota), _) => {
-                if !change.deleted && quota.spec.hard != quota.status.hard {
-                    self.quotas.insert(quota.metadata.namespace.clone());
-                }
+            (Object::ResourceQuota(quota), _) if !change.deleted && quota.spec.hard != quota.status.hard => {
+                self.quotas.insert(quota.metadata.namespace.clone());
             }
-            (object, Some(old)) if is_counted(change.info) => {
-                if change.deleted || ended(object) != ended(old) || counts_updates(object) {
-                    self.quotas.insert(object.metadata().namespace.clone());
-                }
+            (object, Some(old)) if is_counted(change.info) && (change.deleted || ended(object) != ended(old) || counts_updates(object)) => {
+                self.quotas.insert(object.metadata().namespace.clone());
             }
             _ => {}
         }

@@ -4,22 +4,22 @@
 //! was faster, it is computed anew from what etcd has (`GuaranteedUpdate` of `storage/etcd3/store.go`), so that a request without a
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
-use crate::chain::is_told;
+use crate::chain::{subject, trace_request};
 use crate::params::{self, DeleteOptions, Origin};
 use crate::quota::{self, Rider};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
 use crate::storage::{self, Stored, object_of};
 use crate::subresource::{self, Subresource};
+use api::Object;
 use api::core::{Pod, Service};
 use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
-use api::{Object, Resource};
 use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn, Value};
 use serde_json::json;
-use sim::{ObjectRef, Time, Verb, What};
+use sim::{ObjectRef, Time, Verb};
 use std::sync::Arc;
 
 /// How often a generated name that is taken is drawn anew (`maxNameGenerationCreateAttempts`).
@@ -559,43 +559,4 @@ fn read_key(key: &Arc<str>) -> Op {
 
 pub(crate) fn at_revision(key: &Arc<str>, revision: u64) -> Compare {
     Compare { key: key.clone(), result: CompareResult::Equal, target: CompareTarget::Mod(revision) }
-}
-
-/// What the trace says of a write; heartbeats and Events are not worth a line.
-fn subject(verb: Verb, object: &Object) -> Option<(Verb, ObjectRef)> {
-    let quiet = matches!(object, Object::Lease(_) | Object::Event(_)) && verb != Verb::Delete;
-    (!quiet).then(|| (verb, object.object_ref()))
-}
-
-fn trace_request(
-    info: &KindInfo,
-    subresource: Subresource,
-    request: &Request,
-    path: &ResourcePath,
-    origin: &Origin,
-    out: &mut Vec<Output>,
-) {
-    let verb = match (request.method, &path.name) {
-        (Method::Get, _) if request.is_watch() => "watch",
-        (Method::Get, Some(_)) => "get",
-        (Method::Get, None) => "list",
-        (Method::Post, _) => "create",
-        (Method::Put, _) => "update",
-        (Method::Patch, _) => "patch",
-        (Method::Delete, Some(_)) => "delete",
-        (Method::Delete, None) => "deletecollection",
-    };
-    let quiet_kind = [api::coordination::Lease::INFO, api::core::Event::INFO].contains(&info);
-    if !is_told(request) || (quiet_kind && !request.user_agent.starts_with("kubectl")) {
-        return;
-    }
-    let name = match (&path.name, &request.body) {
-        (Some(name), _) => name.as_str(),
-        (None, Body::Object(object)) => object.metadata().name.as_str(),
-        (None, Body::Json(value)) => value["metadata"]["name"].as_str().unwrap_or_default(),
-        _ => "",
-    };
-    let object = ObjectRef::new(info.kind, path.namespace.as_deref().unwrap_or_default(), name);
-    let (user, reason) = (origin.user.name.as_str().into(), origin.reason.clone());
-    out.push(Output::Trace(What::Request { verb, object, subresource: subresource.as_str(), user, reason }));
 }
