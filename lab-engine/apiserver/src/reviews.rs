@@ -4,8 +4,8 @@
 //! `SubjectAccessReview`, `LocalSubjectAccessReview`, `SelfSubjectAccessReview`, `SelfSubjectRulesReview`, `SelfSubjectReview`,
 //! `TokenReview`, `TokenRequest`.
 //!
-//! **Simplified here:** they are not among the kinds that discovery lists, so `kubectl create -f` does not know them; field and label
-//! selectors of access reviews are not looked at.
+//! **Simplified here:** they are not among the built-in kinds (`api::kinds`), so the terminal's `kubectl create -f` does not know them;
+//! field and label selectors of access reviews are not looked at.
 
 use crate::params::Origin;
 use crate::rbac::Attributes;

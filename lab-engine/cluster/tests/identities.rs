@@ -56,3 +56,18 @@ fn kubectl_asks_what_a_user_may() {
     assert!(list.lines().any(|line| line.starts_with("pods ") && line.ends_with("[get list]")), "{list}");
     assert_eq!(run(&mut cluster, "kubectl get pods --token=abc.def.ghi"), "error: You must be logged in to the server (Unauthorized)\n");
 }
+
+#[test]
+fn a_robot_comes_in_with_its_token() {
+    let mut cluster = Cluster::booted(&ClusterConfig::default()).expect("a cluster");
+    run(&mut cluster, "kubectl create serviceaccount robot");
+    run(&mut cluster, "kubectl create rolebinding robot --clusterrole=view --serviceaccount=default:robot");
+    let token = run(&mut cluster, "kubectl create token robot --duration=10m");
+    assert_eq!(token.trim().split('.').count(), 3, "{token}");
+    let can_i = |cluster: &mut Cluster, what: &str| run(cluster, &format!("kubectl auth can-i {what} --token={}", token.trim()));
+    assert_eq!(can_i(&mut cluster, "list pods"), "yes\n");
+    assert_eq!(can_i(&mut cluster, "list secrets"), "no\n");
+    let who = run(&mut cluster, &format!("kubectl auth whoami --token={}", token.trim()));
+    assert!(who.lines().any(|line| line.starts_with("Username ") && line.ends_with(" system:serviceaccount:default:robot")), "{who}");
+    assert_eq!(run(&mut cluster, "kubectl create token nobody"), "error: failed to create token: serviceaccounts \"nobody\" not found\n");
+}

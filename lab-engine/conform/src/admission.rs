@@ -115,6 +115,11 @@ fn quota(input: &Value, expect: &Value) -> Outcome {
     }
     let limited = items("limitedResources", &input["limitedResources"])?.iter().map(limited).collect::<Result<Vec<_>, _>>()?;
     let operation = match (text("operation", &input["operation"])?, &old) {
+        // The plugin looks at creations and updates only.
+        ("DELETE", _) => {
+            Miss::unless_equal("allowed", &truth("allowed", &expect["allowed"])?, &true)?;
+            return used(&expect["used"], &quotas);
+        }
         ("CREATE", _) => Operation::Create,
         ("UPDATE", Some(old)) => Operation::Update(old),
         (other, _) => return Err(Miss::Malformed(format!("the operation {other} is not known, or lacks oldObject"))),

@@ -91,6 +91,7 @@ const VERBS: &[Verb] = &[
     writes("create service", create::FLAGS, create::service),
     writes("create serviceaccount", create::FLAGS, create::service_account),
     writes("create svc", create::FLAGS, create::service),
+    writes("create token", create::TOKEN_FLAGS, create::token),
     writes("delete", delete::FLAGS, delete::build),
     reads("describe", describe::FLAGS, describe::build),
     reads("diff", apply::FLAGS, apply::diff),

@@ -1,4 +1,7 @@
 //! What each kind of object uses (`pkg/quota/v1/evaluator/core`, `k8s.io/apiserver/pkg/quota/v1`).
+//!
+//! **Simplified here:** a Pod that is being deleted counts until it is gone (upstream lets it go when its grace period is over); resizes
+//! and ResourceClaims are not counted.
 
 use crate::admission::usage as amounts;
 use api::Object;

@@ -65,6 +65,9 @@ pub fn check(
 ) -> Result<Vec<(usize, ResourceQuotaStatus)>, Refusal> {
     let limited_resources: Vec<&LimitedResource> =
         limited_resources.iter().filter(|limited| limited.resource == plural_of(object)).collect();
+    if matches!(operation, Operation::Update(_)) && !counts_updates(object) {
+        return Ok(Vec::new());
+    }
     let asked = usage(object);
     let (mut interesting, mut restricted, mut restricted_scopes) = (Vec::new(), BTreeSet::new(), Vec::new());
     for (index, quota) in quotas.iter().enumerate() {
