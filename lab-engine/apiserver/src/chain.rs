@@ -8,9 +8,11 @@
 
 use crate::authorization::{attributes, forbidden, restrict, selected};
 use crate::params::Origin;
+use crate::rbac::Attributes;
 use crate::server::{ApiServer, Output};
 use crate::subresource::Subresource;
 use crate::user;
+use crate::write::Write;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::kinds::KindInfo;
 use api::status::Status;
@@ -38,6 +40,15 @@ impl ApiServer {
         };
         restrict(&self.cache, &user, request)?;
         Ok((user, reason))
+    }
+
+    /// Whether the sender of an update that finds nothing may create the object.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn may_create(&self, origin: &Origin, write: &Write) -> Result<(), Box<Status>> {
+        let attributes = Attributes::resource("create", write.info.group, write.info.plural).on(&write.namespace, &write.name);
+        self.authorize(&origin.user, &attributes).map(drop).map_err(|reason| forbidden(&origin.user, &attributes, &reason))
     }
 }
 

@@ -75,8 +75,9 @@ impl NodeGraph {
 
     /// A Pod changed; what it uses changes only when it is bound.
     pub(crate) fn change(&mut self, old: &Object, new: &Object) {
-        let node = |object: &Object| object.as_kind::<Pod>().map(|pod| pod.spec.node_name.clone());
-        if node(old) != node(new) {
+        if let (Object::Pod(before), Object::Pod(after)) = (old, new)
+            && before.spec.node_name != after.spec.node_name
+        {
             self.remove(old);
             self.add(new);
         }

@@ -282,7 +282,7 @@ impl ApiServer {
         match input {
             Input::Wake => self.wake(now, out),
             Input::Request { client, id, request } if self.ready => {
-                if admission::awaits_account(&self.cache, &request) {
+                if admission::awaits_account(&self.cache, &request) && self.pass(now, &request).is_ok() {
                     self.awaiting_account.push((now + ACCOUNT_WAIT, client, id, request));
                 } else {
                     self.serve(now, client, id, *request, out);

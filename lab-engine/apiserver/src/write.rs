@@ -245,6 +245,9 @@ impl ApiServer {
                 Action::Update(object) if registry::create_on_update(write.info) => {
                     write.action = Action::Create(object);
                     let origin = write.origin.clone();
+                    if let Err(status) = origin.as_ref().map_or(Ok(()), |origin| self.may_create(origin, &write)) {
+                        return self.finish(write, Err(status), out);
+                    }
                     if let (Err(status), Some(origin)) = (self.create(now, write, out), origin) {
                         refuse(&origin, *status, out);
                     }

@@ -135,6 +135,20 @@ fn nobody_grants_what_he_does_not_have() {
 }
 
 #[test]
+fn an_update_that_creates_needs_leave_to_create() {
+    let mut h = Harness::new();
+    let rule = json!({"verbs": ["get", "update"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"]});
+    h.post(ROLES, json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "changer"}, "rules": [rule]}));
+    h.post(BINDINGS, binding("jane", "Role", "changer", user("jane")));
+    let empty = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "new"}, "rules": []});
+    let put = by("jane", Method::Put, &format!("{ROLES}/new")).body(Body::Json(empty.clone()));
+    let (code, message) = refusal(h.ask(put));
+    assert_eq!(code, 403);
+    assert!(message.contains("User \"jane\" cannot create resource \"roles\""), "{message}");
+    assert_eq!(h.put(&format!("{ROLES}/new"), empty).code, 201);
+}
+
+#[test]
 fn a_service_account_shows_its_token_until_it_ends() {
     let mut h = Harness::new();
     h.post(ROLES, role("reader", &["list"], &["pods"]));

@@ -211,5 +211,5 @@ pub(crate) fn not_selectable(info: &KindInfo, field: &str) -> String {
 
 /// Whether a PUT makes the object when there is none.
 pub(crate) fn create_on_update(info: &KindInfo) -> bool {
-    matches!((info.group, info.kind), ("", "Event") | ("coordination.k8s.io", "Lease"))
+    matches!((info.group, info.kind), ("", "Event") | ("coordination.k8s.io", "Lease")) || info.group == api::rbac::GROUP
 }
