@@ -71,3 +71,18 @@ fn a_robot_comes_in_with_its_token() {
     assert!(who.lines().any(|line| line.starts_with("Username ") && line.ends_with(" system:serviceaccount:default:robot")), "{who}");
     assert_eq!(run(&mut cluster, "kubectl create token nobody"), "error: failed to create token: serviceaccounts \"nobody\" not found\n");
 }
+
+#[test]
+fn a_quota_holds_a_deployment_back_until_it_is_raised() {
+    let mut cluster = Cluster::booted(&ClusterConfig::default()).expect("a cluster");
+    run(&mut cluster, "kubectl create quota few --hard=pods=2");
+    run(&mut cluster, "kubectl create deployment web --image=nginx --replicas=3");
+    cluster.advance(Duration::from_secs(30), 1_000_000);
+    assert_eq!(run(&mut cluster, "kubectl get pods -o name").lines().count(), 2);
+    assert_eq!(run(&mut cluster, "kubectl get quota few -o jsonpath={.status.used.pods}"), "2");
+    let events = run(&mut cluster, "kubectl get events");
+    assert!(events.contains("is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2"), "{events}");
+    run(&mut cluster, "kubectl patch quota few -p '{\"spec\":{\"hard\":{\"pods\":\"3\"}}}'");
+    run(&mut cluster, "kubectl rollout status deployment/web --timeout=50s");
+    assert_eq!(run(&mut cluster, "kubectl get pods -o name").lines().count(), 3);
+}
