@@ -4,6 +4,7 @@
 
 mod browser;
 mod schema;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -18,6 +19,11 @@ struct Task {
 const TASKS: &[Task] = &[
     Task { name: "measure", what: "how long the page takes to run a lab and a big rollout, in a browser", run: test::measure },
     Task { name: "schema", what: "the fields of all built-in kinds, for the api crate", run: schema::run },
+    Task {
+        name: "simulate",
+        what: "etcd groups under random faults: --seeds N, --seed S; --broken breaks the code first, to see that it is noticed",
+        run: simulate::run,
+    },
     Task { name: "test", what: "format, lints, documentation, tests: all that must hold", run: test::run },
 ];
 

@@ -18,8 +18,10 @@ mod bootstrap;
 mod cache;
 mod chain;
 mod collection;
+mod continue_token;
 mod discovery;
 mod escalation;
+mod list_options;
 mod node_authorizer;
 mod params;
 mod policy;
@@ -40,4 +42,6 @@ pub mod user;
 mod watchers;
 mod write;
 
+pub use continue_token::Continue;
+pub use list_options::parse_resource_version;
 pub use server::{ApiServer, Config, Input, Output};

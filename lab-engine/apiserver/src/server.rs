@@ -522,8 +522,10 @@ impl ApiServer {
             Call::Load => self.load(now, out),
             Call::Forget | Call::Watch => {}
             Call::Own(object) => self.upkeep.again(&object),
-            Call::Page(read) if error == EtcdError::Compacted => refuse(&read.origin, crate::read::continue_expired(), out),
-            Call::Barrier(read) | Call::Page(read) => refuse(&read.origin, status.clone(), out),
+            Call::Barrier(read) | Call::Page(read) => {
+                let refusal = read.refusal(error, self.cache.revision()).unwrap_or_else(|| status.clone());
+                refuse(&read.origin, refusal, out);
+            }
             Call::Reread(write) | Call::Write(write) => self.finish(*write, Err(Box::new(status.clone())), out),
         }
     }

@@ -1,5 +1,6 @@
 //! The caches that all controllers share: one informer per kind.
 
+use crate::pod_tally::PodTally;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::coordination::Lease;
@@ -27,6 +28,8 @@ pub(crate) struct Caches {
     pub(crate) deployments: Informer<Deployment>,
     pub(crate) replica_sets: Informer<ReplicaSet>,
     pub(crate) pods: Informer<Pod>,
+    /// What `pods` holds, counted.
+    pub(crate) pod_tally: PodTally,
     pub(crate) nodes: Informer<Node>,
     pub(crate) leases: Informer<Lease>,
 }
@@ -62,6 +65,7 @@ impl Caches {
                 .with_index(BY_CONTROLLER, controller_index)
                 .with_index(BY_NODE, node_index)
                 .with_index(BY_END, end_index),
+            pod_tally: PodTally::default(),
             nodes: Informer::new(everything(), agent.clone(), rng.stream("nodes")),
             leases: Informer::new(everything(), agent.clone(), rng.stream("leases")),
         }

@@ -16,6 +16,7 @@ mod namespace;
 mod node_lifecycle;
 mod pod_deletion;
 mod pod_gc;
+mod pod_tally;
 mod pods;
 mod replica_set;
 mod taint_eviction;
@@ -80,6 +81,7 @@ impl ControllerManager {
             self.replica_set_changed(&delta);
         }
         for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
+            self.caches.pod_tally.learn(&delta);
             self.pod_changed(&delta);
             self.node_lifecycle.pod_changed(&delta);
             self.taint_eviction.pod_changed(now, &delta, out);

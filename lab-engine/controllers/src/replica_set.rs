@@ -7,6 +7,7 @@
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims::{self, controller_reference};
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::pod_tally::Standing;
 use crate::pods::{delete_rank, is_available, is_ready, remaining_until_available};
 use api::apps::{ReplicaSet, ReplicaSetStatus};
 use api::core::Pod;
@@ -56,7 +57,10 @@ fn unfinished<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &
 fn claim(caches: &Caches, rs: &Arc<ReplicaSet>) -> Option<Plan<Note>> {
     let selector = Selector::from_label_selector(Some(&rs.spec.selector)).ok()?;
     let nobodys = orphans_of(&rs.metadata.namespace);
-    let orphans = caches.pods.lister().by_index(BY_CONTROLLER, &nobodys).filter(has_not_finished);
+    let mut orphans = caches.pods.lister().by_index(BY_CONTROLLER, &nobodys).filter(has_not_finished).peekable();
+    if orphans.peek().is_none() && caches.pod_tally.of(&rs.metadata.uid).all(|(_, labels, _)| selector.matches(labels)) {
+        return None;
+    }
     let claims = claims::claims(&selector, unfinished(caches, rs), orphans);
     Plan::claiming(rs, &claims, Note::Recheck(rs.clone()), &Note::Claim)
 }
@@ -64,6 +68,11 @@ fn claim(caches: &Caches, rs: &Arc<ReplicaSet>) -> Option<Plan<Note>> {
 /// Those of them that are not on their way out (`FilterActivePods`).
 fn active<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &'a Arc<Pod>> {
     unfinished(caches, rs).filter(|pod| !pod.metadata.is_deleting())
+}
+
+/// How many there are.
+fn active_count(caches: &Caches, rs: &ReplicaSet) -> usize {
+    caches.pod_tally.of(&rs.metadata.uid).filter(|(standing, ..)| *standing != Standing::Terminating).map(|(_, _, count)| count).sum()
 }
 
 /// What a status counts.
@@ -80,26 +89,37 @@ struct Counts {
 
 impl Counts {
     /// Counts the Pods that have not finished.
-    fn of<'a>(now: Time, rs: &ReplicaSet, pods: impl Iterator<Item = &'a Arc<Pod>>) -> Self {
-        let min_ready = rs.spec.min_ready_seconds.unwrap_or(0);
+    fn of(now: Time, rs: &ReplicaSet, caches: &Caches) -> Self {
         let template = &rs.spec.template.metadata.labels;
         let mut counts = Counts::default();
-        for pod in pods {
-            if pod.metadata.is_deleting() {
-                counts.terminating += 1;
+        for (standing, labels, number) in caches.pod_tally.of(&rs.metadata.uid) {
+            let number = i32::try_from(number).unwrap_or(i32::MAX);
+            if standing == Standing::Terminating {
+                counts.terminating += number;
                 continue;
             }
-            counts.active += 1;
-            let labels = &pod.metadata.labels;
-            counts.labelled += i32::from(template.iter().all(|(key, value)| labels.get(key) == Some(value)));
-            if is_ready(pod) {
-                counts.ready += 1;
-                counts.available += i32::from(is_available(pod, min_ready, now));
-                let wait = remaining_until_available(pod, min_ready, now);
-                counts.next_available = counts.next_available.into_iter().chain(wait).min();
+            counts.active += number;
+            if template.iter().all(|(key, value)| labels.get(key) == Some(value)) {
+                counts.labelled += number;
+            }
+            if standing == Standing::Ready {
+                counts.ready += number;
             }
         }
+        match rs.spec.min_ready_seconds {
+            Some(min_ready @ 1..) => counts.look_for_available(now, min_ready, active(caches, rs)),
+            _ => counts.available = counts.ready,
+        }
         counts
+    }
+
+    /// Which of the Pods have been ready for long enough, and when the next will have been.
+    fn look_for_available<'a>(&mut self, now: Time, min_ready: i32, pods: impl Iterator<Item = &'a Arc<Pod>>) {
+        for pod in pods.filter(|pod| is_ready(pod)) {
+            self.available += i32::from(is_available(pod, min_ready, now));
+            let wait = remaining_until_available(pod, min_ready, now);
+            self.next_available = self.next_available.into_iter().chain(wait).min();
+        }
     }
 }
 
@@ -193,7 +213,7 @@ impl Controller for ReplicaSetController {
         if !self.expectations.satisfied(now, key) {
             return plan;
         }
-        let present = active(caches, rs).count();
+        let present = active_count(caches, rs);
         let wanted = usize::try_from(rs.spec.replicas.unwrap_or(1)).unwrap_or(0);
         if present < wanted {
             let missing = (wanted - present).min(BURST_REPLICAS);
@@ -259,7 +279,7 @@ impl Controller for ReplicaSetController {
         let Some(rs) = caches.replica_sets.lister().get(key) else {
             return (None, None);
         };
-        let counts = Counts::of(now, rs, unfinished(caches, rs));
+        let counts = Counts::of(now, rs, caches);
         let again = counts.next_available;
         let status = calculate_status(now, rs, counts, failure);
         if status == rs.status {

@@ -13,6 +13,7 @@
 mod error;
 mod member;
 mod message;
+pub mod server;
 mod store;
 mod value;
 

@@ -23,7 +23,7 @@ struct Version {
 }
 
 /// The revisioned key space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     revision: Revision,
     compacted: Revision,

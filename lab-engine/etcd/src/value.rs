@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// Something that can be kept in the store.
-pub trait Encode: Debug {
+pub trait Encode: Debug + Send + Sync {
     /// Its bytes, as `etcdctl get` prints them.
     fn encode(&self) -> Vec<u8>;
 

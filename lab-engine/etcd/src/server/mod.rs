@@ -1,0 +1,410 @@
+//! A member of a group: an etcd server that agrees with the others by Raft (`server/etcdserver/server.go`, `raft.go`).
+//!
+//! ```text
+//! client ─ Request ─► propose ─► raft log ─► disk (fsync) ─┐
+//!                        ▲  │                              ├─ committed ─► apply to the key space ─► answer, watches
+//!             peers ─────┘  └─► Append to peers ─► their disks
+//! ```
+//!
+//! Whoever is asked proposes the change; a follower passes it to the leader. It is applied on every member in the order of the log, and
+//! answered by the member that was asked. A read asks the leader for its commit index first and waits until that is applied
+//! (linearizable reads, [`reads`]), unless it names a revision or comes to a group of one.
+//!
+//! [`EtcdServer`] is a state machine: [`Input`]s in, [`Output`]s out, time as an argument. What survives its crash is its [`Disk`].
+//!
+//! **Simplified here:** members know each other by number, not by URL; the group is not discovered but given; a member takes a snapshot in
+//! one step.
+
+mod disk;
+mod proposal;
+mod reads;
+mod watches;
+
+pub use disk::{Disk, PeerMessage};
+pub use proposal::{Change, Proposal};
+
+use crate::{CallId, EtcdError, Request, Response, Store};
+use disk::{Data, State, Write};
+use raft::{
+    ConfChange, ConfChangeSingle, Config, EntryData, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest, StartError,
+    Term,
+};
+use reads::Reads;
+use sim::{Rng, Time, What};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use watches::Watches;
+
+/// How long a tick of Raft is (`--heartbeat-interval`).
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// After how long a request without an outcome is answered with a time-out: five seconds and two election time-outs (`ReqTimeout`).
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// How long a member that was removed goes on, so that the others learn of it (`stopWithDelay`).
+const REMOVAL_DELAY: Duration = Duration::from_secs(1);
+
+/// How many entries of the log stay when the ones before them are compacted, for followers that lag (`SnapshotCatchUpEntries`).
+const CATCH_UP_ENTRIES: u64 = 5_000;
+
+/// How a server is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Who it is.
+    pub id: NodeId,
+    /// How long its disk takes to make a write safe.
+    pub fsync: Duration,
+    /// After how many applied entries it takes a snapshot (`--snapshot-count`).
+    pub snapshot_count: u64,
+    /// The most bytes of entries in one message between members (`maxSizePerMsg`).
+    pub max_message_bytes: u64,
+    /// How many keys and changes its store holds at most ([`Store::with_quota`]).
+    pub quota: usize,
+}
+
+impl ServerConfig {
+    /// The defaults of etcd v3.6, with a disk that takes no time.
+    pub fn new(id: NodeId) -> Self {
+        ServerConfig { id, fsync: Duration::ZERO, snapshot_count: 10_000, max_message_bytes: 1024 * 1024, quota: usize::MAX }
+    }
+}
+
+/// Something that reaches a server.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A time came that it asked for.
+    Wake,
+    /// A client asks.
+    Request {
+        /// The client.
+        from: u32,
+        /// What it asks.
+        request: Request,
+    },
+    /// A client's connection broke: its watches end, and nobody waits for its answers.
+    Disconnected {
+        /// The client.
+        from: u32,
+    },
+    /// Another member says something.
+    Peer(Box<PeerMessage>),
+}
+
+/// Something that a server wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Answer a client.
+    Respond {
+        /// The client.
+        to: u32,
+        /// The answer.
+        response: Response,
+    },
+    /// Say something to another member.
+    Peer(Box<PeerMessage>),
+    /// Add an event to the trace. It is the cause of what follows.
+    Trace(What),
+}
+
+/// Who waits for a proposal.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    from: u32,
+    call: CallId,
+    deadline: Time,
+}
+
+/// A server.
+#[derive(Debug)]
+pub struct EtcdServer {
+    config: ServerConfig,
+    raft: RaftNode<Data, State>,
+    disk: Disk,
+    store: Store,
+    watches: Watches,
+    reads: Reads,
+    /// The proposals of clients that wait here, by number.
+    waiting: BTreeMap<u64, Waiting>,
+    /// Proposals that no leader has taken yet.
+    unproposed: Vec<Data>,
+    next_request: u64,
+    /// The write that the disk is busy with, and until when.
+    writing: Option<(Write, Time)>,
+    next_tick: Time,
+    /// The index of the newest snapshot.
+    snapshot_index: Index,
+    /// When it stops because it is no longer a member.
+    stops_at: Option<Time>,
+}
+
+impl EtcdServer {
+    /// A first member of a new group, at `now`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn bootstrap(config: ServerConfig, members: &[NodeId], now: Time, rng: &Rng) -> Result<Self, StartError> {
+        Self::start(config, Disk::for_new_group(members), now, rng, 0)
+    }
+
+    /// A member with what its disk holds; an empty disk is that of a member that joins. `start` counts the starts on this disk: it keeps
+    /// the numbers of requests apart.
+    ///
+    /// # Errors
+    /// When what is on the disk does not fit together.
+    pub fn start(config: ServerConfig, disk: Disk, now: Time, rng: &Rng, start: u32) -> Result<Self, StartError> {
+        let of_raft = Config { max_message_bytes: config.max_message_bytes, ..Config::new(config.id) };
+        let raft = RaftNode::new(of_raft, disk.initial_state(), rng.stream(&format!("raft/{start}")))?;
+        let store = disk.store().map_or_else(|| Store::with_quota(config.quota), |store| Store::clone(&store));
+        let mut server = EtcdServer {
+            snapshot_index: disk.snapshot_index(),
+            config,
+            raft,
+            disk,
+            store,
+            watches: Watches::default(),
+            reads: Reads::new(start),
+            waiting: BTreeMap::new(),
+            unproposed: Vec::new(),
+            next_request: u64::from(start) << 32,
+            writing: None,
+            stops_at: None,
+            next_tick: now + TICK,
+        };
+        if server.raft.log().entries().len() == 1 && server.raft.term() == Term(1) {
+            // A group of one has nobody to wait for.
+            server.settle(now, &mut Vec::new());
+            server.raft.campaign();
+        }
+        Ok(server)
+    }
+
+    /// Stops the server as a failing machine does; gives its disk. `rng` deals what was being written.
+    pub fn crash(mut self, rng: &mut Rng) -> Disk {
+        self.disk.crash(rng);
+        self.disk
+    }
+
+    /// Changes how long the disk takes from the next write on.
+    pub fn set_fsync(&mut self, fsync: Duration) {
+        self.config.fsync = fsync;
+    }
+
+    /// The key space, to look at.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The member of Raft, to look at.
+    pub fn raft(&self) -> &RaftNode<Data, State> {
+        &self.raft
+    }
+
+    /// Asks for a change of the members. It is lost if no leader takes it.
+    ///
+    /// # Errors
+    /// When nobody can take it now.
+    pub fn change_members(&mut self, change: ConfChangeSingle) -> Result<(), ProposalDropped> {
+        self.raft.propose_conf_change(ConfChange::single(change), None)
+    }
+
+    /// Asks for the leadership to move to another member. Nothing happens when nobody leads.
+    pub fn move_leader(&mut self, to: NodeId) {
+        self.raft.transfer_leader(to);
+    }
+
+    /// Applies one input at `now`. Whatever it wants done goes to `out`.
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if self.is_stopped(now) {
+            return;
+        }
+        while self.ticks() && self.next_tick <= now {
+            self.raft.tick();
+            self.next_tick += TICK;
+        }
+        self.finish_write(now, out);
+        match input {
+            Input::Wake => {}
+            Input::Request { from, request } => self.request(now, from, request, out),
+            Input::Disconnected { from } => {
+                self.watches.remove_client(from);
+                self.waiting.retain(|_, waiting| waiting.from != from);
+                self.reads.forget_client(from);
+            }
+            // A message that has no effect is one that its sender repeats if it still matters.
+            Input::Peer(message) => drop(self.raft.step(*message)),
+        }
+        self.settle(now, out);
+        self.expire(now, out);
+    }
+
+    /// Whether it has stopped for good, because it was removed from its group.
+    pub fn is_stopped(&self, now: Time) -> bool {
+        self.stops_at.is_some_and(|at| at <= now)
+    }
+
+    /// When it wants to be woken next; never, once it has stopped.
+    pub fn next_wake(&self) -> Option<Time> {
+        let tick = self.ticks().then_some(self.next_tick);
+        let write = self.writing.as_ref().map(|(_, done_at)| *done_at);
+        let deadline = self.waiting.values().map(|waiting| waiting.deadline).min();
+        let wake = [tick, write, deadline, self.reads.next_wake()].into_iter().flatten().min();
+        wake.filter(|at| self.stops_at.is_none_or(|stops_at| *at < stops_at))
+    }
+
+    /// Whether time matters: a group of one elects and heartbeats nobody.
+    fn ticks(&self) -> bool {
+        self.raft.role() != Role::Leader || self.raft.progress().len() > 1
+    }
+
+    fn request(&mut self, now: Time, from: u32, request: Request, out: &mut Vec<Output>) {
+        let (call, change) = match request {
+            Request::Txn(call, txn) => (call, Change::Txn(txn)),
+            Request::Compact(call, revision) => (call, Change::Compact(revision)),
+            Request::Range(call, range) => return self.reads.add(now, from, call, range),
+            Request::Watch(call, watch) => return self.watches.add(&self.store, from, call, watch, out),
+            Request::CancelWatch(call) => return self.watches.remove(from, call),
+        };
+        self.next_request += 1;
+        self.waiting.insert(self.next_request, Waiting { from, call, deadline: now + REQUEST_TIMEOUT });
+        self.unproposed.push(Arc::new(Proposal { member: self.config.id, request: self.next_request, change }));
+    }
+
+    /// Does what Raft asks for until it asks for nothing more.
+    fn settle(&mut self, now: Time, out: &mut Vec<Output>) {
+        loop {
+            self.propose();
+            self.reads.ask(now, &mut self.raft);
+            if !self.raft.has_ready() {
+                return;
+            }
+            let Ready { messages, reads, write, committed, snapshot_requests, .. } = self.raft.ready();
+            out.extend(messages.into_iter().map(|message| Output::Peer(Box::new(message))));
+            self.reads.confirmed(&reads);
+            if let Some(write) = write {
+                self.begin_write(now, write, out);
+            }
+            if let Some(batch) = committed {
+                batch.entries().iter().for_each(|entry| self.apply(&entry.data, out));
+                // A member that joins goes through configurations without it on its way.
+                let was_member = self.raft.conf_state().contains(self.config.id);
+                let _ = self.raft.applied(batch);
+                if was_member && !self.raft.conf_state().contains(self.config.id) {
+                    self.stops_at.get_or_insert(now + REMOVAL_DELAY);
+                }
+                self.take_snapshot();
+            }
+            self.send_snapshots(snapshot_requests);
+            self.reads.serve(&self.store, self.raft.log().applied(), out);
+        }
+    }
+
+    /// Proposes what waits for a leader.
+    fn propose(&mut self) {
+        if self.raft.leader().is_none() {
+            return;
+        }
+        for proposal in std::mem::take(&mut self.unproposed) {
+            if self.raft.propose(proposal.clone()).is_err() {
+                self.unproposed.push(proposal);
+            }
+        }
+    }
+
+    fn begin_write(&mut self, now: Time, write: Write, out: &mut Vec<Output>) {
+        self.disk.write(&write);
+        if write.must_sync() && !self.config.fsync.is_zero() {
+            self.writing = Some((write, now + self.config.fsync));
+        } else {
+            if write.must_sync() {
+                self.disk.sync();
+            }
+            self.persisted(write, out);
+        }
+    }
+
+    fn finish_write(&mut self, now: Time, out: &mut Vec<Output>) {
+        if let Some((write, _)) = self.writing.take_if(|(_, done_at)| *done_at <= now) {
+            self.disk.sync();
+            self.persisted(write, out);
+        }
+    }
+
+    /// A write is safe: what it holds may be relied on and told.
+    fn persisted(&mut self, write: Write, out: &mut Vec<Output>) {
+        if let Some(snapshot) = write.snapshot() {
+            self.store = Store::clone(&snapshot.data);
+            self.snapshot_index = snapshot.last.index;
+            self.watches.catch_up(&self.store, out);
+        }
+        let messages = self.raft.persisted(write);
+        out.extend(messages.into_iter().map(|message| Output::Peer(Box::new(message))));
+    }
+
+    /// Applies an entry, and answers whoever waits for it here.
+    fn apply(&mut self, data: &EntryData<Data>, out: &mut Vec<Output>) {
+        let EntryData::Normal(proposal) = data else { return };
+        let own = proposal.member == self.config.id;
+        let waiting = if own { self.waiting.remove(&proposal.request) } else { None };
+        let call = waiting.map_or(CallId(0), |waiting| waiting.call);
+        let before = self.store.revision();
+        let response = match &proposal.change {
+            Change::Compact(revision) => {
+                self.store.compact(*revision).map_or_else(|error| Response::Error(call, error), |()| Response::Compacted(call))
+            }
+            Change::Txn(txn) => match self.store.txn(txn.clone()) {
+                Ok(response) => {
+                    if let Some((verb, object)) = txn.subject.clone().filter(|_| own && response.succeeded && response.revision > before) {
+                        out.push(Output::Trace(What::Stored { verb, object, revision: response.revision }));
+                    }
+                    Response::Txn(call, response)
+                }
+                Err(error) => Response::Error(call, error),
+            },
+        };
+        if let Some(waiting) = waiting {
+            out.push(Output::Respond { to: waiting.from, response });
+        }
+        if self.store.revision() > before {
+            self.watches.catch_up(&self.store, out);
+        }
+    }
+
+    /// Keeps the key space on disk and drops the log before it, once enough entries were applied.
+    fn take_snapshot(&mut self) {
+        let applied = self.raft.log().applied();
+        if applied.since(self.snapshot_index) as u64 <= self.config.snapshot_count || self.writing.is_some() {
+            return;
+        }
+        let Some(snapshot) = self.raft.snapshot(Arc::new(self.store.clone())) else { return };
+        self.disk.write_snapshot(snapshot);
+        self.disk.sync();
+        self.snapshot_index = applied;
+        let kept = CATCH_UP_ENTRIES.min(self.config.snapshot_count);
+        let compact = Index(applied.0.saturating_sub(kept));
+        if compact > self.raft.log().first_index() {
+            self.raft.compact(compact);
+        }
+    }
+
+    fn send_snapshots(&mut self, requests: Vec<SnapshotRequest>) {
+        for request in requests {
+            // Whoever still needs one is asked for again.
+            let _ = self.raft.send_snapshot(request, Arc::new(self.store.clone()));
+        }
+    }
+
+    /// Answers those who have waited too long.
+    fn expire(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some((&request, waiting)) = self.waiting.iter().find(|(_, waiting)| waiting.deadline <= now) {
+            let response = Response::Error(waiting.call, EtcdError::Timeout);
+            out.push(Output::Respond { to: waiting.from, response });
+            self.waiting.remove(&request);
+            self.unproposed.retain(|proposal| proposal.request != request);
+        }
+        self.reads.expire(now, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

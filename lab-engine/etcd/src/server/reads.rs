@@ -1,0 +1,113 @@
+//! Linearizable reads: none is answered from a state that is older than the moment of the question (`v3_server.go`,
+//! `linearizableReadLoop`).
+//!
+//! Reads that come together share one question to the leader. Its answer is an index: once that is applied here, the reads may be served
+//! from here. The answer can get lost with a leader or a message; after half a second the question is asked again.
+
+use crate::server::Output;
+use crate::server::disk::{Data, State};
+use crate::{CallId, EtcdError, Range, Response, Store};
+use raft::{Index, RaftNode, ReadContext, ReadState};
+use sim::Time;
+use std::time::Duration;
+
+/// After how long a question without an answer is asked again (`readIndexRetryTime`).
+const RETRY: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+struct Read {
+    from: u32,
+    call: CallId,
+    range: Range,
+    deadline: Time,
+    /// The first question that was asked after the read came.
+    asked: Option<ReadContext>,
+    /// What must be applied.
+    index: Option<Index>,
+}
+
+/// The reads of a member's clients.
+#[derive(Debug)]
+pub(crate) struct Reads {
+    reads: Vec<Read>,
+    next: u64,
+    /// When unanswered questions are asked again.
+    retry_at: Option<Time>,
+}
+
+impl Reads {
+    /// None. `start` counts the starts of the member: it keeps its questions apart.
+    pub(crate) fn new(start: u32) -> Self {
+        Reads { reads: Vec::new(), next: u64::from(start) << 32, retry_at: None }
+    }
+
+    pub(crate) fn add(&mut self, now: Time, from: u32, call: CallId, range: Range) {
+        let deadline = now + super::REQUEST_TIMEOUT;
+        self.reads.push(Read { from, call, range, deadline, asked: None, index: None });
+    }
+
+    pub(crate) fn forget_client(&mut self, from: u32) {
+        self.reads.retain(|read| read.from != from);
+    }
+
+    /// Asks for the index of reads that have none.
+    pub(crate) fn ask(&mut self, now: Time, raft: &mut RaftNode<Data, State>) {
+        let again = self.retry_at.is_some_and(|at| at <= now);
+        let is_open = |read: &Read| read.index.is_none() && (again || read.asked.is_none());
+        if !self.reads.iter().any(is_open) {
+            return;
+        }
+        let context = ReadContext(self.next + 1);
+        if raft.read_index(context).is_err() {
+            // Nobody leads; the next leader is asked.
+            self.retry_at = Some(self.retry_at.filter(|at| *at > now).unwrap_or(now + RETRY));
+            return;
+        }
+        self.next += 1;
+        self.retry_at = Some(now + RETRY);
+        self.reads.iter_mut().filter(|read| is_open(read)).for_each(|read| read.asked = Some(context));
+    }
+
+    /// The leader has answered. A question that was asked after a read came is good for it, whichever it was.
+    pub(crate) fn confirmed(&mut self, answers: &[ReadState]) {
+        for answer in answers {
+            for read in self.reads.iter_mut().filter(|read| read.index.is_none() && read.asked == Some(answer.context)) {
+                read.index = Some(answer.index);
+            }
+        }
+        if self.reads.iter().all(|read| read.index.is_some()) {
+            self.retry_at = None;
+        }
+    }
+
+    /// Serves the reads whose index is applied.
+    pub(crate) fn serve(&mut self, store: &Store, applied: Index, out: &mut Vec<Output>) {
+        self.reads.retain(|read| {
+            if read.index.is_none_or(|index| index > applied) {
+                return true;
+            }
+            let answer = store.range(&read.range);
+            let response = answer.map_or_else(|error| Response::Error(read.call, error), |range| Response::Range(read.call, range));
+            out.push(Output::Respond { to: read.from, response });
+            false
+        });
+    }
+
+    /// Answers those who have waited too long.
+    pub(crate) fn expire(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.reads.retain(|read| {
+            if read.deadline > now {
+                return true;
+            }
+            out.push(Output::Respond { to: read.from, response: Response::Error(read.call, EtcdError::Timeout) });
+            false
+        });
+        if self.reads.is_empty() {
+            self.retry_at = None;
+        }
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        self.reads.iter().map(|read| read.deadline).chain(self.retry_at).min()
+    }
+}

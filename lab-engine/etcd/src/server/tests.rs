@@ -1,0 +1,199 @@
+use super::*;
+use crate::{KeyRange, Op, Range, Txn};
+use sim::Seed;
+
+/// Members, and the messages between them, which are delivered at once unless someone is cut off.
+struct Group {
+    members: BTreeMap<NodeId, EtcdServer>,
+    cut: Vec<NodeId>,
+    now: Time,
+    answers: Vec<(u32, Response)>,
+}
+
+fn ids(count: u64) -> Vec<NodeId> {
+    (1..=count).map(NodeId).collect()
+}
+
+fn rng(id: NodeId) -> Rng {
+    Seed(5).stream(&format!("etcd-{id}"))
+}
+
+impl Group {
+    fn new(count: u64) -> Self {
+        let all = ids(count);
+        let server = |id: &NodeId| {
+            let config = ServerConfig { fsync: Duration::from_millis(2), snapshot_count: 20, ..ServerConfig::new(*id) };
+            (*id, EtcdServer::bootstrap(config, &all, Time::ZERO, &rng(*id)).unwrap())
+        };
+        Group { members: all.iter().map(server).collect(), cut: Vec::new(), now: Time::ZERO, answers: Vec::new() }
+    }
+
+    fn handle(&mut self, id: NodeId, input: Input) {
+        let mut inputs = std::collections::VecDeque::from([(id, input)]);
+        while let Some((id, input)) = inputs.pop_front() {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            let mut out = Vec::new();
+            member.handle(self.now, input, &mut out);
+            for output in out {
+                match output {
+                    Output::Respond { to, response } => self.answers.push((to, response)),
+                    Output::Peer(message) if self.cut.contains(&message.from) || self.cut.contains(&message.to) => {}
+                    Output::Peer(message) => inputs.push_back((message.to, Input::Peer(message))),
+                    Output::Trace(_) => {}
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        loop {
+            let wakes = self.members.iter().filter_map(|(id, member)| Some((member.next_wake()?, *id)));
+            let Some((at, id)) = wakes.min().filter(|(at, _)| *at <= end) else { break };
+            self.now = self.now.max(at);
+            self.handle(id, Input::Wake);
+        }
+        self.now = end;
+    }
+
+    fn leader(&self) -> NodeId {
+        let leads = |id: &&NodeId| self.members[*id].raft().role() == Role::Leader && !self.cut.contains(id);
+        *self.members.keys().find(leads).expect("somebody leads")
+    }
+
+    fn put(&mut self, id: NodeId, call: u64, key: &str, value: &str) {
+        let txn = Txn { success: vec![Op::Put(key.into(), value.into())], ..Txn::default() };
+        self.handle(id, Input::Request { from: 0, request: Request::Txn(CallId(call), txn) });
+    }
+
+    fn read(&mut self, id: NodeId, call: u64, key: &str) {
+        let range = Range::all(KeyRange::One(key.into()));
+        self.handle(id, Input::Request { from: 0, request: Request::Range(CallId(call), range) });
+    }
+
+    /// Takes the answers, in words.
+    fn said(&mut self) -> Vec<String> {
+        let text = |response: Response| match response {
+            Response::Txn(call, txn) => format!("{} put at {}", call.0, txn.revision),
+            Response::Range(call, range) => {
+                let values: Vec<_> = range.kvs.iter().map(|kv| String::from_utf8(kv.value.0.encode()).unwrap()).collect();
+                format!("{} read {} at {}", call.0, values.join(","), range.revision)
+            }
+            Response::Error(call, error) => format!("{} {error}", call.0),
+            Response::Events(call, events, _) => format!("{} saw {}", call.0, events.len()),
+            Response::Compacted(call) => format!("{} compacted", call.0),
+        };
+        std::mem::take(&mut self.answers).into_iter().map(|(_, response)| text(response)).collect()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_group_of_one_needs_no_ticks() {
+    let mut group = Group::new(1);
+    group.put(NodeId(1), 1, "a", "x");
+    group.read(NodeId(1), 2, "a");
+    group.advance(SECOND);
+    assert_eq!(group.said(), ["1 put at 2", "2 read x at 2"]);
+    assert_eq!(group.members[&NodeId(1)].next_wake(), None, "nothing is left to do");
+}
+
+#[test]
+fn a_write_through_a_follower_is_read_everywhere() {
+    let mut group = Group::new(3);
+    group.advance(5 * SECOND);
+    let leader = group.leader();
+    let follower = *group.members.keys().find(|id| **id != leader).unwrap();
+    group.put(follower, 1, "a", "x");
+    group.advance(SECOND);
+    assert_eq!(group.said(), ["1 put at 2"]);
+    for id in ids(3) {
+        group.read(id, id.0, "a");
+        group.advance(SECOND);
+        assert_eq!(group.said(), [format!("{id} read x at 2")]);
+    }
+}
+
+#[test]
+fn without_a_quorum_writes_and_reads_time_out() {
+    let mut group = Group::new(3);
+    group.advance(5 * SECOND);
+    let leader = group.leader();
+    group.cut = ids(3).into_iter().filter(|id| *id != leader).collect();
+    group.put(leader, 1, "a", "x");
+    group.read(leader, 2, "a");
+    group.advance(6 * SECOND);
+    assert_eq!(group.said(), [""; 0]);
+    group.advance(2 * SECOND);
+    assert_eq!(group.said(), ["1 etcdserver: request timed out", "2 etcdserver: request timed out"]);
+    group.cut.clear();
+    group.advance(5 * SECOND);
+    let leader = group.leader();
+    group.read(leader, 3, "a");
+    group.advance(SECOND);
+    let said = group.said();
+    assert!(said == ["3 read x at 2"] || said == ["3 read  at 1"], "what timed out may have happened: {said:?}");
+}
+
+#[test]
+fn a_leader_that_is_cut_off_answers_no_read_from_its_old_state() {
+    let mut group = Group::new(3);
+    group.advance(5 * SECOND);
+    let old = group.leader();
+    group.cut = vec![old];
+    group.read(old, 1, "a");
+    group.advance(5 * SECOND);
+    let new = group.leader();
+    group.put(new, 2, "a", "x");
+    group.advance(SECOND);
+    assert_eq!(group.said(), ["2 put at 2"]);
+    group.cut.clear();
+    group.advance(500 * Duration::from_millis(1));
+    assert_eq!(group.said(), ["1 read x at 2"], "it asks again, and sees what the others have agreed on");
+}
+
+#[test]
+fn a_crash_loses_nothing_that_was_answered() {
+    let mut group = Group::new(3);
+    group.advance(5 * SECOND);
+    for call in 1..=50 {
+        let leader = group.leader();
+        group.put(leader, call, "a", &format!("v{call}"));
+        group.advance(SECOND);
+        assert_eq!(group.said(), [format!("{call} put at {}", call + 1)]);
+        let mut deal = Seed(call).stream("crash");
+        let server = group.members.remove(&leader).unwrap();
+        let (config, disk) = (server.config.clone(), server.crash(&mut deal));
+        group.advance(5 * SECOND);
+        let server = EtcdServer::start(config, disk, group.now, &rng(leader), u32::try_from(call).unwrap()).unwrap();
+        group.members.insert(leader, server);
+        group.advance(3 * SECOND);
+    }
+    assert!(group.members.values().all(|member| member.disk.snapshot_index() > Index(0)), "logs were replaced by snapshots");
+    for member in group.members.values() {
+        assert_eq!(member.store().revision(), 51);
+    }
+}
+
+#[test]
+fn a_member_that_joins_gets_everything() {
+    let mut group = Group::new(3);
+    group.advance(5 * SECOND);
+    let leader = group.leader();
+    for call in 1..=60 {
+        group.put(leader, call, "a", "x");
+        group.advance(SECOND / 10);
+    }
+    let config = ServerConfig { snapshot_count: 20, ..ServerConfig::new(NodeId(4)) };
+    let joining = EtcdServer::start(config, Disk::default(), group.now, &rng(NodeId(4)), 0).unwrap();
+    group.members.insert(NodeId(4), joining);
+    group.members.get_mut(&leader).unwrap().change_members(ConfChangeSingle::AddNode(NodeId(4))).unwrap();
+    group.advance(5 * SECOND);
+    assert_eq!(group.members[&NodeId(4)].store().revision(), 61);
+    assert!(group.members[&NodeId(1)].raft().conf_state().contains(NodeId(4)));
+    group.said();
+    group.put(NodeId(4), 100, "a", "y");
+    group.advance(SECOND);
+    assert_eq!(group.said(), ["100 put at 62"]);
+}

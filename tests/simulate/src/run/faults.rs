@@ -1,0 +1,134 @@
+//! What goes wrong: crashes, cuts, slow and lossy links, slow disks, moves of the leader, changes of the members.
+
+use super::{Place, Run};
+use etcd::server::Disk;
+use raft::{ConfChangeSingle, NodeId};
+use sim::{Link, LinkFault, Rng};
+use std::time::Duration;
+
+/// The highest number of a member that may be added.
+const MAX_MEMBERS: u64 = 7;
+
+/// Deals the faults.
+pub(super) struct Faults {
+    rng: Rng,
+    /// Whether the members are changed in this run.
+    changes_members: bool,
+    /// Whether it is mostly the leader that is hit, and again as soon as there is another.
+    hunts_leaders: bool,
+}
+
+impl Faults {
+    pub(super) fn new(rng: &Rng) -> Self {
+        let mut rng = rng.stream("faults");
+        let changes_members = rng.chance(500_000);
+        let hunts_leaders = rng.chance(500_000);
+        Faults { rng, changes_members, hunts_leaders }
+    }
+
+    /// How long until the next fault.
+    pub(super) fn pause(&mut self) -> Duration {
+        let most = if self.hunts_leaders { 600 } else { 2_500 };
+        self.rng.duration(Duration::from_millis(1), Duration::from_millis(most))
+    }
+
+    /// Whom the next fault hits.
+    fn victim(&mut self, run: &Run) -> NodeId {
+        match run.leader().filter(|_| self.hunts_leaders && self.rng.chance(700_000)) {
+            Some(leader) => leader,
+            None => self.member(run),
+        }
+    }
+
+    fn member(&mut self, run: &Run) -> NodeId {
+        let place = self.rng.index(run.places.len());
+        run.places.keys().nth(place).copied().expect("there are members")
+    }
+
+    /// Makes one.
+    pub(super) fn make(&mut self, run: &mut Run) {
+        let id = self.victim(run);
+        match self.rng.below(14) {
+            0 | 1 => run.crash(id),
+            2..=4 => {
+                let down = self.member(run);
+                run.start(down);
+            }
+            11 => self.cut_from_members(run, id),
+            12 => {
+                // Whoever was down the longest may win the next election.
+                run.crash(id);
+                let ids: Vec<NodeId> = run.places.keys().copied().filter(|other| *other != id).collect();
+                ids.into_iter().for_each(|other| run.start(other));
+            }
+            5 => {
+                let other = self.member(run);
+                let (a, b) = (run.places[&id].endpoint, run.places[&other].endpoint);
+                run.inject(LinkFault::Cut(a, b));
+            }
+            6 => {
+                run.inject(LinkFault::Isolate(run.places[&id].endpoint));
+                run.clients.disconnected(id);
+            }
+            7 | 8 => run.kernel.network().heal_all(),
+            9 => self.bad_link(run, id),
+            10 => {
+                let fsync = self.rng.duration(Duration::ZERO, Duration::from_millis(400));
+                if let Some(server) = run.places.get_mut(&id).and_then(|place| place.server.as_mut()) {
+                    server.set_fsync(fsync);
+                }
+            }
+            _ => self.move_or_change(run, id),
+        }
+    }
+
+    /// The other members do not reach it any more; its clients do.
+    fn cut_from_members(&mut self, run: &mut Run, id: NodeId) {
+        let from = run.places[&id].endpoint;
+        let others: Vec<_> = run.places.values().map(|place: &Place| place.endpoint).filter(|to| *to != from).collect();
+        others.into_iter().for_each(|to| run.inject(LinkFault::Cut(from, to)));
+    }
+
+    /// A member's links get slow, and lose and double what they carry.
+    fn bad_link(&mut self, run: &mut Run, id: NodeId) {
+        let link = Link {
+            latency: self.rng.duration(Duration::ZERO, Duration::from_millis(20)),
+            jitter: self.rng.duration(Duration::ZERO, Duration::from_millis(300)),
+            loss_ppm: u32::try_from(self.rng.below(300_000)).unwrap_or(0),
+            duplicate_ppm: u32::try_from(self.rng.below(300_000)).unwrap_or(0),
+        };
+        let ends: Vec<_> = run.places.values().map(|place: &Place| place.endpoint).collect();
+        let from = run.places[&id].endpoint;
+        for to in ends.into_iter().filter(|to| *to != from) {
+            run.inject(LinkFault::Shape(from, to, link.clone()));
+        }
+    }
+
+    /// The leader moves, a member joins, or one leaves.
+    fn move_or_change(&mut self, run: &mut Run, id: NodeId) {
+        let Some(leader) = run.leader() else { return };
+        if !self.changes_members || self.rng.chance(300_000) {
+            if let Some(server) = run.places.get_mut(&leader).and_then(|place| place.server.as_mut()) {
+                server.move_leader(id);
+            }
+            return;
+        }
+        let Some(server) = run.places[&leader].server.as_ref() else { return };
+        let voters = run.places.keys().filter(|id| server.raft().conf_state().contains(**id)).count() as u64;
+        let next = NodeId(run.places.len() as u64 + 1);
+        let change = if voters > 3 && self.rng.chance(500_000) {
+            ConfChangeSingle::RemoveNode(id)
+        } else if next.0 <= MAX_MEMBERS {
+            run.add_place(next, Disk::default());
+            run.start(next);
+            ConfChangeSingle::AddNode(next)
+        } else {
+            // Nobody is left who was never a member, and a number is never used again.
+            return;
+        };
+        if let Some(server) = run.places.get_mut(&leader).and_then(|place| place.server.as_mut()) {
+            // Nobody may be able to take it now.
+            let _ = server.change_members(change);
+        }
+    }
+}
