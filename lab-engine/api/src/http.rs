@@ -185,6 +185,38 @@ impl List {
     }
 }
 
+/// The subject of a client certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CertificateSubject {
+    /// `CN`: the user's name.
+    pub common_name: String,
+    /// `O`, any number of times: the user's groups.
+    pub organizations: Vec<String>,
+}
+
+/// How a request shows who sends it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// Not at all. The transport puts the certificate of the connection here, where there is one.
+    #[default]
+    None,
+    /// By the client certificate of its connection.
+    Certificate(Arc<CertificateSubject>),
+    /// By `Authorization: Bearer …`.
+    Bearer(Arc<str>),
+}
+
+/// Whom a request wants to act as: the `Impersonate-…` headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Impersonation {
+    /// `Impersonate-User`.
+    pub user: String,
+    /// `Impersonate-Uid`.
+    pub uid: String,
+    /// `Impersonate-Group`, any number of times.
+    pub groups: Vec<String>,
+}
+
 /// A request to the API server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -200,12 +232,25 @@ pub struct Request {
     pub body: Body,
     /// Who asks, for example `kubectl` or `kube-scheduler`; the default field manager.
     pub user_agent: Arc<str>,
+    /// How it shows who sends it.
+    pub credentials: Credentials,
+    /// Whom it wants to act as.
+    pub impersonation: Option<Box<Impersonation>>,
 }
 
 impl Request {
     /// A request without query and body.
     pub fn new(method: Method, path: ResourcePath) -> Self {
-        Request { method, path: Path::Resource(path), query: Vec::new(), accept: Accept::Object, body: Body::Empty, user_agent: "".into() }
+        Request {
+            method,
+            path: Path::Resource(path),
+            query: Vec::new(),
+            accept: Accept::Object,
+            body: Body::Empty,
+            user_agent: "".into(),
+            credentials: Credentials::None,
+            impersonation: None,
+        }
     }
 
     /// A GET for something that is no resource, for example `/version`.
@@ -228,6 +273,12 @@ impl Request {
     /// The same request, from this client.
     pub fn agent(mut self, user_agent: &Arc<str>) -> Self {
         self.user_agent = user_agent.clone();
+        self
+    }
+
+    /// The same request, shown to be from someone.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
         self
     }
 

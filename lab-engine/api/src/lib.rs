@@ -20,6 +20,7 @@ pub mod meta;
 mod object;
 pub mod patch;
 pub mod quantity;
+pub mod rbac;
 pub mod schema;
 pub mod status;
 pub mod yaml;

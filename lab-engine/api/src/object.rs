@@ -5,10 +5,11 @@
 
 use crate::apps::{Deployment, ReplicaSet};
 use crate::coordination::Lease;
-use crate::core::{Binding, ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use crate::core::{Binding, ConfigMap, Event, LimitRange, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
 use crate::json::{self, DecodeError, Json, Position, Rest};
 use crate::kinds::{KindInfo, find_kind};
 use crate::meta::ObjectMeta;
+use crate::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde_json::{Map, Value};
 use sim::ObjectRef;
 use std::sync::Arc;
@@ -211,14 +212,20 @@ const DYNAMIC: &str = "PartialObjectMetadata";
 
 simulated! {
     "" Binding,
+    "rbac.authorization.k8s.io" ClusterRole,
+    "rbac.authorization.k8s.io" ClusterRoleBinding,
     "" ConfigMap,
     "apps" Deployment,
     "" Event,
     "coordination.k8s.io" Lease,
+    "" LimitRange,
     "" Namespace,
     "" Node,
     "" Pod,
     "apps" ReplicaSet,
+    "" ResourceQuota,
+    "rbac.authorization.k8s.io" Role,
+    "rbac.authorization.k8s.io" RoleBinding,
     "" Secret,
     "" Service,
     "" ServiceAccount,

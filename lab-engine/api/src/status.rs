@@ -192,6 +192,11 @@ impl Status {
         Self::about(403, "Forbidden", resource, name, message)
     }
 
+    /// 401: nobody is known who sends this.
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
     /// 422: `Pod "web" is invalid: spec.containers: Required value`, or a list in brackets when there are several errors.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };

@@ -1,19 +1,44 @@
-//! What the server makes by itself: the namespaces and the Service that every cluster has, and each namespace's ServiceAccount.
+//! What the server makes by itself: the namespaces, the Service and the roles that every cluster has, and each namespace's ServiceAccount.
 //!
 //! **Simplified here:** the `default` ServiceAccount of a namespace is made by its own controller in a real cluster.
 
 use crate::cache::{Cache, Change};
+use crate::policy;
+use crate::quota::Rider;
+use crate::server::{ApiServer, Output};
 use crate::service_ip;
 use crate::storage;
 use api::core::{Namespace, Service, ServiceAccount, ServicePort};
 use api::intstr::IntOrString;
 use api::{Object, Resource};
+use sim::Time;
 
 /// The namespaces that the server makes (`pkg/controlplane/controller/systemnamespaces`), and `default`.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
+impl ApiServer {
+    /// Makes what every cluster has and this one lacks. The default roles are in force at once, and stored with the first object.
+    pub(crate) fn bootstrap(&mut self, now: Time, out: &mut Vec<Output>) {
+        let mut riders = Vec::new();
+        for object in policy::objects(now) {
+            let Some(info) = storage::info_of(&object) else { continue };
+            let key = storage::key(info, "", &object.metadata().name);
+            if self.cache.get(&key).is_none() {
+                self.rbac.put(&object);
+                riders.push(Rider { key, revision: 0, object });
+            }
+        }
+        for object in missing(&self.cache) {
+            self.create_own(now, object, std::mem::take(&mut riders), out);
+        }
+        for rider in riders {
+            self.put_own(now, rider.object, out);
+        }
+    }
+}
+
 /// The objects that every cluster has and this one lacks.
-pub(crate) fn missing(cache: &Cache) -> Vec<Object> {
+fn missing(cache: &Cache) -> Vec<Object> {
     let mut objects = Vec::new();
     for name in NAMESPACES {
         if cache.get(&storage::key(Namespace::INFO, "", name)).is_none() {

@@ -67,6 +67,13 @@ impl Cache {
         self.objects.range::<str, _>((start, Bound::Unbounded)).take_while(move |(key, _)| key.starts_with(prefix))
     }
 
+    /// The objects whose key begins with `prefix`, in key order.
+    pub(crate) fn range_of(&self, prefix: String) -> impl Iterator<Item = &Object> {
+        let start = Bound::Included(prefix.as_str());
+        let from = self.objects.range::<str, _>((start, Bound::Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, object)| object)
+    }
+
     /// Fills the cache anew with all that etcd holds.
     pub(crate) fn fill(&mut self, kvs: &[etcd::KeyValue], revision: u64) {
         self.objects = kvs.iter().filter_map(|kv| Some((kv.key.clone(), object_of(&kv.value)?))).collect();

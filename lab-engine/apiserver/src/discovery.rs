@@ -8,6 +8,16 @@ use api::status::Status;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// The reviews, which can only be created: group, plural name, kind, whether they are in a namespace.
+const REVIEWS: &[(&str, &str, &str, bool)] = &[
+    ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", false),
+    ("authentication.k8s.io", "tokenreviews", "TokenReview", false),
+    ("authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview", true),
+    ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
+    ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
+    ("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview", false),
+];
+
 /// The version that the server is.
 const VERSION: &str = "v1.36.0";
 
@@ -49,6 +59,9 @@ fn groups() -> BTreeMap<&'static str, Vec<&'static str>> {
             versions.push(info.version);
         }
     }
+    for (group, ..) in REVIEWS {
+        groups.insert(group, vec!["v1"]);
+    }
     groups
 }
 
@@ -59,10 +72,18 @@ fn group_json(group: &str, versions: &[&str]) -> Value {
 }
 
 fn resources(group: &str, version: &str) -> Response {
-    let kinds: Vec<&KindInfo> = KINDS.iter().filter(|info| info.group == group && info.version == version).collect();
-    let Some(first) = kinds.first() else { return Response::from(Status::no_such_path()) };
-    let resources: Vec<Value> = kinds.iter().flat_map(|info| resource_json(info)).collect();
-    let body = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": first.api_version(), "resources": resources});
+    let kinds = KINDS.iter().filter(|info| info.group == group && info.version == version);
+    let reviews = REVIEWS.iter().filter(|(of, ..)| *of == group && version == "v1");
+    let review = |(_, name, kind, namespaced): &(&str, &str, &str, bool)| {
+        let singular = kind.to_lowercase();
+        json!({"name": name, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": ["create"]})
+    };
+    let resources: Vec<Value> = kinds.flat_map(resource_json).chain(reviews.map(review)).collect();
+    if resources.is_empty() {
+        return Response::from(Status::no_such_path());
+    }
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let body = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources});
     Response::ok(Body::Json(body))
 }
 
@@ -94,6 +115,7 @@ fn resource_json(info: &KindInfo) -> Vec<Value> {
             &[("scale", "Scale", &["get", "patch", "update"]), ("status", info.kind, &["get", "patch", "update"])]
         }
         "namespaces" => &[("finalize", "Namespace", &["update"]), ("status", "Namespace", &["get", "patch", "update"])],
+        "serviceaccounts" => &[("token", "TokenRequest", &["create"])],
         "nodes" | "services" => &[("status", info.kind, &["get", "patch", "update"])],
         _ => &[],
     };

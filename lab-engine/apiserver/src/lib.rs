@@ -5,25 +5,40 @@
 //! (`GuaranteedUpdate`). Reads and watches are served from the watch cache, which one watch on etcd feeds; a read that must be current
 //! asks etcd for its revision first.
 //!
-//! **Simplified here:** no authentication and authorisation; no server-side apply; no OpenAPI document; one watch on etcd for all
+//! Every request passes the chain first: who sends it (`authentication`), whether that user may (`authorization`, [`rbac`]), and for writes
+//! the plugins of [`admission`].
+//!
+//! **Simplified here:** no server-side apply; no OpenAPI document; one watch on etcd for all
 //! resources; requests are not limited (API Priority and Fairness).
 
-mod admission;
+pub mod admission;
+mod authentication;
+mod authorization;
 mod bootstrap;
 mod cache;
+mod chain;
 mod collection;
 mod continue_token;
 mod discovery;
+mod escalation;
 mod list_options;
+mod node_authorizer;
 mod params;
+mod policy;
 mod printers;
 mod proxy;
+mod quota;
+pub mod rbac;
 mod read;
 mod registry;
+mod reviews;
 mod server;
 mod service_ip;
 mod storage;
 mod subresource;
+mod tokens;
+mod upkeep;
+pub mod user;
 mod watchers;
 mod write;
 

@@ -1,6 +1,7 @@
 //! The parameters of requests (`metav1.ListOptions`, `GetOptions`, `DeleteOptions`, …).
 
 use crate::registry;
+use crate::user;
 use api::Object;
 use api::decode::FieldValidation;
 use api::fields::FieldSelector;
@@ -31,12 +32,16 @@ pub(crate) struct Origin {
     pub(crate) id: u64,
     /// Whether objects are wanted as rows of a table.
     pub(crate) table: Option<IncludeObject>,
-    /// Who it says it is.
+    /// Which program it says it is.
     pub(crate) agent: Arc<str>,
+    /// Who sends it.
+    pub(crate) user: user::Shared,
+    /// Why it is allowed, as far as the trace tells of it.
+    pub(crate) reason: Arc<str>,
 }
 
 impl Origin {
-    /// Who sent the request.
+    /// Where the answer to the request goes; nobody is known yet who sends it.
     pub(crate) fn new(client: u32, id: u64, request: &Request) -> Self {
         let include = match request.param("includeObject") {
             Some("None") => IncludeObject::None,
@@ -44,7 +49,7 @@ impl Origin {
             _ => IncludeObject::Metadata,
         };
         let table = (request.accept == Accept::Table).then_some(include);
-        Origin { client, id, table, agent: request.user_agent.clone() }
+        Origin { client, id, table, agent: request.user_agent.clone(), user: user::Shared::default(), reason: "".into() }
     }
 }
 

@@ -1,15 +1,20 @@
 //! The state machine: inputs in, outputs out, calls to etcd in between.
 
+use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
+use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
+use crate::rbac::Rbac;
 use crate::read::Read;
 use crate::service_ip::ServiceAllocator;
 use crate::storage;
+use crate::tokens::Tokens;
+use crate::upkeep::Upkeep;
 use crate::watchers::Watchers;
 use crate::write::Write;
-use crate::{admission, bootstrap};
+use crate::{admission, bootstrap, policy};
 use api::http::{Path, Request, Response, WatchEvent};
 use api::status::Status;
 use api::{Object, Resource};
@@ -172,6 +177,8 @@ pub(crate) enum Call {
     Reread(Box<Write>),
     /// The outcome of a write.
     Write(Box<Write>),
+    /// The outcome of a write of the server itself that nobody waits for.
+    Own(Box<Object>),
 }
 
 /// An API server.
@@ -183,6 +190,11 @@ pub struct ApiServer {
     pub(crate) watchers: Watchers,
     pub(crate) proxies: Proxies,
     pub(crate) services: ServiceAllocator,
+    pub(crate) rbac: Rbac,
+    pub(crate) node_graph: NodeGraph,
+    pub(crate) known: Known,
+    pub(crate) tokens: Tokens,
+    pub(crate) upkeep: Upkeep,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -211,11 +223,16 @@ impl ApiServer {
             next_bookmark: Time::ZERO + config.bookmark_interval,
             next_compaction: Time::ZERO + config.compaction_interval,
             config,
+            tokens: Tokens::new(seed_stream.stream("service-account-key")),
             rng: seed_stream,
             cache: Cache::default(),
             watchers: Watchers::default(),
             proxies: Proxies::default(),
             services: ServiceAllocator::default(),
+            rbac: Rbac::default(),
+            node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
+            known: Known::default(),
+            upkeep: Upkeep::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),
@@ -265,7 +282,7 @@ impl ApiServer {
         match input {
             Input::Wake => self.wake(now, out),
             Input::Request { client, id, request } if self.ready => {
-                if admission::awaits_account(&self.cache, &request) {
+                if admission::awaits_account(&self.cache, &request) && self.pass(now, &request).is_ok() {
                     self.awaiting_account.push((now + ACCOUNT_WAIT, client, id, request));
                 } else {
                     self.serve(now, client, id, *request, out);
@@ -377,11 +394,14 @@ impl ApiServer {
                     self.watch_etcd(now, out);
                 }
             }
-            etcd::Response::Txn(id, response) => {
-                if let Some((_, Call::Write(write))) = self.calls.remove(&id) {
-                    self.written(now, *write, response, out);
+            etcd::Response::Txn(id, response) => match self.calls.remove(&id) {
+                Some((_, Call::Write(write))) => self.written(now, *write, response, out),
+                Some((_, Call::Own(object))) if !response.succeeded => {
+                    self.upkeep.again(&object);
+                    self.keep_up(now, out);
                 }
-            }
+                _ => {}
+            },
             etcd::Response::Range(id, response) => match self.calls.remove(&id) {
                 Some((_, Call::Load)) => self.loaded(now, &response, out),
                 Some((_, Call::Barrier(read))) => self.at_least(now, response.revision, *read, out),
@@ -410,6 +430,8 @@ impl ApiServer {
         }
         self.cache.fill(&response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
+        self.rbac = Rbac::of(self.cache.objects());
+        self.node_graph = NodeGraph::of(self.cache.objects(), policy::node_rules());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
         let events: Vec<Arc<str>> =
             self.cache.range(&storage::resource_prefix(api::core::Event::INFO), "").map(|(k, _)| k.clone()).collect();
@@ -419,9 +441,7 @@ impl ApiServer {
         self.watch_etcd(now, out);
         if !self.ready {
             self.ready = true;
-            for object in bootstrap::missing(&self.cache) {
-                self.create_own(now, object, out);
-            }
+            self.bootstrap(now, out);
             for (client, id, request) in std::mem::take(&mut self.held) {
                 self.serve(now, client, id, *request, out);
             }
@@ -445,13 +465,29 @@ impl ApiServer {
                 }
             }
             self.services.observe(&change);
+            self.upkeep.observe(&change);
+            match &change.old {
+                _ if change.deleted => {
+                    self.rbac.remove(&change.object);
+                    self.node_graph.remove(&change.object);
+                }
+                Some(old) => {
+                    self.rbac.put(&change.object);
+                    self.node_graph.change(old, &change.object);
+                }
+                None => {
+                    self.rbac.put(&change.object);
+                    self.node_graph.add(&change.object);
+                }
+            }
             for ((client, id), events) in self.watchers.dispatch(&change, now) {
                 out.push(Output::Watch { client, id, events });
             }
             for object in bootstrap::consequences(&change) {
-                self.create_own(now, object, out);
+                self.create_own(now, object, Vec::new(), out);
             }
         }
+        self.keep_up(now, out);
         self.serve_with_account(now, out);
         self.catch_up(now, out);
     }
@@ -485,6 +521,7 @@ impl ApiServer {
         match call {
             Call::Load => self.load(now, out),
             Call::Forget | Call::Watch => {}
+            Call::Own(object) => self.upkeep.again(&object),
             Call::Barrier(read) | Call::Page(read) => {
                 let refusal = read.refusal(error, self.cache.revision()).unwrap_or_else(|| status.clone());
                 refuse(&read.origin, refusal, out);
@@ -519,7 +556,11 @@ impl ApiServer {
     }
 
     fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
-        let origin = Origin::new(client, id, &request);
+        let mut origin = Origin::new(client, id, &request);
+        match self.pass(now, &request) {
+            Ok((user, reason)) => (origin.user, origin.reason) = (user, reason),
+            Err(status) => return refuse(&origin, *status, out),
+        }
         let served = match &request.path {
             Path::Other(path) => {
                 let response = crate::discovery::answer(path);
@@ -528,7 +569,11 @@ impl ApiServer {
             }
             Path::Resource(path) => {
                 let path = path.clone();
-                self.route(now, &origin, request, &path, out)
+                if crate::reviews::is_review(&path) {
+                    self.review(now, &origin, request, &path, out)
+                } else {
+                    self.route(now, &origin, request, &path, out)
+                }
             }
         };
         if let Err(status) = served {

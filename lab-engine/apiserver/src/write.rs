@@ -4,20 +4,22 @@
 //! was faster, it is computed anew from what etcd has (`GuaranteedUpdate` of `storage/etcd3/store.go`), so that a request without a
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
+use crate::chain::{subject, trace_request};
 use crate::params::{self, DeleteOptions, Origin};
+use crate::quota::{self, Rider};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
 use crate::storage::{self, Stored, object_of};
 use crate::subresource::{self, Subresource};
+use api::Object;
 use api::core::{Pod, Service};
 use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
-use api::{Object, Resource};
 use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn, Value};
 use serde_json::json;
-use sim::{ObjectRef, Time, Verb, What};
+use sim::{ObjectRef, Time, Verb};
 use std::sync::Arc;
 
 /// How often a generated name that is taken is drawn anew (`maxNameGenerationCreateAttempts`).
@@ -47,6 +49,10 @@ pub(crate) struct Write {
     pub(crate) reserved: Option<Arc<Service>>,
     /// The `deletecollection` that it is part of.
     pub(crate) batch: Option<u64>,
+    /// What is written in the same transaction: charged quotas.
+    pub(crate) riders: Vec<Rider>,
+    /// Quotas as etcd told them when the transaction failed.
+    pub(crate) told_quotas: Vec<Object>,
 }
 
 /// What a write does.
@@ -88,7 +94,7 @@ impl ApiServer {
             return Err(Box::new(Status::no_such_path()));
         }
         let subresource = Subresource::parse(info, &path.subresource).ok_or_else(|| Box::new(Status::no_such_path()))?;
-        trace_request(info, subresource, &request, path, out);
+        trace_request(info, subresource, &request, path, origin, out);
         if request.method == Method::Get && subresource.is_state() && subresource != Subresource::Scale {
             return self.get_or_list(now, origin, &request, info, path, out);
         }
@@ -146,11 +152,12 @@ impl ApiServer {
         }
     }
 
-    /// Creates an object in the name of the server itself.
-    pub(crate) fn create_own(&mut self, now: Time, object: Object, out: &mut Vec<Output>) {
+    /// Creates an object in the name of the server itself, with others in the same transaction.
+    pub(crate) fn create_own(&mut self, now: Time, object: Object, riders: Vec<Rider>, out: &mut Vec<Output>) {
         let Some(info) = storage::info_of(&object) else { return };
         let mut write = Write::own(info, object.metadata().namespace.clone(), object.metadata().name.clone());
         write.action = Action::Create(object);
+        write.riders = riders;
         // A refusal means that someone else has made it, or that its namespace is gone again.
         drop(self.create(now, write, out));
     }
@@ -188,6 +195,8 @@ impl ApiServer {
         if !errors.is_empty() {
             return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
         }
+        self.check_escalation(&write, &object, None)?;
+        self.charge(&mut write, &object, None)?;
         if let (Object::Service(service), false) = (&object, write.dry_run) {
             self.services.take(service);
             write.reserved = Some(service.clone());
@@ -206,14 +215,16 @@ impl ApiServer {
             return self.finish(write, result, out);
         }
         let subject = subject(Verb::Create, &object);
-        // What was drawn may have to be drawn again, from the object as it is now.
-        if !object.metadata().generate_name.is_empty() {
+        // What was drawn may have to be drawn again, and what was charged charged again, from the object as it is now.
+        if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
+        let put = Op::Put(key.clone(), Value::new(Stored(object)));
+        let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
-            compares: vec![at_revision(&key, 0)],
-            success: vec![Op::Put(key, Value::new(Stored(object)))],
-            failure: Vec::new(),
+            compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
+            success: with_riders(&write, put, Rider::put),
+            failure,
             subject,
         };
         let id = self.call(now, Call::Write(Box::new(write)));
@@ -234,6 +245,9 @@ impl ApiServer {
                 Action::Update(object) if registry::create_on_update(write.info) => {
                     write.action = Action::Create(object);
                     let origin = write.origin.clone();
+                    if let Err(status) = origin.as_ref().map_or(Ok(()), |origin| self.may_create(origin, &write)) {
+                        return self.finish(write, Err(status), out);
+                    }
                     if let (Err(status), Some(origin)) = (self.create(now, write, out), origin) {
                         refuse(&origin, *status, out);
                     }
@@ -252,32 +266,36 @@ impl ApiServer {
             Ok(Decision::Keep(_)) => self.ask_again(now, write, out),
             Ok(Decision::Put(object) | Decision::Remove(object)) if write.dry_run => self.finish(write, Ok(object), out),
             Ok(Decision::Put(object)) => {
-                let (key, subject) = (storage::key(write.info, &write.namespace, &write.name), subject(Verb::Update, &object));
-                let success = vec![Op::Put(key.clone(), Value::new(Stored(object)))];
-                self.send_update(now, write, key, revision, success, subject, out);
+                let subject = subject(Verb::Update, &object);
+                let key = storage::key(write.info, &write.namespace, &write.name);
+                self.send_update(now, write, revision, Op::Put(key, Value::new(Stored(object))), subject, out);
             }
             Ok(Decision::Remove(object)) => {
-                let (key, subject) = (storage::key(write.info, &write.namespace, &write.name), subject(Verb::Delete, &object));
+                let subject = subject(Verb::Delete, &object);
+                let key = storage::key(write.info, &write.namespace, &write.name);
                 (write.deletes, write.last) = (true, Some(object));
-                let success = vec![Op::Delete(KeyRange::One(key.clone()))];
-                self.send_update(now, write, key, revision, success, subject, out);
+                self.send_update(now, write, revision, Op::Delete(KeyRange::One(key)), subject, out);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
+    /// Sends the change of an object that is at `revision`.
     fn send_update(
         &mut self,
         now: Time,
         write: Write,
-        key: Arc<str>,
         revision: u64,
-        success: Vec<Op>,
+        change: Op,
         subject: Option<(Verb, ObjectRef)>,
         out: &mut Vec<Output>,
     ) {
-        let failure = vec![Op::Range(Range::all(KeyRange::One(key.clone())))];
-        let txn = Txn { compares: vec![at_revision(&key, revision)], success, failure, subject };
+        let key = storage::key(write.info, &write.namespace, &write.name);
+        let txn = Txn {
+            compares: with_riders(&write, at_revision(&key, revision), Rider::compare),
+            success: with_riders(&write, change, Rider::put),
+            failure: with_riders(&write, read_key(&key), Rider::read),
+            subject,
+        };
         let id = self.call(now, Call::Write(Box::new(write)));
         out.push(Output::Etcd(etcd::Request::Txn(id, txn)));
     }
@@ -298,7 +316,16 @@ impl ApiServer {
 
     /// etcd has carried out the transaction of a write, or found that someone was faster.
     pub(crate) fn written(&mut self, now: Time, mut write: Write, response: etcd::TxnResponse, out: &mut Vec<Output>) {
+        if !response.succeeded {
+            write.told_quotas = quota::told(response.responses.get(1..).unwrap_or_default());
+        }
         if let (false, Action::Create(object)) = (response.succeeded, &write.action) {
+            if let Some(OpResponse::Range(own)) = response.responses.first()
+                && own.kvs.is_empty()
+            {
+                let object = object.clone();
+                return self.charge_again(now, write, object, out);
+            }
             let status = Status::already_exists(&write.info.gvr(), &write.name);
             if object.metadata().generate_name.is_empty() || write.attempts >= NAME_ATTEMPTS {
                 return self.finish(write, Err(Box::new(status)), out);
@@ -320,6 +347,14 @@ impl ApiServer {
                 let last = write.last.take().ok_or_else(|| Box::new(Status::internal("a deletion without an object")));
                 self.finish(write, last, out);
             }
+        }
+    }
+
+    /// Someone else charged a quota in between: creates the object with the quotas as they are now.
+    fn charge_again(&mut self, now: Time, mut write: Write, object: Object, out: &mut Vec<Output>) {
+        match self.charge(&mut write, &object, None) {
+            Ok(()) => self.send_create(now, write, object, out),
+            Err(status) => self.finish(write, Err(status), out),
         }
     }
 
@@ -363,8 +398,14 @@ impl ApiServer {
             }
             Action::Create(_) => return Err(Box::new(Status::internal("a creation is no update"))),
         };
+        write.riders.clear();
         let decision = self.decide_update(write, current, new)?;
         if let Decision::Put(object) = &decision {
+            if matches!(write.subresource, Subresource::None | Subresource::Scale) {
+                crate::admission::admit_update(&self.cache, write.info, object)?;
+                self.check_escalation(write, object, Some(current))?;
+                self.charge(write, object, Some(current))?;
+            }
             write.warn_of(object, Some(current));
         }
         Ok(decision)
@@ -435,6 +476,8 @@ impl Write {
             last: None,
             reserved: None,
             batch: None,
+            riders: Vec::new(),
+            told_quotas: Vec::new(),
         }
     }
 
@@ -508,38 +551,15 @@ fn generated_name(prefix: &str, rng: &mut sim::Rng) -> String {
     format!("{}{}", &prefix[..cut], rng.name_suffix(5))
 }
 
-fn at_revision(key: &Arc<str>, revision: u64) -> Compare {
+/// A part of a transaction, and the same part of each rider.
+fn with_riders<T>(write: &Write, own: T, of: impl Fn(&Rider) -> T) -> Vec<T> {
+    std::iter::once(own).chain(write.riders.iter().map(of)).collect()
+}
+
+fn read_key(key: &Arc<str>) -> Op {
+    Op::Range(Range::all(KeyRange::One(key.clone())))
+}
+
+pub(crate) fn at_revision(key: &Arc<str>, revision: u64) -> Compare {
     Compare { key: key.clone(), result: CompareResult::Equal, target: CompareTarget::Mod(revision) }
-}
-
-/// What the trace says of a write; heartbeats and Events are not worth a line.
-fn subject(verb: Verb, object: &Object) -> Option<(Verb, ObjectRef)> {
-    let quiet = matches!(object, Object::Lease(_) | Object::Event(_)) && verb != Verb::Delete;
-    (!quiet).then(|| (verb, object.object_ref()))
-}
-
-fn trace_request(info: &KindInfo, subresource: Subresource, request: &Request, path: &ResourcePath, out: &mut Vec<Output>) {
-    let verb = match (request.method, &path.name) {
-        (Method::Get, _) if request.is_watch() => "watch",
-        (Method::Get, Some(_)) => "get",
-        (Method::Get, None) => "list",
-        (Method::Post, _) => "create",
-        (Method::Put, _) => "update",
-        (Method::Patch, _) => "patch",
-        (Method::Delete, Some(_)) => "delete",
-        (Method::Delete, None) => "deletecollection",
-    };
-    let quiet_kind = [api::coordination::Lease::INFO, api::core::Event::INFO].contains(&info);
-    let by_person = request.user_agent.starts_with("kubectl");
-    if !by_person && (request.method == Method::Get || quiet_kind) {
-        return;
-    }
-    let name = match (&path.name, &request.body) {
-        (Some(name), _) => name.as_str(),
-        (None, Body::Object(object)) => object.metadata().name.as_str(),
-        (None, Body::Json(value)) => value["metadata"]["name"].as_str().unwrap_or_default(),
-        _ => "",
-    };
-    let object = ObjectRef::new(info.kind, path.namespace.as_deref().unwrap_or_default(), name);
-    out.push(Output::Trace(What::Request { verb, object, subresource: subresource.as_str() }));
 }

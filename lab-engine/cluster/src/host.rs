@@ -7,7 +7,9 @@
 //! cut, clients notice after their time-out.
 
 use crate::connection::{Broken, Connection};
+use crate::identity;
 use crate::message::Message;
+use api::http::Credentials;
 use apiserver::ApiServer;
 use client::{Action, Component, Input, Outbox, RequestId, ServeId};
 use sim::{Endpoint, EventId, Kernel, LinkFault, Occurrence, Payload, Time, What};
@@ -20,6 +22,8 @@ struct Slot<C> {
     actor: Arc<str>,
     component: C,
     connection: Connection,
+    /// How its connection shows who it is.
+    credentials: Credentials,
     next_request: u64,
 }
 
@@ -50,7 +54,8 @@ impl<C: Component> Host<C> {
     pub(crate) fn add(&mut self, name: &str, component: C, start: Time) -> usize {
         let endpoint = self.kernel.endpoint(name);
         let actor = self.kernel.name(endpoint).clone();
-        self.slots.push(Slot { endpoint, actor, component, connection: Connection::default(), next_request: 1 });
+        let credentials = identity::of(name);
+        self.slots.push(Slot { endpoint, actor, component, connection: Connection::default(), credentials, next_request: 1 });
         self.by_endpoint.insert(endpoint, self.slots.len() - 1);
         self.kernel.wake(endpoint, start, None);
         self.slots.len() - 1
@@ -224,7 +229,10 @@ impl<C: Component> Host<C> {
                     cause = Some(id);
                     continue;
                 }
-                Action::Request(id, request) => {
+                Action::Request(id, mut request) => {
+                    if request.credentials == Credentials::None {
+                        request.credentials = self.slots[number].credentials.clone();
+                    }
                     self.slots[number].connection.sent(now, id, &request);
                     Message::Ask(id, request)
                 }

@@ -8,6 +8,7 @@ mod cluster;
 mod config;
 mod connection;
 mod host;
+mod identity;
 mod message;
 
 pub use cluster::{Advanced, Cluster, CommandResult, Fault};

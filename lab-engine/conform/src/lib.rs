@@ -9,10 +9,13 @@
 //!
 //! **Simplified here:** the areas in [`AREAS`]; the cases of another area are skipped.
 
+mod admission;
 mod apiserver_rv;
 mod keys;
 mod outcome;
 mod raft;
+mod rbac;
+mod read;
 
 pub use outcome::{AreaReport, CaseReport, Miss, Outcome, Verdict};
 
@@ -23,7 +26,13 @@ use thiserror::Error;
 pub type Runner = fn(&Value) -> Outcome;
 
 /// The areas and their runners, in alphabetical order.
-pub const AREAS: &[(&str, Runner)] = &[("apiserver-rv", apiserver_rv::run), ("raft", raft::run)];
+pub const AREAS: &[(&str, Runner)] = &[
+    ("admission-limitranger", admission::run),
+    ("admission-resourcequota", admission::run),
+    ("apiserver-rv", apiserver_rv::run),
+    ("raft", raft::run),
+    ("rbac", rbac::run),
+];
 
 /// Why a file cannot be run.
 #[derive(Debug, Error)]

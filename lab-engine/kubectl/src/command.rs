@@ -35,6 +35,9 @@ impl Failure {
             let list = if let [only] = &causes[..] { only.clone() } else { format!("\n* {}", causes.join("\n* ")) };
             return format!("The {} {:?} is invalid: {list}", status.details.kind, status.details.name);
         }
+        if status.reason == "Unauthorized" {
+            return format!("error: You must be logged in to the server ({})", status.message);
+        }
         let message = if doing.is_empty() { status.message.clone() } else { format!("error when {doing}: {}", status.message) };
         format!("Error from server ({}): {message}", status.reason)
     }

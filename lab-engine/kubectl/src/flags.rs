@@ -57,12 +57,16 @@ pub(crate) const fn switch(name: &'static str, short: Option<char>) -> Flag {
 }
 
 /// Flags that every command takes.
-const GLOBAL: [Flag; 8] = [
+const GLOBAL: [Flag; 12] = [
     value("namespace", Some('n')),
     value("context", None),
     value("kubeconfig", None),
     value("cluster", None),
     value("user", None),
+    value("as", None),
+    value("as-group", None),
+    value("as-uid", None),
+    value("token", None),
     value("request-timeout", None),
     value("v", Some('v')),
     switch("warnings-as-errors", None),

@@ -3,6 +3,7 @@
 use crate::command::{Answer, Failure, Io, Job, News, On, Step, Then};
 use crate::commands;
 use crate::files::Files;
+use crate::identity::Identity;
 use crate::terminal::{Output, Stream};
 use api::http::{Request, Response};
 use client::{Component, Input, Outbox, RequestId, Transport};
@@ -40,6 +41,7 @@ enum Waiting {
 
 /// One run of `kubectl`. The first input is [`Input::Wake`].
 pub struct Kubectl {
+    identity: Identity,
     waiting: Waiting,
     queue: VecDeque<Job>,
     output: Vec<Output>,
@@ -60,8 +62,16 @@ impl Kubectl {
     /// # Errors
     /// [`Usage`] when the words make no command.
     pub fn start(args: &[String], environment: &Environment<'_>) -> Result<Self, Usage> {
-        let job = commands::build(args, environment)?;
-        Ok(Kubectl { waiting: Waiting::Start(job), queue: VecDeque::new(), output: Vec::new(), new_namespace: None, worst: 0, code: None })
+        let (job, identity) = commands::build(args, environment)?;
+        Ok(Kubectl {
+            identity,
+            waiting: Waiting::Start(job),
+            queue: VecDeque::new(),
+            output: Vec::new(),
+            new_namespace: None,
+            worst: 0,
+            code: None,
+        })
     }
 
     /// The exit status, once the run ended.
@@ -94,16 +104,20 @@ impl Kubectl {
         part(&mut Io { now, output: &mut self.output, queue: &mut self.queue, new_namespace: &mut self.new_namespace })
     }
 
+    fn send(&self, request: Request, out: &mut Outbox) -> RequestId {
+        out.request(self.identity.send(request.agent(&"kubectl".into())))
+    }
+
     /// Follows steps until one waits or nothing is left.
     fn follow(&mut self, now: Time, mut step: Step, out: &mut Outbox) {
         for _ in 0..MAX_STEPS {
             match step {
                 Step::Ask(request, then) => {
-                    self.waiting = Waiting::Answer(send(*request, out), then);
+                    self.waiting = Waiting::Answer(self.send(*request, out), then);
                     return;
                 }
                 Step::Watch(requests, deadline, on) => {
-                    let open = requests.into_iter().map(|request| Some(send(request, out))).collect();
+                    let open = requests.into_iter().map(|request| Some(self.send(request, out))).collect();
                     self.waiting = Waiting::Watch { open, deadline, on };
                     return;
                 }
@@ -193,10 +207,6 @@ impl Kubectl {
             }
         }
     }
-}
-
-fn send(request: Request, out: &mut Outbox) -> RequestId {
-    out.request(request.agent(&"kubectl".into()))
 }
 
 impl Component for Kubectl {

@@ -13,6 +13,7 @@ mod command;
 mod commands;
 mod files;
 mod flags;
+mod identity;
 mod invocation;
 mod manifest;
 mod output;

@@ -82,6 +82,10 @@ pub enum What {
         object: ObjectRef,
         /// The subresource, or empty.
         subresource: &'static str,
+        /// The user who sent it.
+        user: Arc<str>,
+        /// Why the user may, for example `RBAC: allowed by …`; empty where no rule decides.
+        reason: Arc<str>,
     },
     /// The API server refused a request.
     Refused {
@@ -239,8 +243,8 @@ impl fmt::Display for What {
         match self {
             What::Command { line } => write!(f, "$ {line}"),
             What::Fault { description } => write!(f, "fault: {description}"),
-            What::Request { verb, object, subresource: "" } => write!(f, "{verb} {object}"),
-            What::Request { verb, object, subresource } => write!(f, "{verb} {object} ({subresource})"),
+            What::Request { verb, object, subresource: "", .. } => write!(f, "{verb} {object}"),
+            What::Request { verb, object, subresource, .. } => write!(f, "{verb} {object} ({subresource})"),
             What::Refused { code, reason, message } => write!(f, "refused: {code} {reason}: {message}"),
             What::Stored { verb, object, revision } => {
                 let verb = match verb {

@@ -5,6 +5,7 @@ mod container;
 mod event;
 mod node;
 mod pod;
+mod policy;
 mod service;
 
 pub use config::*;
@@ -12,4 +13,5 @@ pub use container::*;
 pub use event::*;
 pub use node::*;
 pub use pod::*;
+pub use policy::*;
 pub use service::*;

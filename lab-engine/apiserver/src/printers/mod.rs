@@ -5,6 +5,8 @@
 mod human;
 mod objects;
 mod pods;
+mod policy;
+mod rbac;
 mod workloads;
 
 use crate::params::IncludeObject;
@@ -34,6 +36,10 @@ fn columns(kind: &str) -> &'static [Column] {
         "ServiceAccount" => objects::SERVICE_ACCOUNT,
         "Lease" => objects::LEASE,
         "Event" => objects::EVENT,
+        "LimitRange" => policy::LIMIT_RANGE,
+        "ResourceQuota" => policy::RESOURCE_QUOTA,
+        "Role" | "ClusterRole" => rbac::ROLE,
+        "RoleBinding" | "ClusterRoleBinding" => rbac::BINDING,
         _ => objects::OTHER,
     }
 }
@@ -51,6 +57,12 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ServiceAccount(account) => objects::service_account(account, now),
         Object::Lease(lease) => objects::lease(lease, now),
         Object::Event(event) => objects::event(event, now),
+        Object::LimitRange(range) => policy::limit_range(range),
+        Object::ResourceQuota(quota) => policy::resource_quota(quota, now),
+        Object::Role(role) => rbac::role(&role.metadata),
+        Object::ClusterRole(role) => rbac::role(&role.metadata),
+        Object::RoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
+        Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::Binding(_) | Object::Dynamic(_) => objects::other(object.metadata(), now),
     }
 }

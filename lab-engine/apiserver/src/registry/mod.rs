@@ -14,6 +14,8 @@ pub(crate) mod patch;
 mod pod;
 mod pod_defaults;
 mod pod_validation;
+mod policy;
+mod rbac;
 mod replica_set;
 pub(crate) mod service;
 
@@ -65,14 +67,20 @@ macro_rules! dispatch {
     ($object:expr, $bound:ident => $body:expr, else $other:expr) => {
         match $object {
             Object::Binding($bound) => $body,
+            Object::ClusterRole($bound) => $body,
+            Object::ClusterRoleBinding($bound) => $body,
             Object::ConfigMap($bound) => $body,
             Object::Deployment($bound) => $body,
             Object::Event($bound) => $body,
             Object::Lease($bound) => $body,
+            Object::LimitRange($bound) => $body,
             Object::Namespace($bound) => $body,
             Object::Node($bound) => $body,
             Object::Pod($bound) => $body,
             Object::ReplicaSet($bound) => $body,
+            Object::ResourceQuota($bound) => $body,
+            Object::Role($bound) => $body,
+            Object::RoleBinding($bound) => $body,
             Object::Secret($bound) => $body,
             Object::Service($bound) => $body,
             Object::ServiceAccount($bound) => $body,
@@ -203,5 +211,5 @@ pub(crate) fn not_selectable(info: &KindInfo, field: &str) -> String {
 
 /// Whether a PUT makes the object when there is none.
 pub(crate) fn create_on_update(info: &KindInfo) -> bool {
-    matches!((info.group, info.kind), ("", "Event") | ("coordination.k8s.io", "Lease"))
+    matches!((info.group, info.kind), ("", "Event") | ("coordination.k8s.io", "Lease")) || info.group == api::rbac::GROUP
 }

@@ -3,12 +3,13 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use api::Object;
-use api::http::{Accept, Body, Method, PatchType, Path, Request, ResourcePath, Response, WatchEvent};
+use api::http::{Accept, Body, CertificateSubject, Credentials, Method, PatchType, Path, Request, ResourcePath, Response, WatchEvent};
 use apiserver::{ApiServer, Config, Input, Output};
 use etcd::Member;
 use serde_json::Value;
 use sim::{Seed, Time, What};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Harness {
@@ -98,6 +99,32 @@ impl Harness {
         self.answers.remove(&id).expect("an answer")
     }
 
+    /// Sends requests while etcd is silent, then lets it answer all: each is decided without knowing of the others.
+    pub(crate) fn race(&mut self, requests: impl IntoIterator<Item = Request>) -> Vec<Response> {
+        let mut held = VecDeque::new();
+        let mut ids = Vec::new();
+        for request in requests {
+            let id = self.next;
+            self.next += 1;
+            ids.push(id);
+            let mut out = Vec::new();
+            self.server.handle(self.now, Input::Request { client: 0, id, request: Box::new(request) }, &mut out);
+            held.extend(out);
+        }
+        for output in held {
+            if let Output::Etcd(request) = output {
+                let mut out = Vec::new();
+                self.etcd.handle(self.now, etcd::Input::Request { from: 0, request }, &mut out);
+                for output in out {
+                    if let etcd::Output::Respond { response, .. } = output {
+                        self.handle(Input::Etcd(response));
+                    }
+                }
+            }
+        }
+        ids.iter().map(|id| self.answers.remove(id).expect("an answer")).collect()
+    }
+
     pub(crate) fn post(&mut self, path: &str, body: Value) -> Response {
         self.ask(request(Method::Post, path).body(Body::Json(body)))
     }
@@ -161,7 +188,13 @@ pub(crate) fn request(method: Method, url: &str) -> Request {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         request.query.push((key.to_owned().into(), value.to_owned()));
     }
-    request.agent(&"kubectl".into())
+    request.agent(&"kubectl".into()).credentials(certificate("kubernetes-admin", &["system:masters"]))
+}
+
+/// A client certificate.
+pub(crate) fn certificate(name: &str, groups: &[&str]) -> Credentials {
+    let organizations = groups.iter().map(|&group| group.to_owned()).collect();
+    Credentials::Certificate(Arc::new(CertificateSubject { common_name: name.to_owned(), organizations }))
 }
 
 pub(crate) fn json(response: Response) -> Value {

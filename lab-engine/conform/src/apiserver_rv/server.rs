@@ -1,7 +1,7 @@
 //! An API server and its store without a network between them: what one says reaches the other at once.
 
 use api::Object;
-use api::http::{Body, Method, Request, ResourcePath, Response, WatchEvent};
+use api::http::{Body, CertificateSubject, Credentials, Method, Request, ResourcePath, Response, WatchEvent};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
 use apiserver::{ApiServer, Config, Input, Output};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sim::{Seed, Time};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// The client of all requests.
 const CLIENT: u32 = 0;
@@ -70,7 +71,10 @@ impl Server {
         answers.collect()
     }
 
+    /// Sends a request as the administrator does.
     fn send(&mut self, request: Request) -> u64 {
+        let subject = CertificateSubject { common_name: "kubernetes-admin".to_owned(), organizations: vec!["system:masters".to_owned()] };
+        let request = request.credentials(Credentials::Certificate(Arc::new(subject)));
         let id = self.next;
         self.next += 1;
         self.handle(Input::Request { client: CLIENT, id, request: Box::new(request) });

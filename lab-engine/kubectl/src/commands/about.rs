@@ -6,7 +6,7 @@ use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, optional, switch, value};
 use crate::output::tables::columns;
 use crate::output::yaml;
-use crate::resources::{Context, resolve};
+use crate::resources::Context;
 use api::http::Request;
 use api::kinds::{KINDS, KindInfo};
 use serde_json::json;
@@ -195,43 +195,6 @@ fn view(namespace: &str, parsed: &Parsed) -> Result<Job, String> {
     let files = crate::files::Files::default();
     let format = crate::output::Format::parse(parsed.get("output").unwrap_or("yaml"), &files)?;
     format.print(&config).map(done)
-}
-
-pub(super) const AUTH_FLAGS: &[Flag] = &[
-    value("as", None),
-    value("as-group", None),
-    value("subresource", None),
-    value("output", Some('o')),
-    switch("list", None),
-    switch("quiet", Some('q')),
-    switch("all-namespaces", Some('A')),
-    switch("no-headers", None),
-];
-
-pub(super) fn can_i(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
-    if parsed.get("as").is_some() || parsed.on("list") {
-        return Err("the API server does not judge users yet: 'kubectl auth can-i' knows the administrator only".to_owned());
-    }
-    let [_, resource, ..] = &parsed.words[..] else {
-        return Err("you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.".to_owned());
-    };
-    let resource = resource.split('/').next().unwrap_or(resource);
-    let known = resource == "*" || resource.is_empty() || resolve(resource).is_ok();
-    let (quiet, resource) = (parsed.on("quiet"), resource.to_owned());
-    Ok(Box::new(move |io| {
-        if !known {
-            io.complain(&format!("Warning: the server doesn't have a resource type '{resource}'\n"));
-        }
-        if !quiet {
-            io.print("yes\n");
-        }
-        Step::Done(0)
-    }))
-}
-
-pub(super) fn whoami(_: &Context<'_>, _: &Parsed) -> Result<Job, String> {
-    let rows = [["ATTRIBUTE", "VALUE"], ["Username", USER], ["Groups", "[kubeadm:cluster-admins system:authenticated]"]];
-    Ok(done(columns(&rows.map(|row| row.map(str::to_owned).to_vec()))))
 }
 
 pub(super) const TOP_FLAGS: &[Flag] = &[

@@ -2,6 +2,7 @@
 
 mod about;
 mod apply;
+mod auth;
 mod change;
 mod create;
 mod delete;
@@ -30,6 +31,7 @@ mod wait;
 
 use crate::command::Job;
 use crate::flags::{self, Flag, Parsed};
+use crate::identity::Identity;
 use crate::invocation::{Environment, Usage};
 use crate::resources::Context;
 
@@ -58,8 +60,8 @@ const VERBS: &[Verb] = &[
     reads("api-resources", about::RESOURCES_FLAGS, about::api_resources),
     reads("api-versions", &[], about::api_versions),
     writes("apply", apply::FLAGS, apply::apply),
-    reads("auth can-i", about::AUTH_FLAGS, about::can_i),
-    reads("auth whoami", about::AUTH_FLAGS, about::whoami),
+    reads("auth can-i", auth::FLAGS, auth::can_i),
+    reads("auth whoami", auth::FLAGS, auth::whoami),
     writes("autoscale", run::AUTOSCALE_FLAGS, run::autoscale),
     reads("cluster-info", &[], about::cluster_info),
     reads("config", about::CONFIG_FLAGS, about::config),
@@ -89,6 +91,7 @@ const VERBS: &[Verb] = &[
     writes("create service", create::FLAGS, create::service),
     writes("create serviceaccount", create::FLAGS, create::service_account),
     writes("create svc", create::FLAGS, create::service),
+    writes("create token", create::TOKEN_FLAGS, create::token),
     writes("delete", delete::FLAGS, delete::build),
     reads("describe", describe::FLAGS, describe::build),
     reads("diff", apply::FLAGS, apply::diff),
@@ -145,11 +148,17 @@ pub(crate) fn names() -> Vec<&'static str> {
     names
 }
 
-/// Makes the command that the words name.
+/// Makes the command that the words name, and reads who sends its requests.
 ///
 /// # Errors
 /// What cobra or the command itself prints when the words make no command.
-pub(crate) fn build(args: &[String], environment: &Environment<'_>) -> Result<Job, Usage> {
+pub(crate) fn build(args: &[String], environment: &Environment<'_>) -> Result<(Job, Identity), Usage> {
+    let mut identity = Identity::default();
+    let job = job(args, environment, &mut identity)?;
+    Ok((job, identity))
+}
+
+fn job(args: &[String], environment: &Environment<'_>, identity: &mut Identity) -> Result<Job, Usage> {
     let Some(at) = flags::first_word(args, &[]) else {
         return Ok(Box::new(|io| {
             io.print(overview());
@@ -160,7 +169,7 @@ pub(crate) fn build(args: &[String], environment: &Environment<'_>) -> Result<Jo
     let mut rest: Vec<String> = args.to_vec();
     rest.remove(at);
     if name == "help" {
-        return build(&["--help".to_owned()].into_iter().chain(rest).collect::<Vec<_>>(), environment);
+        return job(&["--help".to_owned()].into_iter().chain(rest).collect::<Vec<_>>(), environment, identity);
     }
     let verb = find(name, &mut rest)?;
     if rest.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help" || arg == "-h") {
@@ -173,6 +182,7 @@ pub(crate) fn build(args: &[String], environment: &Environment<'_>) -> Result<Jo
     let known: Vec<Flag> = verb.flags.iter().chain(if verb.writes { submit::FLAGS } else { &[] }).copied().collect();
     let parsed = flags::parse(&known, &rest)
         .map_err(|message| Usage(format!("error: {message}\nSee 'kubectl {} --help' for usage.", verb.words)))?;
+    *identity = Identity::read(&parsed).map_err(|message| Usage(format!("error: {message}")))?;
     let explicit = parsed.get("namespace");
     let namespace = explicit.unwrap_or(environment.namespace).to_owned();
     let context = Context { namespace, explicit: explicit.is_some(), environment: *environment };

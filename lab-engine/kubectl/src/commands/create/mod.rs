@@ -2,10 +2,12 @@
 
 mod config;
 mod rbac;
+mod token;
 mod workloads;
 
 pub(super) use config::{config_map, secret_docker, secret_generic, secret_tls};
 pub(super) use rbac::{cluster_role, cluster_role_binding, role, role_binding, service_account};
+pub(super) use token::{TOKEN_FLAGS, token};
 pub(super) use workloads::{cron_job, deployment, ingress, job, namespace, pdb, priority_class, quota, service};
 
 use super::submit::Submit;

@@ -1,11 +1,17 @@
-//! Admission of new objects: NamespaceLifecycle, ServiceAccount, Priority, DefaultTolerationSeconds, in this order
-//! (`plugin/pkg/admission`).
+//! Admission: plugins that change and check what is to be written, between defaults and validation (`plugin/pkg/admission`).
+//!
+//! New objects pass NamespaceLifecycle, LimitRanger's defaults, ServiceAccount, Priority, DefaultTolerationSeconds, LimitRanger's checks and
+//! ResourceQuota, in this order; changes of objects pass LimitRanger's checks and ResourceQuota where these look at changes.
 //!
 //! **Simplified here:** Pods get no volume with a token of their ServiceAccount.
 
+pub mod limit_ranger;
+pub mod resource_quota;
+mod usage;
+
 use crate::cache::Cache;
 use crate::storage;
-use api::core::{Namespace, Pod, ServiceAccount, Toleration};
+use api::core::{LimitRange, Namespace, Pod, ServiceAccount, Toleration};
 use api::http::{Body, Method, Path, Request};
 use api::kinds::{KindInfo, find_kind};
 use api::status::{Cause, Status};
@@ -18,13 +24,44 @@ use std::sync::Arc;
 /// The refusal of a plugin.
 pub(crate) fn admit_create(cache: &Cache, info: &'static KindInfo, object: &mut Object) -> Result<(), Box<Status>> {
     namespace_lifecycle(cache, info, object)?;
+    let ranges = limit_ranges(cache, object);
     if let Object::Pod(pod) = object {
         let pod = Arc::make_mut(pod);
+        for range in &ranges {
+            limit_ranger::set_defaults(pod, range);
+        }
         service_account(cache, pod)?;
         priority(cache, pod)?;
         default_toleration_seconds(pod);
     }
-    Ok(())
+    check_ranges(info, object, &ranges)
+}
+
+/// Checks a change of an object.
+///
+/// # Errors
+/// The refusal of a plugin.
+pub(crate) fn admit_update(cache: &Cache, info: &'static KindInfo, object: &Object) -> Result<(), Box<Status>> {
+    // What a Pod asks for does not change, and what is on its way out may always be changed.
+    if info == Pod::INFO || object.metadata().is_deleting() {
+        return Ok(());
+    }
+    check_ranges(info, object, &limit_ranges(cache, object))
+}
+
+/// The LimitRanges that are asked about an object, by name.
+fn limit_ranges(cache: &Cache, object: &Object) -> Vec<Arc<LimitRange>> {
+    if !matches!(object.kind(), "Pod" | "PersistentVolumeClaim") {
+        return Vec::new();
+    }
+    let prefix = storage::namespace_prefix(LimitRange::INFO, &object.metadata().namespace);
+    cache.range(&prefix, "").filter_map(|(_, object)| object.as_kind::<LimitRange>().cloned()).collect()
+}
+
+fn check_ranges(info: &KindInfo, object: &Object, ranges: &[Arc<LimitRange>]) -> Result<(), Box<Status>> {
+    let mut ranges = ranges.iter();
+    let refused = |why: String| Box::new(Status::forbidden(&info.gvr(), &object.metadata().name, &why));
+    ranges.try_for_each(|range| limit_ranger::check(object, range).map_err(refused))
 }
 
 fn namespace_lifecycle(cache: &Cache, info: &KindInfo, object: &Object) -> Result<(), Box<Status>> {

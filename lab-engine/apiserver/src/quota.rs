@@ -1,0 +1,97 @@
+//! Charging quotas: the charge goes into the transaction that writes the object.
+//!
+//! **Simplified here:** upstream charges the quota first and writes the object in a second step; a crash between the two is mended by the
+//! quota controller's next count.
+
+use crate::admission::resource_quota::{self, Operation, Refusal, counts_updates, is_counted};
+use crate::server::ApiServer;
+use crate::storage::{self, Stored, object_of};
+use crate::write::{Write, at_revision};
+use api::core::ResourceQuota;
+use api::status::Status;
+use api::{Object, Resource};
+use etcd::{Compare, KeyRange, Op, OpResponse, Range, Value};
+use std::sync::Arc;
+
+/// An object that is written in the same transaction as another.
+#[derive(Clone, Debug)]
+pub(crate) struct Rider {
+    pub(crate) key: Arc<str>,
+    /// The revision that the key must have; 0 when there must be none.
+    pub(crate) revision: u64,
+    pub(crate) object: Object,
+}
+
+impl Rider {
+    pub(crate) fn compare(&self) -> Compare {
+        at_revision(&self.key, self.revision)
+    }
+
+    pub(crate) fn put(&self) -> Op {
+        Op::Put(self.key.clone(), Value::new(Stored(self.object.clone())))
+    }
+
+    /// Reads the key, for the case that the transaction fails.
+    pub(crate) fn read(&self) -> Op {
+        Op::Range(Range::all(KeyRange::One(self.key.clone())))
+    }
+}
+
+impl ApiServer {
+    /// Charges the quotas of the namespace for an object; `old` is what an update replaces.
+    ///
+    /// # Errors
+    /// The refusal of a quota.
+    pub(crate) fn charge(&self, write: &mut Write, object: &Object, old: Option<&Object>) -> Result<(), Box<Status>> {
+        if write.origin.is_none() {
+            return Ok(());
+        }
+        write.riders.clear();
+        if !is_counted(write.info) || (old.is_some() && !counts_updates(object)) {
+            return Ok(());
+        }
+        let quotas = self.quotas(write);
+        if quotas.is_empty() {
+            return Ok(());
+        }
+        let operation = old.map_or(Operation::Create, Operation::Update);
+        let charged = resource_quota::check(&quotas, object, operation, &[]).map_err(|refusal| {
+            Box::new(match refusal {
+                Refusal::Forbidden(why) => Status::forbidden(&write.info.gvr(), &object.metadata().name, &why),
+                Refusal::Other(why) => Status::internal(why),
+            })
+        })?;
+        write.riders = charged
+            .into_iter()
+            .map(|(index, status)| {
+                let quota = ResourceQuota { status, ..quotas[index].clone() };
+                let key = storage::key(ResourceQuota::INFO, &write.namespace, &quota.metadata.name);
+                Rider { key, revision: quota.metadata.resource_version.0, object: quota.into() }
+            })
+            .collect();
+        Ok(())
+    }
+
+    /// The quotas of the namespace of a write: those of the cache, or later ones that etcd has told.
+    fn quotas(&self, write: &Write) -> Vec<ResourceQuota> {
+        let prefix = storage::namespace_prefix(ResourceQuota::INFO, &write.namespace);
+        let cached = self.cache.range(&prefix, "").filter_map(|(_, object)| object.as_kind::<ResourceQuota>());
+        let newest = |quota: &Arc<ResourceQuota>| {
+            let told = write.told_quotas.iter().filter_map(|object| object.as_kind::<ResourceQuota>());
+            let later = told.filter(|told| {
+                told.metadata.name == quota.metadata.name && told.metadata.resource_version.0 > quota.metadata.resource_version.0
+            });
+            ResourceQuota::clone(later.max_by_key(|told| told.metadata.resource_version.0).unwrap_or(quota))
+        };
+        cached.map(newest).collect()
+    }
+}
+
+/// The objects in the answers to [`Rider::read`].
+pub(crate) fn told(responses: &[OpResponse]) -> Vec<Object> {
+    let ranges = responses.iter().filter_map(|response| match response {
+        OpResponse::Range(range) => Some(&range.kvs),
+        _ => None,
+    });
+    ranges.flatten().filter_map(|kv| object_of(&kv.value)).collect()
+}

@@ -1,0 +1,30 @@
+//! Who the parts of a cluster are to the API server: the subjects of their client certificates, as `kubeadm` makes them.
+//!
+//! | part | user | groups |
+//! | --- | --- | --- |
+//! | `kube-scheduler` | `system:kube-scheduler` | |
+//! | `kube-controller-manager` | `system:kube-controller-manager` | |
+//! | `kubelet/NODE` | `system:node:NODE` | `system:nodes` |
+//! | `kube-proxy/NODE` | `system:kube-proxy` | `system:node-proxier` |
+//! | `coredns…` | `system:coredns` | |
+//! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
+//!
+//! **Simplified here:** kube-proxy and CoreDNS have certificates where `kubeadm` gives them ServiceAccounts; the controllers share the
+//! identity of the controller manager.
+
+use api::http::{CertificateSubject, Credentials};
+use std::sync::Arc;
+
+/// The certificate of the part with this endpoint.
+pub(crate) fn of(endpoint: &str) -> Credentials {
+    let (part, node) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    let (common_name, organization) = match part {
+        "kube-scheduler" | "kube-controller-manager" => (format!("system:{part}"), None),
+        "kubelet" => (format!("system:node:{node}"), Some("system:nodes")),
+        "kube-proxy" => ("system:kube-proxy".to_owned(), Some("system:node-proxier")),
+        _ if part.starts_with("coredns") => ("system:coredns".to_owned(), None),
+        _ => ("kubernetes-admin".to_owned(), Some("system:masters")),
+    };
+    let organizations = organization.into_iter().map(str::to_owned).collect();
+    Credentials::Certificate(Arc::new(CertificateSubject { common_name, organizations }))
+}
