@@ -8,7 +8,7 @@
 
 pub mod three_way;
 
-pub use three_way::{three_way_merge, three_way_strategic};
+pub use three_way::{three_way_merge, three_way_strategic, three_way_strategic_with};
 
 use crate::kinds::KindInfo;
 use crate::schema::{self, PatchStrategy, Type, TypeSchema};
@@ -56,28 +56,52 @@ pub fn merge(mut original: Value, patch: &Value) -> Value {
 /// # Errors
 /// The message of upstream for directives that do not exist and list elements without their merge key.
 pub fn strategic_merge(info: &KindInfo, original: Value, patch: &Value) -> Result<Value, String> {
-    merge_values(schema::for_kind(info), original, patch)
+    merge_values(schema::for_kind(info).map(|schema| schema as Schema<'_>), original, patch)
 }
+
+/// Applies a strategic merge patch to an object of the given schema.
+///
+/// # Errors
+/// As [`strategic_merge`].
+pub fn strategic_merge_with(schema: &dyn PatchSchema, original: Value, patch: &Value) -> Result<Value, String> {
+    merge_values(Some(schema), original, patch)
+}
+
+/// What a strategic merge patch must know of a struct (`strategicpatch.LookupPatchMeta`).
+pub trait PatchSchema {
+    /// How the field with this name is patched. A field that is not known is replaced.
+    fn plan(&self, name: &str) -> FieldPlan<'_>;
+}
+
+type Schema<'s> = &'s dyn PatchSchema;
 
 /// How a field is patched, and what is below it.
 #[derive(Clone, Copy, Default)]
-struct FieldPlan {
-    below: Option<&'static TypeSchema>,
-    patch: PatchStrategy,
+pub struct FieldPlan<'s> {
+    /// The struct that the field, or each element of its list, is.
+    pub below: Option<&'s dyn PatchSchema>,
+    /// How the field itself is patched.
+    pub patch: PatchStrategy,
 }
 
-fn plan(schema: Option<&TypeSchema>, name: &str) -> FieldPlan {
-    let Some(field) = schema.and_then(|schema| schema.get(name)) else { return FieldPlan::default() };
-    let below = match &field.type_ {
-        Type::List(element) | Type::Map(element) => element.as_struct(),
-        type_ => type_.as_struct(),
-    };
-    // A map's values have the schema, the map itself has none.
-    let below = if matches!(field.type_, Type::Map(_)) { None } else { below };
-    FieldPlan { below, patch: field.patch }
+impl PatchSchema for TypeSchema {
+    fn plan(&self, name: &str) -> FieldPlan<'_> {
+        let Some(field) = self.get(name) else { return FieldPlan::default() };
+        // A map's values have the schema, the map itself has none.
+        let below = match &field.type_ {
+            Type::List(element) => element.as_struct(),
+            Type::Map(_) => None,
+            type_ => type_.as_struct(),
+        };
+        FieldPlan { below: below.map(|schema| schema as Schema<'_>), patch: field.patch }
+    }
 }
 
-fn merge_values(schema: Option<&TypeSchema>, original: Value, patch: &Value) -> Result<Value, String> {
+fn plan<'s>(schema: Option<Schema<'s>>, name: &str) -> FieldPlan<'s> {
+    schema.map(|schema| schema.plan(name)).unwrap_or_default()
+}
+
+fn merge_values(schema: Option<Schema<'_>>, original: Value, patch: &Value) -> Result<Value, String> {
     match (original, patch) {
         (Value::Object(original), Value::Object(patch)) => merge_maps(schema, original, patch).map(Value::Object),
         (_, Value::Object(patch)) => merge_maps(schema, Map::new(), patch).map(Value::Object),
@@ -86,7 +110,7 @@ fn merge_values(schema: Option<&TypeSchema>, original: Value, patch: &Value) -> 
 }
 
 fn merge_maps(
-    schema: Option<&TypeSchema>,
+    schema: Option<Schema<'_>>,
     mut original: Map<String, Value>,
     patch: &Map<String, Value>,
 ) -> Result<Map<String, Value>, String> {
@@ -127,7 +151,7 @@ fn without_directive(patch: &Map<String, Value>) -> Map<String, Value> {
     patch.iter().filter(|(name, _)| *name != "$patch").map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn merge_field(plan: FieldPlan, original: Option<Value>, patch: &Value) -> Result<Value, String> {
+fn merge_field(plan: FieldPlan<'_>, original: Option<Value>, patch: &Value) -> Result<Value, String> {
     match (original, patch) {
         (original, Value::Array(patch)) if plan.patch.merge => {
             let items = match original {
@@ -141,7 +165,7 @@ fn merge_field(plan: FieldPlan, original: Option<Value>, patch: &Value) -> Resul
     }
 }
 
-fn merge_lists(plan: FieldPlan, mut items: Vec<Value>, patch: &[Value]) -> Result<Vec<Value>, String> {
+fn merge_lists(plan: FieldPlan<'_>, mut items: Vec<Value>, patch: &[Value]) -> Result<Vec<Value>, String> {
     let Some(key) = plan.patch.merge_key else {
         for item in patch {
             if !items.contains(item) {

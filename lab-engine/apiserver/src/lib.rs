@@ -22,6 +22,7 @@ mod server;
 mod service_ip;
 mod storage;
 mod subresource;
+pub mod validation;
 mod watchers;
 mod write;
 

@@ -9,6 +9,7 @@
 //!
 //! **Simplified here:** the areas in [`AREAS`]; the cases of another area are skipped.
 
+mod api;
 mod outcome;
 mod raft;
 
@@ -21,7 +22,17 @@ use thiserror::Error;
 pub type Runner = fn(&Value) -> Outcome;
 
 /// The areas and their runners, in alphabetical order.
-pub const AREAS: &[(&str, Runner)] = &[("raft", raft::run)];
+pub const AREAS: &[(&str, Runner)] = &[
+    ("api-fields", api::fields::run),
+    ("api-intstr", api::intstr::run),
+    ("api-jsonmergepatch", api::json_merge_patch::run),
+    ("api-labels", api::labels::run),
+    ("api-object-validation", api::object_validation::run),
+    ("api-quantity", api::quantity::run),
+    ("api-strategicpatch", api::strategic_patch::run),
+    ("api-validation", api::syntax::run),
+    ("raft", raft::run),
+];
 
 /// Why a file cannot be run.
 #[derive(Debug, Error)]

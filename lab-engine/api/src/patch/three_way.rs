@@ -2,9 +2,9 @@
 //!
 //! A field that was applied and is no longer wanted is deleted; a wanted field that differs is set; fields that others set stay.
 
-use super::{DELETE_PREFIX, FieldPlan, ORDER_PREFIX, plan};
+use super::{DELETE_PREFIX, FieldPlan, ORDER_PREFIX, PatchSchema, Schema, plan};
 use crate::kinds::KindInfo;
-use crate::schema::{self, TypeSchema};
+use crate::schema;
 use serde_json::{Map, Value, json};
 
 /// The strategic merge patch (`CreateThreeWayMergePatch`, overwriting); `{}` when there is nothing to do.
@@ -12,9 +12,25 @@ use serde_json::{Map, Value, json};
 /// # Errors
 /// The message of upstream for list elements without their merge key.
 pub fn three_way_strategic(info: &KindInfo, last_applied: &Value, modified: &Value, current: &Value) -> Result<Value, String> {
-    let empty = Map::new();
-    let map = |value: &'_ Value| value.as_object().cloned().unwrap_or_else(|| empty.clone());
-    diff_maps(schema::for_kind(info), &map(last_applied), &map(modified), &map(current)).map(Value::Object)
+    three_way(schema::for_kind(info).map(|schema| schema as Schema<'_>), last_applied, modified, current)
+}
+
+/// As [`three_way_strategic`], for objects of the given schema.
+///
+/// # Errors
+/// As [`three_way_strategic`].
+pub fn three_way_strategic_with(
+    schema: &dyn PatchSchema,
+    last_applied: &Value,
+    modified: &Value,
+    current: &Value,
+) -> Result<Value, String> {
+    three_way(Some(schema), last_applied, modified, current)
+}
+
+fn three_way(schema: Option<Schema<'_>>, last_applied: &Value, modified: &Value, current: &Value) -> Result<Value, String> {
+    let map = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    diff_maps(schema, &map(last_applied), &map(modified), &map(current)).map(Value::Object)
 }
 
 /// The JSON merge patch for kinds without a schema (`CreateThreeWayJSONMergePatch`); `{}` when there is nothing to do.
@@ -47,7 +63,7 @@ pub fn three_way_merge(last_applied: &Value, modified: &Value, current: &Value) 
 
 type Fields = Map<String, Value>;
 
-fn diff_maps(schema: Option<&TypeSchema>, last: &Fields, modified: &Fields, current: &Fields) -> Result<Fields, String> {
+fn diff_maps(schema: Option<Schema<'_>>, last: &Fields, modified: &Fields, current: &Fields) -> Result<Fields, String> {
     let mut patch = Map::new();
     for name in last.keys().filter(|name| !modified.contains_key(*name)) {
         patch.insert(name.clone(), Value::Null);
@@ -80,7 +96,7 @@ fn diff_maps(schema: Option<&TypeSchema>, last: &Fields, modified: &Fields, curr
 }
 
 /// The patch for a merged list, from the last applied, the wanted and the found elements.
-fn diff_lists(plan: FieldPlan, name: &str, [last, wanted, found]: [&[Value]; 3], patch: &mut Fields) -> Result<(), String> {
+fn diff_lists(plan: FieldPlan<'_>, name: &str, [last, wanted, found]: [&[Value]; 3], patch: &mut Fields) -> Result<(), String> {
     let Some(key) = plan.patch.merge_key else {
         let added: Vec<Value> = wanted.iter().filter(|item| !found.contains(item)).cloned().collect();
         let gone: Vec<Value> = last.iter().filter(|item| !wanted.contains(item)).cloned().collect();

@@ -1,8 +1,9 @@
 //! ConfigMaps, Secrets and ServiceAccounts (`pkg/registry/core/{configmap,secret,serviceaccount}`).
 
-use super::{Strategy, meta, names};
+use super::{Strategy, meta};
 use api::core::{ConfigMap, Secret, ServiceAccount};
 use api::meta::StringMap;
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 use std::borrow::Cow;
 

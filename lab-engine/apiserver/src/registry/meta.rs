@@ -1,8 +1,8 @@
 //! Validation of metadata (`k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
 
-use super::names;
 use api::Object;
 use api::meta::{LabelSelector, ObjectMeta, StringMap};
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 
 /// Annotations may have so many bytes together.

@@ -7,7 +7,6 @@ mod deployment;
 mod event;
 mod lease;
 mod meta;
-mod names;
 mod namespace;
 mod node;
 pub(crate) mod patch;
@@ -99,6 +98,11 @@ pub(crate) fn validate(object: &Object) -> Vec<FieldError> {
     meta::validate(object, &mut errors);
     dispatch!(object, object => object.validate(&mut errors), else {});
     errors
+}
+
+/// Appends what is wrong with the spec of a Pod.
+pub(crate) fn pod_spec(spec: &api::core::PodSpec, errors: &mut Vec<FieldError>) {
+    pod_validation::pod_spec(spec, "spec", errors);
 }
 
 fn same_kind<'a, R: Resource>(_: &R, object: &'a Object) -> Option<&'a Arc<R>> {

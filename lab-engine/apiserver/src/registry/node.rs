@@ -1,7 +1,8 @@
 //! Nodes (`pkg/registry/core/node/strategy.go`).
 
-use super::{Strategy, meta, names};
+use super::{Strategy, meta};
 use api::core::Node;
+use api::names;
 use api::status::FieldError;
 use std::borrow::Cow;
 

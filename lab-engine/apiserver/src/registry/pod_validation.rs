@@ -2,9 +2,10 @@
 //!
 //! **Simplified here:** affinity, topology spread, security contexts and volume sources that are not simulated are not checked.
 
-use super::{meta, names};
+use super::meta;
 use api::core::{Container, ContainerPort, EnvVar, PodSpec, Probe, ResourceRequirements, Volume};
 use api::intstr::IntOrString;
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 use std::collections::BTreeSet;
 

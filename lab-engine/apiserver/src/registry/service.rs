@@ -2,10 +2,11 @@
 //!
 //! **Simplified here:** IPv4 only.
 
-use super::{Strategy, names, pod_validation};
+use super::{Strategy, pod_validation};
 use crate::service_ip::ServiceAllocator;
 use api::core::Service;
 use api::intstr::IntOrString;
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 use sim::Rng;
 use std::borrow::Cow;
