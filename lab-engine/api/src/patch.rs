@@ -4,11 +4,11 @@
 //! Lists whose field has a merge key are merged element by element; all others are replaced. A patch steers this with `$patch`,
 //! `$retainKeys`, `$deleteFromPrimitiveList/FIELD` and `$setElementOrder/FIELD`.
 //!
-//! **Simplified here:** `$setElementOrder` is applied, but whether it agrees with the list in the patch is not checked.
+//! **Simplified here:** merged lists of lists do not exist, as upstream.
 
 pub mod three_way;
 
-pub use three_way::{three_way_merge, three_way_strategic, three_way_strategic_with};
+pub use three_way::{strategic_conflict, three_way_merge, three_way_strategic, three_way_strategic_with};
 
 use crate::kinds::KindInfo;
 use crate::schema::{self, PatchStrategy, Type, TypeSchema};
@@ -123,6 +123,7 @@ fn merge_maps(
     if let Some(Value::Array(keys)) = patch.get("$retainKeys") {
         original.retain(|key, _| keys.iter().any(|kept| kept == key));
     }
+    let before = original.clone();
     for (name, value) in patch {
         if let Some(field) = name.strip_prefix(DELETE_PREFIX) {
             if let (Some(Value::Array(items)), Value::Array(gone)) = (original.get_mut(field), value) {
@@ -141,7 +142,11 @@ fn merge_maps(
         if let (Some(field), Value::Array(order)) = (name.strip_prefix(ORDER_PREFIX), order)
             && let Some(Value::Array(items)) = original.get_mut(field)
         {
-            set_order(items, order, plan(schema, field).patch.merge_key);
+            let key = plan(schema, field).patch.merge_key;
+            let listed = patch.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            check_order(listed, order, field, key)?;
+            let before = before.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            set_order(items, order, before, key);
         }
     }
     Ok(original)
@@ -152,6 +157,9 @@ fn without_directive(patch: &Map<String, Value>) -> Map<String, Value> {
 }
 
 fn merge_field(plan: FieldPlan<'_>, original: Option<Value>, patch: &Value) -> Result<Value, String> {
+    if plan.patch.replace {
+        return Ok(patch.clone());
+    }
     match (original, patch) {
         (original, Value::Array(patch)) if plan.patch.merge => {
             let items = match original {
@@ -193,21 +201,37 @@ fn merge_lists(plan: FieldPlan<'_>, mut items: Vec<Value>, patch: &[Value]) -> R
     Ok(items)
 }
 
-/// Brings the elements named in `order` into that order; the others stay behind the elements they stood behind.
-fn set_order(items: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
-    let identity = |value: &Value| key.map_or_else(|| value.clone(), |key| value.get(key).cloned().unwrap_or(Value::Null));
-    let ranks: Vec<Value> = order.iter().map(identity).collect();
-    let rank = |item: &Value| ranks.iter().position(|rank| *rank == identity(item));
-    let (mut named, others): (Vec<_>, Vec<_>) = std::mem::take(items).into_iter().enumerate().partition(|(_, item)| rank(item).is_some());
-    named.sort_by_key(|(_, item)| rank(item));
+/// What tells an element of a merged list apart.
+fn identity<'v>(value: &'v Value, key: Option<&str>) -> &'v Value {
+    key.map_or(value, |key| value.get(key).unwrap_or(&Value::Null))
+}
+
+/// Refuses a list in a patch whose elements stand in another order than `$setElementOrder` gives (`validatePatchWithSetOrderList`).
+fn check_order(listed: &[Value], order: &[Value], field: &str, key: Option<&str>) -> Result<(), String> {
+    let mut rest = order.iter();
+    for item in listed.iter().filter(|item| item.get("$patch").is_none()) {
+        if !rest.any(|next| identity(next, key) == identity(item, key)) {
+            let (listed, order) = (Value::from(listed), Value::from(order));
+            return Err(format!("The order in patch list:\n{listed}\n doesn't match {ORDER_PREFIX}{field} list:\n{order}\n"));
+        }
+    }
+    Ok(())
+}
+
+/// Brings the elements named in `order` into that order. The others stay before those that they stood before (`mergeSortedSlice`).
+fn set_order(items: &mut Vec<Value>, order: &[Value], before: &[Value], key: Option<&str>) {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| identity(other, key) == identity(item, key));
+    let (mut named, others): (Vec<_>, Vec<_>) = std::mem::take(items).into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
     let mut others = others.into_iter().peekable();
-    for (index, item) in named {
-        while let Some((_, other)) = others.next_if(|(other, _)| *other < index) {
+    for item in named {
+        let was = place(before, &item);
+        while let Some(other) = others.next_if(|other| matches!((place(before, other), was), (Some(other), Some(was)) if other < was)) {
             items.push(other);
         }
         items.push(item);
     }
-    items.extend(others.map(|(_, other)| other));
+    items.extend(others);
 }
 
 #[cfg(test)]

@@ -19,6 +19,12 @@ pub fn validate_update(new: &Object, old: &Object) -> Vec<FieldError> {
     crate::registry::validate_update(new, old)
 }
 
+/// What is wrong with a change of an object by the rules for changes alone (`ValidatePodUpdate`); for kinds other than Pods, the whole
+/// validation of a change.
+pub fn validate_update_rules(new: &Object, old: &Object) -> Vec<FieldError> {
+    crate::registry::update_rules(new, old)
+}
+
 /// What is wrong with the spec of a Pod (`ValidatePodSpec`); paths begin with `spec`.
 pub fn validate_pod_spec(spec: &PodSpec) -> Vec<FieldError> {
     let mut errors = Vec::new();

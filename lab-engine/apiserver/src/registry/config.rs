@@ -65,6 +65,10 @@ impl Strategy for Secret {
     fn validate(&self, errors: &mut Vec<FieldError>) {
         keys(self.data.keys(), "data", errors);
         size(self.data.values().map(|value| value.len() / 4 * 3).sum(), "data", errors);
+        let account = "kubernetes.io/service-account.name";
+        if self.type_ == "kubernetes.io/service-account-token" && self.metadata.annotations.get(account).is_none_or(String::is_empty) {
+            errors.push(FieldError::required(format!("metadata.annotations[{account}]"), ""));
+        }
         required_keys(&self.type_, &self.data, errors);
     }
 

@@ -7,6 +7,7 @@ mod deployment;
 mod event;
 mod lease;
 mod meta;
+mod more_checks;
 mod namespace;
 mod node;
 pub(crate) mod patch;
@@ -96,7 +97,9 @@ pub(crate) fn prepare_for_create(object: &mut Object) {
 pub(crate) fn validate(object: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
     meta::validate(object, &mut errors);
-    dispatch!(object, object => object.validate(&mut errors), else {});
+    dispatch!(object, object => object.validate(&mut errors), else {
+        more_checks::dynamic(object.kind(), &object.to_json(), &mut errors);
+    });
     errors
 }
 
@@ -131,6 +134,17 @@ pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource:
             Arc::make_mut(new).prepare_status_update(old);
         }
     }, else {});
+}
+
+/// What is wrong with a change by the rules for changes alone.
+pub(crate) fn update_rules(new: &Object, old: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if let (Object::Pod(new_pod), Object::Pod(old_pod)) = (new, old) {
+        meta::validate_update(new, old, &mut errors);
+        pod::update_rules(new_pod, old_pod, &mut errors);
+        return errors;
+    }
+    validate_update(new, old)
 }
 
 /// What is wrong with a change.

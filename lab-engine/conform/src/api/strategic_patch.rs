@@ -1,20 +1,19 @@
 //! Strategic merge patches (`api-strategicpatch.json`), on the one schema that the cases use.
 //!
-//! **Simplified here:** `smp-diff` is the three-way patch whose last applied and current object are the same; whether others changed the
-//! same field (`conflict`) is not found out, so a case with a conflict has only its overwriting patch compared.
+//! **Simplified here:** `smp-diff` is the three-way patch whose last applied and current object are the same.
 
 use super::open;
 use crate::{Miss, Outcome};
-use api::patch::{FieldPlan, PatchSchema, strategic_merge_with, three_way_strategic_with};
+use api::patch::{FieldPlan, PatchSchema, strategic_conflict, strategic_merge_with, three_way_strategic_with};
 use api::schema::PatchStrategy;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The schema M of the cases.
 struct M;
 
 impl PatchSchema for M {
     fn plan(&self, name: &str) -> FieldPlan<'_> {
-        let patch = |merge, merge_key, retain_keys| PatchStrategy { merge, merge_key, retain_keys };
+        let patch = |merge, merge_key, retain_keys| PatchStrategy { merge, merge_key, retain_keys, replace: false };
         let of_m = |patch| FieldPlan { below: Some(&M), patch };
         match name {
             "mergingList" | "mergeItemPtr" => of_m(patch(true, Some("name"), false)),
@@ -22,6 +21,7 @@ impl PatchSchema for M {
             "retainKeysMap" => of_m(patch(false, None, true)),
             "nonMergingList" => of_m(patch(false, None, false)),
             "mergingIntList" | "simpleMap" => FieldPlan { below: None, patch: patch(true, None, false) },
+            "replacingItem" => FieldPlan { below: None, patch: PatchStrategy { replace: true, ..PatchStrategy::default() } },
             _ => FieldPlan::default(),
         }
     }
@@ -51,6 +51,8 @@ pub(crate) fn run(case: &Value) -> Outcome {
             case.keys(&["original", "modified", "current"], &["conflict", "patch", "patchWhenOverwriting"])?;
             let patch = three_way_strategic_with(&M, case.value("original")?, case.value("modified")?, case.value("current")?);
             let patch = patch.map_err(|error| Miss::failed("patch", "a patch", error))?;
+            let conflict = strategic_conflict(&M, &patch, case.value("original")?, case.value("current")?);
+            case.same("conflict", json!(conflict.map_err(|error| Miss::failed("conflict", "an answer", error))?))?;
             case.same("patch", patch.clone())?;
             case.same("patchWhenOverwriting", patch)
         }
