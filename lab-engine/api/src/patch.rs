@@ -146,7 +146,7 @@ fn merge_maps(
             let listed = patch.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             check_order(listed, order, field, key)?;
             let before = before.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            set_order(items, order, before, key);
+            set_order(items, order, &server_order(before, listed, key), key);
         }
     }
     Ok(original)
@@ -216,6 +216,18 @@ fn check_order(listed: &[Value], order: &[Value], field: &str, key: Option<&str>
         }
     }
     Ok(())
+}
+
+/// The order of a list before the patch, as upstream sees it when it orders the merged list: the patch's deletions are done in place, and
+/// elements that the patch adds take the places that became free.
+fn server_order(before: &[Value], listed: &[Value], key: Option<&str>) -> Vec<Value> {
+    let same = |a: &Value, b: &Value| identity(a, key) == identity(b, key);
+    let (gone, given): (Vec<&Value>, Vec<&Value>) = listed.iter().partition(|item| item.get("$patch").is_some_and(|d| d == "delete"));
+    let mut order: Vec<Value> = before.iter().filter(|item| !gone.iter().any(|other| same(item, other))).cloned().collect();
+    let free = before.len() - order.len();
+    let added = given.into_iter().filter(|item| !before.iter().any(|other| same(item, other)));
+    order.extend(added.take(free).cloned());
+    order
 }
 
 /// Brings the elements named in `order` into that order. The others stay before those that they stood before (`mergeSortedSlice`).

@@ -126,7 +126,7 @@ impl Quantity {
     }
 
     /// The amount below nothing, or above it (`Neg`).
-    pub fn neg(self) -> Self {
+    pub fn negated(self) -> Self {
         Quantity { nanos: -self.nanos, ..self }
     }
 

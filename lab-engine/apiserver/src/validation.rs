@@ -1,9 +1,9 @@
 //! Validation, for whoever wants to know what the API server would say without asking it (`pkg/apis/*/validation`).
 //!
-//! These are the very functions that requests go through, before defaults and admission have no part in them:
+//! These are the very functions that requests go through, after defaults are set; nothing is defaulted here:
 //! `validate(&pod)` gives `spec.containers[0].image: Required value` as data.
 //!
-//! **Simplified here:** kinds without a struct have only their metadata checked.
+//! **Simplified here:** of the kinds without a struct, only LimitRanges and ResourceQuotas have more than their metadata checked.
 
 use api::Object;
 use api::core::PodSpec;

@@ -129,7 +129,8 @@ fn diff_lists(plan: FieldPlan<'_>, name: &str, [last, wanted, found]: [&[Value];
         let empty = Map::new();
         let last = at(&last, id).map_or(&empty, |index| last[index].1);
         let mut below = diff_maps(plan.below, last, item, found[index].1)?;
-        if !below.is_empty() {
+        let foreign = plan.patch.retain_keys && found[index].1.keys().any(|name| !item.contains_key(name));
+        if !below.is_empty() || foreign {
             if plan.patch.retain_keys {
                 below.insert("$retainKeys".to_owned(), item.keys().cloned().collect());
             }

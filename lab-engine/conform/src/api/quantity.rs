@@ -44,7 +44,7 @@ fn arithmetic(case: &Case<'_>) -> Outcome {
     match case.op {
         "quantity-add" => a.add(operand("b")?),
         "quantity-sub" => a.sub(operand("b")?),
-        _ => a = a.neg(),
+        _ => a = a.negated(),
     }
     same_value(case, &a)?;
     case.same("canonical", json!(a.to_string()))
