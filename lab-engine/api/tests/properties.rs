@@ -33,7 +33,7 @@ proptest! {
         let _ = Selector::parse(&text);
         let _ = FieldSelector::parse(&text);
         let _ = Quantity::parse(&text);
-        let _ = api::yaml::MAX_BYTES;
+        let _ = api::yaml::read_documents(&text);
         if let Ok(quantity) = Quantity::parse(&number) {
             prop_assert_eq!(Quantity::parse(&quantity.to_string()), Ok(quantity));
             let _ = (quantity.round_up(3), quantity.scaled_value(-9), quantity.scaled_value(40), quantity.decimal());
@@ -45,6 +45,7 @@ proptest! {
         let pod = find_kind("v1", "Pod").unwrap();
         let _ = strategic_merge(pod, original.clone(), &json!({"metadata": patch.clone(), "spec": {"containers": [patch.clone()]}}));
         let _ = three_way_strategic(pod, &original, &patch, &original);
+        let _ = api::Object::decode_as("v1", "Pod", json!({"metadata": original.clone(), "spec": {"containers": [patch.clone()]}}));
         let _ = merge(original, &patch);
     }
 

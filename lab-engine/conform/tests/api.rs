@@ -22,7 +22,7 @@ fn run(folder: &Path) {
     let mut failed = Vec::new();
     for area in WHOLE {
         let Ok(text) = std::fs::read_to_string(folder.join(format!("{area}.json"))) else { continue };
-        let report = run_file(area, &text).unwrap();
+        let report = run_file(area, &text).expect("a vector file");
         let (passed, wrong, skipped) = report.totals();
         eprintln!("{area}: {passed} passed, {wrong} failed, {skipped} skipped");
         for case in report.cases {
