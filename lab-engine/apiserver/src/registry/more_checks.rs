@@ -33,6 +33,14 @@ pub(super) fn pod_spec(spec: &PodSpec, path: &str, errors: &mut Vec<FieldError>)
             }
         }
     }
+    for (index, alias) in spec.host_aliases.iter().enumerate() {
+        let wrong = names::ip(&alias.ip).into_iter();
+        errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.hostAliases[{index}].ip"), &alias.ip, detail)));
+        for name in &alias.hostnames {
+            let wrong = names::dns1123_subdomain(name).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.hostAliases.hostnames"), name, detail)));
+        }
+    }
     affinity(spec, &format!("{path}.affinity"), errors);
 }
 
