@@ -64,8 +64,11 @@ pub fn escape(value: &str) -> String {
     escaped
 }
 
-/// Undoes [`escape`]; the error is the character that should have been escaped or should not have been.
-fn unescape(text: &str) -> Result<String, String> {
+/// Undoes [`escape`].
+///
+/// # Errors
+/// The character that should have been escaped or should not have been.
+pub fn unescape(text: &str) -> Result<String, String> {
     let mut value = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -82,8 +85,11 @@ fn unescape(text: &str) -> Result<String, String> {
     Ok(value)
 }
 
-/// The parts between commas that are not escaped.
-fn terms(text: &str) -> Vec<&str> {
+/// The parts between commas that are not escaped; an empty text has none (`splitTerms`).
+pub fn terms(text: &str) -> Vec<&str> {
+    if text.is_empty() {
+        return Vec::new();
+    }
     let (mut terms, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {

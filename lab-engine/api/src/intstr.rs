@@ -20,6 +20,17 @@ impl Default for IntOrString {
 }
 
 impl IntOrString {
+    /// The number, and whether it is a percentage (`getIntOrPercentValueSafely`).
+    ///
+    /// # Errors
+    /// The message of upstream when a text is not a percentage.
+    pub fn number(&self) -> Result<(i32, bool), String> {
+        match self {
+            IntOrString::Int(number) => Ok((*number, false)),
+            IntOrString::String(text) => Ok((percent(text)?, true)),
+        }
+    }
+
     /// The number, or the percentage of `total`, rounded up or down (`GetScaledValueFromIntOrPercent`).
     ///
     /// # Errors

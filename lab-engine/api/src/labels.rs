@@ -1,16 +1,20 @@
 //! Label selectors (`k8s.io/apimachinery/pkg/labels`): `app=web,tier in (a, b),!canary`.
 //!
-//! **Simplified here:** values are not checked against the syntax of labels; one that no label can have matches none.
+//! **Simplified here:** of several things wrong with a requirement, the errors stand in the order of key, values.
 
 use crate::meta::{LabelSelector, StringMap};
+use crate::names;
+use crate::status::{FieldError, FieldErrorKind};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// How a requirement compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// `=` and `==`.
+    /// `=`.
     Equals,
+    /// `==`; the same as `=`.
+    DoubleEquals,
     /// `!=`.
     NotEquals,
     /// `in`.
@@ -47,14 +51,75 @@ pub struct Selector {
     pub nothing: bool,
 }
 
+impl Operator {
+    const ALL: [(&'static str, Operator); 9] = [
+        ("=", Operator::Equals),
+        ("==", Operator::DoubleEquals),
+        ("!=", Operator::NotEquals),
+        ("in", Operator::In),
+        ("notin", Operator::NotIn),
+        ("exists", Operator::Exists),
+        ("!", Operator::DoesNotExist),
+        ("gt", Operator::GreaterThan),
+        ("lt", Operator::LessThan),
+    ];
+}
+
+/// What is wrong with the number of values.
+fn wrong_count(operator: Operator, count: usize) -> Option<&'static str> {
+    let (fits, why) = match operator {
+        Operator::In | Operator::NotIn => (count > 0, "for 'in', 'notin' operators, values set can't be empty"),
+        Operator::Equals | Operator::DoubleEquals | Operator::NotEquals => {
+            (count == 1, "exact-match compatibility requires one single value")
+        }
+        Operator::Exists | Operator::DoesNotExist => (count == 0, "values set must be empty for exists and does not exist"),
+        Operator::GreaterThan | Operator::LessThan => (count == 1, "for 'Gt', 'Lt' operators, exactly one value is required"),
+    };
+    (!fits).then_some(why)
+}
+
 impl Requirement {
+    /// A requirement whose parts are checked (`labels.NewRequirement`). `operator` is written as `selection.Operator`: `in`, `=`, `gt`, …
+    ///
+    /// # Errors
+    /// What is wrong with key, operator and values.
+    pub fn checked(key: &str, operator: &str, values: BTreeSet<String>) -> Result<Self, Vec<FieldError>> {
+        let mut errors: Vec<FieldError> =
+            names::qualified_name(key).into_iter().map(|detail| FieldError::invalid("key", key, detail)).collect();
+        let Some((_, operator)) = Operator::ALL.iter().find(|(text, _)| *text == operator) else {
+            let known = Operator::ALL.map(|(text, _)| text);
+            errors.push(FieldError::not_supported("operator", operator, &known));
+            return Err(errors);
+        };
+        if let Some(detail) = wrong_count(*operator, values.len()) {
+            let list: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+            errors.push(FieldError::new(FieldErrorKind::Invalid, "values", format!("[{}]", list.join(",")), detail));
+        }
+        let bounded = matches!(operator, Operator::GreaterThan | Operator::LessThan);
+        for (index, value) in values.iter().enumerate() {
+            if bounded && value.parse::<i64>().is_err() {
+                let detail = "for 'Gt', 'Lt' operators, the value must be an integer";
+                errors.push(FieldError::invalid(format!("values[{index}]"), value, detail));
+            }
+            let wrong = names::label_value(value).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(format!("values[{index}][{key}]"), value, detail)));
+        }
+        if errors.is_empty() { Ok(Requirement { key: key.to_owned(), operator: *operator, values }) } else { Err(errors) }
+    }
+
+    /// The requirement again, checked.
+    fn check(self) -> Result<Self, String> {
+        let text = Operator::ALL.iter().find(|(_, operator)| *operator == self.operator).map_or("", |(text, _)| text);
+        Self::checked(&self.key, text, self.values).map_err(|errors| joined(&errors))
+    }
+
     /// Whether the labels fulfil the requirement.
     pub fn matches(&self, labels: &StringMap) -> bool {
         let value = labels.get(&self.key);
         let number = |text: &String| text.parse::<i64>().ok();
         let compared = || value.and_then(number).zip(self.values.first().and_then(number));
         match self.operator {
-            Operator::Equals | Operator::In => value.is_some_and(|value| self.values.contains(value)),
+            Operator::Equals | Operator::DoubleEquals | Operator::In => value.is_some_and(|value| self.values.contains(value)),
             Operator::NotEquals | Operator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
@@ -71,6 +136,7 @@ impl fmt::Display for Requirement {
         let values = values.join(",");
         match self.operator {
             Operator::Equals => write!(f, "{key}={values}"),
+            Operator::DoubleEquals => write!(f, "{key}=={values}"),
             Operator::NotEquals => write!(f, "{key}!={values}"),
             Operator::In => write!(f, "{key} in ({values})"),
             Operator::NotIn => write!(f, "{key} notin ({values})"),
@@ -138,17 +204,7 @@ impl Selector {
                 other => return Err(format!("{other:?} is not a valid label selector operator")),
             };
             let values: BTreeSet<String> = expression.values.iter().cloned().collect();
-            match operator {
-                Operator::In | Operator::NotIn if values.is_empty() => {
-                    return Err("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned());
-                }
-                Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
-                    let list: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
-                    let list = list.join(",");
-                    return Err(format!("values: Invalid value: [{list}]: values set must be empty for exists and does not exist"));
-                }
-                _ => all.requirements.push(Requirement { key: expression.key.clone(), operator, values }),
-            }
+            all.requirements.push(Requirement { key: expression.key.clone(), operator, values }.check()?);
         }
         all.requirements.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(all)
@@ -164,9 +220,34 @@ impl Selector {
         Selector { requirements: labels.iter().map(requirement).collect(), nothing: false }
     }
 
+    /// As [`Selector::from_map`], with the labels checked (`ValidatedSelectorFromSet`).
+    ///
+    /// # Errors
+    /// What is wrong with the labels.
+    pub fn from_map_checked(labels: &StringMap) -> Result<Self, Vec<FieldError>> {
+        let requirement = |(key, value): (&String, &String)| Requirement::checked(key, "=", BTreeSet::from([value.clone()]));
+        let requirements = labels.iter().map(requirement).collect::<Result<Vec<_>, _>>()?;
+        Ok(Selector { requirements, nothing: false })
+    }
+
+    /// The one value that the selector lets the label have, if it does (`RequiresExactMatch`).
+    pub fn exact_value(&self, label: &str) -> Option<&str> {
+        let requirement = self.requirements.iter().find(|requirement| requirement.key == label)?;
+        let pins = matches!(requirement.operator, Operator::Equals | Operator::DoubleEquals | Operator::In);
+        requirement.values.first().filter(|_| pins && requirement.values.len() == 1).map(String::as_str)
+    }
+
     /// Whether the labels fulfil all requirements.
     pub fn matches(&self, labels: &StringMap) -> bool {
         !self.nothing && self.requirements.iter().all(|requirement| requirement.matches(labels))
+    }
+}
+
+/// Several errors as one text (`utilerrors.Aggregate`).
+fn joined(errors: &[FieldError]) -> String {
+    match errors {
+        [only] => only.to_string(),
+        several => format!("[{}]", several.iter().map(FieldError::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -209,7 +290,7 @@ impl<'t> Tokens<'t> {
         if key.is_empty() || is_special(key) {
             return Err(format!("found '{key}', expected: identifier"));
         }
-        let made = |operator, values| Ok(Requirement { key: key.to_owned(), operator, values });
+        let made = |operator, values| Requirement { key: key.to_owned(), operator, values }.check();
         if negated {
             return made(Operator::DoesNotExist, BTreeSet::new());
         }
@@ -217,7 +298,8 @@ impl<'t> Tokens<'t> {
             return made(Operator::Exists, BTreeSet::new());
         }
         let operator = match self.next() {
-            "=" | "==" => Operator::Equals,
+            "=" => Operator::Equals,
+            "==" => Operator::DoubleEquals,
             "!=" => Operator::NotEquals,
             "in" => Operator::In,
             "notin" => Operator::NotIn,
@@ -226,10 +308,6 @@ impl<'t> Tokens<'t> {
             other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
         };
         let values = if matches!(operator, Operator::In | Operator::NotIn) { self.values()? } else { BTreeSet::from([self.exact()?]) };
-        let bounded = matches!(operator, Operator::GreaterThan | Operator::LessThan);
-        if let Some(value) = values.first().filter(|value| bounded && value.parse::<i64>().is_err()) {
-            return Err(format!("values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"));
-        }
         made(operator, values)
     }
 
@@ -287,7 +365,7 @@ mod tests {
             ("x=a,y=b", "x=a,y=b"),
             ("", ""),
             (" z , !y", "!y,z"),
-            ("x == a", "x=a"),
+            ("x == a", "x==a"),
             ("x!=a", "x!=a"),
             ("x=", "x="),
             ("x in (b, a)", "x in (a,b)"),

@@ -17,6 +17,7 @@ pub mod json;
 pub mod kinds;
 pub mod labels;
 pub mod meta;
+pub mod names;
 mod object;
 pub mod patch;
 pub mod quantity;

@@ -4,11 +4,11 @@
 //! Lists whose field has a merge key are merged element by element; all others are replaced. A patch steers this with `$patch`,
 //! `$retainKeys`, `$deleteFromPrimitiveList/FIELD` and `$setElementOrder/FIELD`.
 //!
-//! **Simplified here:** `$setElementOrder` is applied, but whether it agrees with the list in the patch is not checked.
+//! **Simplified here:** merged lists of lists do not exist, as upstream.
 
 pub mod three_way;
 
-pub use three_way::{three_way_merge, three_way_strategic};
+pub use three_way::{strategic_conflict, three_way_merge, three_way_strategic, three_way_strategic_with};
 
 use crate::kinds::KindInfo;
 use crate::schema::{self, PatchStrategy, Type, TypeSchema};
@@ -56,28 +56,52 @@ pub fn merge(mut original: Value, patch: &Value) -> Value {
 /// # Errors
 /// The message of upstream for directives that do not exist and list elements without their merge key.
 pub fn strategic_merge(info: &KindInfo, original: Value, patch: &Value) -> Result<Value, String> {
-    merge_values(schema::for_kind(info), original, patch)
+    merge_values(schema::for_kind(info).map(|schema| schema as Schema<'_>), original, patch)
 }
+
+/// Applies a strategic merge patch to an object of the given schema.
+///
+/// # Errors
+/// As [`strategic_merge`].
+pub fn strategic_merge_with(schema: &dyn PatchSchema, original: Value, patch: &Value) -> Result<Value, String> {
+    merge_values(Some(schema), original, patch)
+}
+
+/// What a strategic merge patch must know of a struct (`strategicpatch.LookupPatchMeta`).
+pub trait PatchSchema {
+    /// How the field with this name is patched. A field that is not known is replaced.
+    fn plan(&self, name: &str) -> FieldPlan<'_>;
+}
+
+type Schema<'s> = &'s dyn PatchSchema;
 
 /// How a field is patched, and what is below it.
 #[derive(Clone, Copy, Default)]
-struct FieldPlan {
-    below: Option<&'static TypeSchema>,
-    patch: PatchStrategy,
+pub struct FieldPlan<'s> {
+    /// The struct that the field, or each element of its list, is.
+    pub below: Option<&'s dyn PatchSchema>,
+    /// How the field itself is patched.
+    pub patch: PatchStrategy,
 }
 
-fn plan(schema: Option<&TypeSchema>, name: &str) -> FieldPlan {
-    let Some(field) = schema.and_then(|schema| schema.get(name)) else { return FieldPlan::default() };
-    let below = match &field.type_ {
-        Type::List(element) | Type::Map(element) => element.as_struct(),
-        type_ => type_.as_struct(),
-    };
-    // A map's values have the schema, the map itself has none.
-    let below = if matches!(field.type_, Type::Map(_)) { None } else { below };
-    FieldPlan { below, patch: field.patch }
+impl PatchSchema for TypeSchema {
+    fn plan(&self, name: &str) -> FieldPlan<'_> {
+        let Some(field) = self.get(name) else { return FieldPlan::default() };
+        // A map's values have the schema, the map itself has none.
+        let below = match &field.type_ {
+            Type::List(element) => element.as_struct(),
+            Type::Map(_) => None,
+            type_ => type_.as_struct(),
+        };
+        FieldPlan { below: below.map(|schema| schema as Schema<'_>), patch: field.patch }
+    }
 }
 
-fn merge_values(schema: Option<&TypeSchema>, original: Value, patch: &Value) -> Result<Value, String> {
+fn plan<'s>(schema: Option<Schema<'s>>, name: &str) -> FieldPlan<'s> {
+    schema.map(|schema| schema.plan(name)).unwrap_or_default()
+}
+
+fn merge_values(schema: Option<Schema<'_>>, original: Value, patch: &Value) -> Result<Value, String> {
     match (original, patch) {
         (Value::Object(original), Value::Object(patch)) => merge_maps(schema, original, patch).map(Value::Object),
         (_, Value::Object(patch)) => merge_maps(schema, Map::new(), patch).map(Value::Object),
@@ -86,7 +110,7 @@ fn merge_values(schema: Option<&TypeSchema>, original: Value, patch: &Value) -> 
 }
 
 fn merge_maps(
-    schema: Option<&TypeSchema>,
+    schema: Option<Schema<'_>>,
     mut original: Map<String, Value>,
     patch: &Map<String, Value>,
 ) -> Result<Map<String, Value>, String> {
@@ -99,6 +123,7 @@ fn merge_maps(
     if let Some(Value::Array(keys)) = patch.get("$retainKeys") {
         original.retain(|key, _| keys.iter().any(|kept| kept == key));
     }
+    let before = original.clone();
     for (name, value) in patch {
         if let Some(field) = name.strip_prefix(DELETE_PREFIX) {
             if let (Some(Value::Array(items)), Value::Array(gone)) = (original.get_mut(field), value) {
@@ -117,7 +142,11 @@ fn merge_maps(
         if let (Some(field), Value::Array(order)) = (name.strip_prefix(ORDER_PREFIX), order)
             && let Some(Value::Array(items)) = original.get_mut(field)
         {
-            set_order(items, order, plan(schema, field).patch.merge_key);
+            let key = plan(schema, field).patch.merge_key;
+            let listed = patch.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            check_order(listed, order, field, key)?;
+            let before = before.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            set_order(items, order, &server_order(before, listed, key), key);
         }
     }
     Ok(original)
@@ -127,7 +156,10 @@ fn without_directive(patch: &Map<String, Value>) -> Map<String, Value> {
     patch.iter().filter(|(name, _)| *name != "$patch").map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn merge_field(plan: FieldPlan, original: Option<Value>, patch: &Value) -> Result<Value, String> {
+fn merge_field(plan: FieldPlan<'_>, original: Option<Value>, patch: &Value) -> Result<Value, String> {
+    if plan.patch.replace {
+        return Ok(patch.clone());
+    }
     match (original, patch) {
         (original, Value::Array(patch)) if plan.patch.merge => {
             let items = match original {
@@ -141,7 +173,7 @@ fn merge_field(plan: FieldPlan, original: Option<Value>, patch: &Value) -> Resul
     }
 }
 
-fn merge_lists(plan: FieldPlan, mut items: Vec<Value>, patch: &[Value]) -> Result<Vec<Value>, String> {
+fn merge_lists(plan: FieldPlan<'_>, mut items: Vec<Value>, patch: &[Value]) -> Result<Vec<Value>, String> {
     let Some(key) = plan.patch.merge_key else {
         for item in patch {
             if !items.contains(item) {
@@ -169,21 +201,49 @@ fn merge_lists(plan: FieldPlan, mut items: Vec<Value>, patch: &[Value]) -> Resul
     Ok(items)
 }
 
-/// Brings the elements named in `order` into that order; the others stay behind the elements they stood behind.
-fn set_order(items: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
-    let identity = |value: &Value| key.map_or_else(|| value.clone(), |key| value.get(key).cloned().unwrap_or(Value::Null));
-    let ranks: Vec<Value> = order.iter().map(identity).collect();
-    let rank = |item: &Value| ranks.iter().position(|rank| *rank == identity(item));
-    let (mut named, others): (Vec<_>, Vec<_>) = std::mem::take(items).into_iter().enumerate().partition(|(_, item)| rank(item).is_some());
-    named.sort_by_key(|(_, item)| rank(item));
+/// What tells an element of a merged list apart.
+fn identity<'v>(value: &'v Value, key: Option<&str>) -> &'v Value {
+    key.map_or(value, |key| value.get(key).unwrap_or(&Value::Null))
+}
+
+/// Refuses a list in a patch whose elements stand in another order than `$setElementOrder` gives (`validatePatchWithSetOrderList`).
+fn check_order(listed: &[Value], order: &[Value], field: &str, key: Option<&str>) -> Result<(), String> {
+    let mut rest = order.iter();
+    for item in listed.iter().filter(|item| item.get("$patch").is_none()) {
+        if !rest.any(|next| identity(next, key) == identity(item, key)) {
+            let (listed, order) = (Value::from(listed), Value::from(order));
+            return Err(format!("The order in patch list:\n{listed}\n doesn't match {ORDER_PREFIX}{field} list:\n{order}\n"));
+        }
+    }
+    Ok(())
+}
+
+/// The order of a list before the patch, as upstream sees it when it orders the merged list: the patch's deletions are done in place, and
+/// elements that the patch adds take the places that became free.
+fn server_order(before: &[Value], listed: &[Value], key: Option<&str>) -> Vec<Value> {
+    let same = |a: &Value, b: &Value| identity(a, key) == identity(b, key);
+    let (gone, given): (Vec<&Value>, Vec<&Value>) = listed.iter().partition(|item| item.get("$patch").is_some_and(|d| d == "delete"));
+    let mut order: Vec<Value> = before.iter().filter(|item| !gone.iter().any(|other| same(item, other))).cloned().collect();
+    let free = before.len() - order.len();
+    let added = given.into_iter().filter(|item| !before.iter().any(|other| same(item, other)));
+    order.extend(added.take(free).cloned());
+    order
+}
+
+/// Brings the elements named in `order` into that order. The others stay before those that they stood before (`mergeSortedSlice`).
+fn set_order(items: &mut Vec<Value>, order: &[Value], before: &[Value], key: Option<&str>) {
+    let place = |list: &[Value], item: &Value| list.iter().position(|other| identity(other, key) == identity(item, key));
+    let (mut named, others): (Vec<_>, Vec<_>) = std::mem::take(items).into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
     let mut others = others.into_iter().peekable();
-    for (index, item) in named {
-        while let Some((_, other)) = others.next_if(|(other, _)| *other < index) {
+    for item in named {
+        let was = place(before, &item);
+        while let Some(other) = others.next_if(|other| matches!((place(before, other), was), (Some(other), Some(was)) if other < was)) {
             items.push(other);
         }
         items.push(item);
     }
-    items.extend(others.map(|(_, other)| other));
+    items.extend(others);
 }
 
 #[cfg(test)]

@@ -114,6 +114,53 @@ impl Quantity {
         Quantity { nanos: i128::from(value) * NANO, format }
     }
 
+    /// `value` times ten to the power of `scale`, in the decimal form (`NewScaledQuantity`). Rounded up below one billionth.
+    pub fn from_scaled(value: i64, scale: i32) -> Self {
+        let zero = Quantity { nanos: 0, format: Format::DecimalSi };
+        Quantity::parse(&format!("{value}e{scale}")).map_or(zero, |quantity| quantity.with_format(Format::DecimalSi))
+    }
+
+    /// The same amount in another form.
+    pub fn with_format(self, format: Format) -> Self {
+        Quantity { format, ..self }
+    }
+
+    /// The amount below nothing, or above it (`Neg`).
+    pub fn negated(self) -> Self {
+        Quantity { nanos: -self.nanos, ..self }
+    }
+
+    /// The amount rounded away from zero to ten to the power of `scale`, and whether nothing was lost (`RoundUp`).
+    pub fn round_up(self, scale: i32) -> (Self, bool) {
+        let step = u32::try_from(scale.saturating_add(9)).unwrap_or(0);
+        let Some(step) = 10_i128.checked_pow(step) else {
+            return (self, self.is_zero());
+        };
+        let lost = self.nanos % step;
+        let nanos = if lost == 0 { self.nanos } else { (self.nanos - lost).saturating_add(step * self.nanos.signum()) };
+        (Quantity { nanos, ..self }, lost == 0)
+    }
+
+    /// The amount in units of ten to the power of `scale`, rounded up (`ScaledValue`).
+    pub fn scaled_value(&self, scale: i32) -> i64 {
+        match u32::try_from(scale.saturating_add(9)) {
+            Ok(step) => 10_i128.checked_pow(step).map_or(i64::from(self.nanos > 0), |step| self.units(step)),
+            Err(_) => {
+                let factor = 10_i128.checked_pow(scale.saturating_add(9).unsigned_abs());
+                let scaled = factor.and_then(|factor| self.nanos.checked_mul(factor)).and_then(|scaled| i64::try_from(scaled).ok());
+                scaled.unwrap_or(if self.nanos < 0 { i64::MIN } else { i64::MAX })
+            }
+        }
+    }
+
+    /// The amount as a plain decimal number (`AsDec`), for example `-0.5`.
+    pub fn decimal(&self) -> String {
+        let (whole, part) = (self.nanos.unsigned_abs() / NANO.unsigned_abs(), self.nanos.unsigned_abs() % NANO.unsigned_abs());
+        let sign = if self.nanos < 0 { "-" } else { "" };
+        let text = format!("{sign}{whole}.{part:09}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
     /// How it is written.
     pub fn format(&self) -> Format {
         self.format
@@ -227,7 +274,7 @@ impl Json for Quantity {
             Value::Number(number) => number.to_string(),
             other => return Err(position.wrong_type(other, "resource.Quantity")),
         };
-        Quantity::parse(&text).map_err(|message| position.meaningless(message))
+        Quantity::parse(text.trim()).map_err(|message| position.meaningless(message))
     }
 
     fn to_json(&self) -> Value {

@@ -38,6 +38,8 @@ pub struct PatchStrategy {
     pub merge: bool,
     /// Merged lists of objects: the field that tells their elements apart.
     pub merge_key: Option<&'static str>,
+    /// Maps: replaced whole, not merged.
+    pub replace: bool,
     /// Unions: fields that the patch does not name go away.
     pub retain_keys: bool,
 }
@@ -214,7 +216,7 @@ fn parse_field(line: &'static str) -> (&'static str, Field) {
     let key = words.next().filter(|key| *key != "-");
     let strategy = words.next().unwrap_or_default();
     let has = |part: &str| strategy.split(',').any(|p| p == part);
-    let patch = PatchStrategy { merge: has("merge"), merge_key: key, retain_keys: has("retainKeys") };
+    let patch = PatchStrategy { merge: has("merge"), merge_key: key, retain_keys: has("retainKeys"), replace: has("replace") };
     (name.strip_suffix('!').unwrap_or(name), Field { type_, required: name.ends_with('!'), patch })
 }
 
@@ -298,7 +300,7 @@ mod tests {
         let deployment = schema("apps/v1", "Deployment");
         let containers = deployment.field("spec.template.spec.containers").unwrap();
         assert_eq!((containers.type_.to_string().as_str(), containers.required), ("[]Container", true));
-        assert_eq!(containers.patch, PatchStrategy { merge: true, merge_key: Some("name"), retain_keys: false });
+        assert_eq!(containers.patch, PatchStrategy { merge: true, merge_key: Some("name"), ..PatchStrategy::default() });
         assert_eq!(deployment.field("spec.template.spec.containers[0].ports.containerPort").unwrap().type_, Type::Int32);
         assert_eq!(deployment.field("metadata.labels").unwrap().type_.to_string(), "map[string]string");
         assert_eq!(deployment.field("spec.template.spec.nothing").map(|f| f.required), None);

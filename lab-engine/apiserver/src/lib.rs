@@ -39,6 +39,7 @@ mod subresource;
 mod tokens;
 mod upkeep;
 pub mod user;
+pub mod validation;
 mod watchers;
 mod write;
 

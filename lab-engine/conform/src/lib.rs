@@ -10,6 +10,7 @@
 //! **Simplified here:** the areas in [`AREAS`]; the cases of another area are skipped.
 
 mod admission;
+mod api;
 mod apiserver_rv;
 mod keys;
 mod outcome;
@@ -29,6 +30,14 @@ pub type Runner = fn(&Value) -> Outcome;
 pub const AREAS: &[(&str, Runner)] = &[
     ("admission-limitranger", admission::run),
     ("admission-resourcequota", admission::run),
+    ("api-fields", api::fields::run),
+    ("api-intstr", api::intstr::run),
+    ("api-jsonmergepatch", api::json_merge_patch::run),
+    ("api-labels", api::labels::run),
+    ("api-object-validation", api::object_validation::run),
+    ("api-quantity", api::quantity::run),
+    ("api-strategicpatch", api::strategic_patch::run),
+    ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
     ("raft", raft::run),
     ("rbac", rbac::run),

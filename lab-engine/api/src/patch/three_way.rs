@@ -2,9 +2,9 @@
 //!
 //! A field that was applied and is no longer wanted is deleted; a wanted field that differs is set; fields that others set stay.
 
-use super::{DELETE_PREFIX, FieldPlan, ORDER_PREFIX, plan};
+use super::{DELETE_PREFIX, FieldPlan, ORDER_PREFIX, PatchSchema, Schema, plan};
 use crate::kinds::KindInfo;
-use crate::schema::{self, TypeSchema};
+use crate::schema;
 use serde_json::{Map, Value, json};
 
 /// The strategic merge patch (`CreateThreeWayMergePatch`, overwriting); `{}` when there is nothing to do.
@@ -12,9 +12,25 @@ use serde_json::{Map, Value, json};
 /// # Errors
 /// The message of upstream for list elements without their merge key.
 pub fn three_way_strategic(info: &KindInfo, last_applied: &Value, modified: &Value, current: &Value) -> Result<Value, String> {
-    let empty = Map::new();
-    let map = |value: &'_ Value| value.as_object().cloned().unwrap_or_else(|| empty.clone());
-    diff_maps(schema::for_kind(info), &map(last_applied), &map(modified), &map(current)).map(Value::Object)
+    three_way(schema::for_kind(info).map(|schema| schema as Schema<'_>), last_applied, modified, current)
+}
+
+/// As [`three_way_strategic`], for objects of the given schema.
+///
+/// # Errors
+/// As [`three_way_strategic`].
+pub fn three_way_strategic_with(
+    schema: &dyn PatchSchema,
+    last_applied: &Value,
+    modified: &Value,
+    current: &Value,
+) -> Result<Value, String> {
+    three_way(Some(schema), last_applied, modified, current)
+}
+
+fn three_way(schema: Option<Schema<'_>>, last_applied: &Value, modified: &Value, current: &Value) -> Result<Value, String> {
+    let map = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    diff_maps(schema, &map(last_applied), &map(modified), &map(current)).map(Value::Object)
 }
 
 /// The JSON merge patch for kinds without a schema (`CreateThreeWayJSONMergePatch`); `{}` when there is nothing to do.
@@ -47,7 +63,7 @@ pub fn three_way_merge(last_applied: &Value, modified: &Value, current: &Value) 
 
 type Fields = Map<String, Value>;
 
-fn diff_maps(schema: Option<&TypeSchema>, last: &Fields, modified: &Fields, current: &Fields) -> Result<Fields, String> {
+fn diff_maps(schema: Option<Schema<'_>>, last: &Fields, modified: &Fields, current: &Fields) -> Result<Fields, String> {
     let mut patch = Map::new();
     for name in last.keys().filter(|name| !modified.contains_key(*name)) {
         patch.insert(name.clone(), Value::Null);
@@ -55,7 +71,7 @@ fn diff_maps(schema: Option<&TypeSchema>, last: &Fields, modified: &Fields, curr
     for (name, wanted) in modified {
         let plan = plan(schema, name);
         match (wanted, current.get(name)) {
-            (Value::Object(wanted), Some(Value::Object(found))) => {
+            (Value::Object(wanted), Some(Value::Object(found))) if !plan.patch.replace => {
                 let empty = Map::new();
                 let last = last.get(name).and_then(Value::as_object).unwrap_or(&empty);
                 let mut below = diff_maps(plan.below, last, wanted, found)?;
@@ -80,15 +96,24 @@ fn diff_maps(schema: Option<&TypeSchema>, last: &Fields, modified: &Fields, curr
 }
 
 /// The patch for a merged list, from the last applied, the wanted and the found elements.
-fn diff_lists(plan: FieldPlan, name: &str, [last, wanted, found]: [&[Value]; 3], patch: &mut Fields) -> Result<(), String> {
+fn diff_lists(plan: FieldPlan<'_>, name: &str, [last, wanted, found]: [&[Value]; 3], patch: &mut Fields) -> Result<(), String> {
     let Some(key) = plan.patch.merge_key else {
         let added: Vec<Value> = wanted.iter().filter(|item| !found.contains(item)).cloned().collect();
-        let gone: Vec<Value> = last.iter().filter(|item| !wanted.contains(item)).cloned().collect();
+        let mut gone: Vec<Value> = Vec::new();
+        for item in last.iter().filter(|item| !wanted.contains(item)) {
+            if !gone.contains(item) {
+                gone.push(item.clone());
+            }
+        }
+        let places: Vec<usize> = wanted.iter().filter_map(|item| found.iter().position(|other| other == item)).collect();
+        let reordered = !(gone.is_empty() && added.is_empty() && places.is_sorted());
+        if reordered && !wanted.is_empty() {
+            patch.insert(format!("{ORDER_PREFIX}{name}"), Value::Array(wanted.to_vec()));
+        }
         if !gone.is_empty() {
             patch.insert(format!("{DELETE_PREFIX}{name}"), Value::Array(gone));
         }
         if !added.is_empty() {
-            patch.insert(format!("{ORDER_PREFIX}{name}"), Value::Array(wanted.to_vec()));
             patch.insert(name.to_owned(), Value::Array(added));
         }
         return Ok(());
@@ -104,7 +129,8 @@ fn diff_lists(plan: FieldPlan, name: &str, [last, wanted, found]: [&[Value]; 3],
         let empty = Map::new();
         let last = at(&last, id).map_or(&empty, |index| last[index].1);
         let mut below = diff_maps(plan.below, last, item, found[index].1)?;
-        if !below.is_empty() {
+        let foreign = plan.patch.retain_keys && found[index].1.keys().any(|name| !item.contains_key(name));
+        if !below.is_empty() || foreign {
             if plan.patch.retain_keys {
                 below.insert("$retainKeys".to_owned(), item.keys().cloned().collect());
             }
@@ -116,7 +142,7 @@ fn diff_lists(plan: FieldPlan, name: &str, [last, wanted, found]: [&[Value]; 3],
         items.push(json!({"$patch": "delete", key: id}));
     }
     let places: Vec<usize> = wanted.iter().filter_map(|(id, _)| at(&found, id)).collect();
-    if !items.is_empty() || !places.is_sorted() {
+    if !wanted.is_empty() && (!items.is_empty() || !places.is_sorted()) {
         patch.insert(format!("{ORDER_PREFIX}{name}"), wanted.iter().map(|(id, _)| json!({key: id})).collect());
     }
     if !items.is_empty() {
@@ -129,6 +155,36 @@ fn diff_lists(plan: FieldPlan, name: &str, [last, wanted, found]: [&[Value]; 3],
 fn by_key<'v>(items: &'v [Value], key: &str) -> Result<Vec<(&'v Value, &'v Fields)>, String> {
     let element = |item: &'v Value| item.as_object().and_then(|fields| fields.get(key).map(|id| (id, fields)));
     items.iter().map(|item| element(item).ok_or_else(|| format!("map: {item} does not contain declared merge key: {key}"))).collect()
+}
+
+/// Whether a patch would undo what others changed since the object was applied last (`mergingMapFieldsHaveConflicts`): some field is
+/// changed both by the patch from [`three_way_strategic_with`] and between `last_applied` and `current`, to different values.
+///
+/// # Errors
+/// The message of upstream for list elements without their merge key.
+pub fn strategic_conflict(schema: &dyn PatchSchema, patch: &Value, last_applied: &Value, current: &Value) -> Result<bool, String> {
+    let changed = three_way(Some(schema), last_applied, current, last_applied)?;
+    Ok(values_conflict(FieldPlan { below: Some(schema), ..FieldPlan::default() }, patch, &changed))
+}
+
+fn values_conflict(plan: FieldPlan<'_>, left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            left.get("$patch") != right.get("$patch")
+                || left.iter().any(|(name, value)| {
+                    let field = super::plan(plan.below, name);
+                    !name.starts_with('$') && right.get(name).is_some_and(|other| values_conflict(field, value, other))
+                })
+        }
+        (Value::Array(left), Value::Array(right)) if plan.patch.merge => plan.patch.merge_key.is_some_and(|key| {
+            left.iter().any(|item| {
+                let other = right.iter().find(|other| other.get(key) == item.get(key));
+                let element = FieldPlan { below: plan.below, ..FieldPlan::default() };
+                other.is_some_and(|other| values_conflict(element, item, other))
+            })
+        }),
+        (left, right) => left != right,
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! ConfigMaps, Secrets and ServiceAccounts (`pkg/registry/core/{configmap,secret,serviceaccount}`).
 
-use super::{Strategy, meta, names};
+use super::{Strategy, meta};
 use api::core::{ConfigMap, Secret, ServiceAccount};
 use api::meta::StringMap;
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 use std::borrow::Cow;
 
@@ -64,6 +65,10 @@ impl Strategy for Secret {
     fn validate(&self, errors: &mut Vec<FieldError>) {
         keys(self.data.keys(), "data", errors);
         size(self.data.values().map(|value| value.len() / 4 * 3).sum(), "data", errors);
+        let account = "kubernetes.io/service-account.name";
+        if self.type_ == "kubernetes.io/service-account-token" && self.metadata.annotations.get(account).is_none_or(String::is_empty) {
+            errors.push(FieldError::required(format!("metadata.annotations[{account}]"), ""));
+        }
         required_keys(&self.type_, &self.data, errors);
     }
 

@@ -1,8 +1,8 @@
 //! Validation of metadata (`k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
 
-use super::names;
 use api::Object;
 use api::meta::{LabelSelector, ObjectMeta, StringMap};
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 
 /// Annotations may have so many bytes together.
@@ -23,6 +23,12 @@ pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
         };
         errors.extend(wrong.into_iter().map(|detail| FieldError::invalid("metadata.name", &metadata.name, detail)));
     }
+    if !metadata.generate_name.is_empty() {
+        let prefix = metadata.generate_name.strip_suffix('-').map_or_else(|| metadata.generate_name.clone(), |p| format!("{p}a"));
+        let wrong = if object.kind() == "Service" { names::dns1035_label(&prefix) } else { names::dns1123_subdomain(&prefix) };
+        errors.extend(wrong.into_iter().map(|d| FieldError::invalid("metadata.generateName", &metadata.generate_name, d)));
+    }
+    namespace(object, errors);
     labels(&metadata.labels, "metadata.labels", errors);
     annotations(metadata, "metadata.annotations", errors);
     for (index, owner) in metadata.owner_references.iter().enumerate() {
@@ -45,6 +51,17 @@ pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
     for (index, finalizer) in metadata.finalizers.iter().enumerate() {
         let wrong = names::qualified_name(finalizer).into_iter();
         errors.extend(wrong.map(|detail| FieldError::invalid(format!("metadata.finalizers[{index}]"), finalizer, detail)));
+    }
+}
+
+fn namespace(object: &Object, errors: &mut Vec<FieldError>) {
+    let namespace = &object.metadata().namespace;
+    let Some(kind) = api::kinds::find_kind(&object.api_version(), object.kind()) else { return };
+    if kind.namespaced && namespace.is_empty() {
+        errors.push(FieldError::required("metadata.namespace", ""));
+    } else if kind.namespaced {
+        let wrong = names::dns1123_label(namespace).into_iter();
+        errors.extend(wrong.map(|detail| FieldError::invalid("metadata.namespace", namespace, detail)));
     }
 }
 
@@ -100,6 +117,7 @@ pub(super) fn label_selector(selector: &LabelSelector, path: &str, errors: &mut 
 /// Appends what is wrong with a change of metadata (`ValidateObjectMetaUpdate`).
 pub(super) fn validate_update(new: &Object, old: &Object, errors: &mut Vec<FieldError>) {
     let (new, old) = (new.metadata(), old.metadata());
+    immutable(&new.deletion_timestamp, &old.deletion_timestamp, "metadata.deletionTimestamp", errors);
     if old.is_deleting() {
         let added: Vec<&String> = new.finalizers.iter().filter(|finalizer| !old.finalizers.contains(finalizer)).collect();
         if !added.is_empty() {

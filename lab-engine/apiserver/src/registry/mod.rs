@@ -7,7 +7,7 @@ mod deployment;
 mod event;
 mod lease;
 mod meta;
-mod names;
+mod more_checks;
 mod namespace;
 mod node;
 pub(crate) mod patch;
@@ -109,6 +109,11 @@ pub(crate) fn validate(object: &Object) -> Vec<FieldError> {
     errors
 }
 
+/// Appends what is wrong with the spec of a Pod.
+pub(crate) fn pod_spec(spec: &api::core::PodSpec, errors: &mut Vec<FieldError>) {
+    pod_validation::pod_spec(spec, "spec", errors);
+}
+
 fn same_kind<'a, R: Resource>(_: &R, object: &'a Object) -> Option<&'a Arc<R>> {
     R::from_object(object)
 }
@@ -135,6 +140,17 @@ pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource:
             Arc::make_mut(new).prepare_status_update(old);
         }
     }, else {});
+}
+
+/// What is wrong with a change by the rules for changes alone.
+pub(crate) fn update_rules(new: &Object, old: &Object) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if let (Object::Pod(new_pod), Object::Pod(old_pod)) = (new, old) {
+        meta::validate_update(new, old, &mut errors);
+        pod::update_rules(new_pod, old_pod, &mut errors);
+        return errors;
+    }
+    validate_update(new, old)
 }
 
 /// What is wrong with a change.

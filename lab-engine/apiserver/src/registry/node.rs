@@ -1,14 +1,20 @@
 //! Nodes (`pkg/registry/core/node/strategy.go`).
 
-use super::{Strategy, meta, names};
+use super::{Strategy, meta};
 use api::core::Node;
+use api::names;
 use api::status::FieldError;
 use std::borrow::Cow;
 
 impl Strategy for Node {
     fn validate(&self, errors: &mut Vec<FieldError>) {
         for (index, taint) in self.spec.taints.iter().enumerate() {
-            let path = format!("spec.taints[{index}]");
+            let path = format!("metadata.taints[{index}]");
+            if self.spec.taints[..index].iter().any(|other| (&other.key, &other.effect) == (&taint.key, &taint.effect)) {
+                let value = api::json::Json::to_json(taint).to_string();
+                let detail = "taints must be unique by key and effect pair";
+                errors.push(FieldError::new(api::status::FieldErrorKind::Duplicate, &path, value, detail));
+            }
             let wrong = names::qualified_name(&taint.key).into_iter();
             errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.key"), &taint.key, detail)));
             let wrong = names::label_value(&taint.value).into_iter();

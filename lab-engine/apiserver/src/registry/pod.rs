@@ -38,7 +38,8 @@ impl Strategy for Pod {
     }
 
     fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
-        pod_update(self, old, errors);
+        pod_validation::pod_spec(&self.spec, "spec", errors);
+        update_rules(self, old, errors);
     }
 
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
@@ -75,14 +76,26 @@ fn qos_class(pod: &Pod) -> &'static str {
 }
 
 /// Only a few fields of a Pod's spec may change (`ValidatePodUpdate`).
-fn pod_update(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
-    pod_validation::pod_spec(&new.spec, "spec", errors);
+pub(super) fn update_rules(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
     if new.spec.containers.len() != old.spec.containers.len() {
         errors.push(FieldError::forbidden("spec.containers", "pod updates may not add or remove containers"));
         return;
     }
     if new.spec.init_containers.len() != old.spec.init_containers.len() {
         errors.push(FieldError::forbidden("spec.initContainers", "pod updates may not add or remove containers"));
+        return;
+    }
+    for (kind, containers) in [("initContainers", &new.spec.init_containers), ("containers", &new.spec.containers)] {
+        for (index, _) in containers.iter().enumerate().filter(|(_, container)| container.image.is_empty()) {
+            let error = FieldError::required(format!("spec.{kind}[{index}].image"), "");
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
+    }
+    if let Some(deadline) = new.spec.active_deadline_seconds.filter(|deadline| !(0..=i64::from(i32::MAX)).contains(deadline)) {
+        let error = FieldError::invalid_number("spec.activeDeadlineSeconds", deadline, "must be between 0 and 2147483647, inclusive");
+        errors.push(error);
         return;
     }
     match (old.spec.active_deadline_seconds, new.spec.active_deadline_seconds) {

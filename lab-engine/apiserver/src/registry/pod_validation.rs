@@ -1,10 +1,12 @@
 //! Validation of Pod specs (`pkg/apis/core/validation/validation.go`).
 //!
-//! **Simplified here:** affinity, topology spread, security contexts and volume sources that are not simulated are not checked.
+//! **Simplified here:** topology spread and volume sources that are not simulated are not checked; affinity and what has no struct: see
+//! `more_checks`.
 
-use super::{meta, names};
+use super::meta;
 use api::core::{Container, ContainerPort, EnvVar, PodSpec, Probe, ResourceRequirements, Volume};
 use api::intstr::IntOrString;
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 use std::collections::BTreeSet;
 
@@ -53,6 +55,7 @@ pub(super) fn pod_spec(spec: &PodSpec, path: &str, errors: &mut Vec<FieldError>)
         }
     }
     tolerations(spec, path, errors);
+    super::more_checks::pod_spec(spec, path, errors);
 }
 
 fn one_of(value: &str, allowed: &[&str], path: String, errors: &mut Vec<FieldError>) {
@@ -64,6 +67,10 @@ fn one_of(value: &str, allowed: &[&str], path: String, errors: &mut Vec<FieldErr
 fn tolerations(spec: &PodSpec, path: &str, errors: &mut Vec<FieldError>) {
     for (index, toleration) in spec.tolerations.iter().enumerate() {
         let path = format!("{path}.tolerations[{index}]");
+        if !toleration.key.is_empty() {
+            let wrong = names::qualified_name(&toleration.key).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.key"), &toleration.key, detail)));
+        }
         if toleration.key.is_empty() && toleration.operator != "Exists" {
             let detail = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             errors.push(FieldError::invalid(format!("{path}.operator"), &toleration.operator, detail));

@@ -1,7 +1,8 @@
 //! LimitRanges and ResourceQuotas (`pkg/apis/core/v1/defaults.go`, `pkg/registry/core/{limitrange,resourcequota}`).
 
 use super::Strategy;
-use api::core::{LimitRange, ResourceList, ResourceQuota};
+use api::core::{LimitRange, LimitRangeItem, ResourceList, ResourceQuota};
+use api::quantity::Quantity;
 use api::status::FieldError;
 
 impl Strategy for LimitRange {
@@ -16,26 +17,64 @@ impl Strategy for LimitRange {
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
         for (index, item) in self.spec.limits.iter().enumerate() {
-            let path = format!("spec.limits[{index}]");
-            let mut ordered = |low: (&str, &ResourceList), high: (&str, &ResourceList)| {
-                for (name, low_value) in low.1 {
-                    if let Some(high_value) = high.1.get(name).filter(|high_value| low_value > *high_value) {
-                        let detail = format!("{} value {low_value} is greater than {} value {high_value}", low.0, high.0);
-                        let field = low.0.split(' ').next().unwrap_or_default();
-                        let field = if low.0 == "default request" { "defaultRequest" } else { field };
-                        errors.push(FieldError::invalid(format!("{path}.{field}[{name}]"), &low_value.to_string(), detail));
-                    }
-                }
-            };
-            ordered(("min", &item.min), ("max", &item.max));
-            ordered(("min", &item.min), ("default request", &item.default_request));
-            ordered(("default request", &item.default_request), ("max", &item.max));
-            ordered(("default request", &item.default_request), ("default", &item.default));
-            ordered(("default", &item.default), ("max", &item.max));
-            if item.type_ == "Pod" && !(item.default.is_empty() && item.default_request.is_empty()) {
-                errors.push(FieldError::forbidden(format!("{path}.default"), "may not be specified when `type` is 'Pod'"));
+            validate_item(item, &format!("spec.limits[{index}]"), errors);
+        }
+    }
+}
+
+/// Models the loop of `ValidateLimitRange`.
+fn validate_item(item: &LimitRangeItem, path: &str, errors: &mut Vec<FieldError>) {
+    if item.type_ == "Pod" {
+        for (name, list) in [("default", &item.default), ("defaultRequest", &item.default_request)] {
+            if !list.is_empty() {
+                errors.push(FieldError::forbidden(format!("{path}.{name}"), "may not be specified when `type` is 'Pod'"));
             }
         }
+    }
+    // What must not be greater than what, how both are called, and the field that is wrong if it is.
+    let ordered = [
+        (&item.min, "min", &item.max, "max", "min"),
+        (&item.min, "min", &item.default_request, "default request", "defaultRequest"),
+        (&item.default_request, "default request", &item.max, "max", "defaultRequest"),
+        (&item.default_request, "default request", &item.default, "default limit", "defaultRequest"),
+        (&item.min, "min", &item.default, "default", "default"),
+        (&item.default, "default", &item.max, "max", "default"),
+    ];
+    for (low, low_name, high, high_name, field) in ordered {
+        for (name, smaller) in low {
+            let Some(larger) = high.get(name).filter(|larger| smaller > *larger) else { continue };
+            let detail = format!("{low_name} value {smaller} is greater than {high_name} value {larger}");
+            errors.push(FieldError::invalid(format!("{path}.{field}[{name}]"), &smaller.to_string(), detail));
+        }
+    }
+}
+
+/// The resources of a quota that are numbers of objects (`IsIntegerResourceName`).
+const COUNTED: [&str; 9] = [
+    "pods",
+    "services",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+/// Models `ValidateResourceQuotaResourceName` and `ValidateResourceQuantityValue`.
+fn validate_hard(name: &str, amount: &Quantity, errors: &mut Vec<FieldError>) {
+    let path = format!("spec.hard[{name}]");
+    let counted = COUNTED.contains(&name);
+    let compute = ["cpu", "memory", "ephemeral-storage"].contains(&name.trim_start_matches("requests.").trim_start_matches("limits."));
+    if !counted && !compute && name != "requests.storage" && !name.contains(['/', '-']) {
+        errors.push(FieldError::invalid(&path, name, "must be a standard resource type or fully qualified"));
+    }
+    if *amount < Quantity::default() {
+        errors.push(FieldError::invalid(&path, &amount.to_string(), "must be greater than or equal to 0"));
+    }
+    if counted && !amount.round_up(0).1 {
+        errors.push(FieldError::invalid(&path, &amount.to_string(), "must be an integer"));
     }
 }
 
@@ -62,10 +101,7 @@ impl Strategy for ResourceQuota {
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
         for (name, quantity) in &self.spec.hard {
-            if quantity.milli_value() < 0 {
-                let detail = "must be greater than or equal to 0";
-                errors.push(FieldError::invalid(format!("spec.hard[{name}]"), &quantity.to_string(), detail));
-            }
+            validate_hard(name, quantity, errors);
         }
     }
 

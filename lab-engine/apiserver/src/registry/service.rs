@@ -2,10 +2,11 @@
 //!
 //! **Simplified here:** IPv4 only.
 
-use super::{Strategy, names, pod_validation};
+use super::{Strategy, pod_validation};
 use crate::service_ip::ServiceAllocator;
 use api::core::Service;
 use api::intstr::IntOrString;
+use api::names;
 use api::status::{FieldError, FieldErrorKind};
 use sim::Rng;
 use std::borrow::Cow;
@@ -53,6 +54,7 @@ impl Strategy for Service {
             _ => {}
         }
         ports(self, errors);
+        more(self, errors);
         if !matches!(spec.session_affinity.as_str(), "None" | "ClientIP") {
             errors.push(FieldError::not_supported("spec.sessionAffinity", &spec.session_affinity, &["ClientIP", "None"]));
         }
@@ -61,6 +63,9 @@ impl Strategy for Service {
 
     fn prepare_for_update(&mut self, old: &Self) {
         self.status = old.status.clone();
+        if !reachable_from_outside(&self.spec) && self.spec.external_traffic_policy == old.spec.external_traffic_policy {
+            self.spec.external_traffic_policy.clear();
+        }
         // What the author does not repeat stays as it was allocated.
         if self.spec.type_ != "ExternalName" && self.spec.cluster_ip.is_empty() {
             self.spec.cluster_ip.clone_from(&old.spec.cluster_ip);
@@ -92,6 +97,46 @@ impl Strategy for Service {
             "spec.clusterIP" => Some(Cow::Borrowed(&self.spec.cluster_ip)),
             "spec.type" => Some(Cow::Borrowed(&self.spec.type_)),
             _ => None,
+        }
+    }
+}
+
+/// Whether traffic from outside the cluster has a way in (`ExternallyAccessible`).
+fn reachable_from_outside(spec: &api::core::ServiceSpec) -> bool {
+    matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") || (spec.type_ == "ClusterIP" && !spec.external_ips.is_empty())
+}
+
+fn more(service: &Service, errors: &mut Vec<FieldError>) {
+    let spec = &service.spec;
+    let headless = spec.cluster_ip == "None";
+    if headless && matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") {
+        let detail = format!("may not be set to 'None' for {} services", spec.type_);
+        errors.push(FieldError::invalid("spec.clusterIP", "None", detail));
+    }
+    if spec.type_ == "ExternalName" && !spec.external_name.is_empty() {
+        let name = spec.external_name.strip_suffix('.').unwrap_or(&spec.external_name);
+        let wrong = names::dns1123_subdomain(name).into_iter();
+        errors.extend(wrong.map(|detail| FieldError::invalid("spec.externalName", &spec.external_name, detail)));
+    }
+    let outside = reachable_from_outside(spec);
+    if outside && !matches!(spec.external_traffic_policy.as_str(), "" | "Cluster" | "Local") {
+        errors.push(FieldError::not_supported("spec.externalTrafficPolicy", &spec.external_traffic_policy, &["Cluster", "Local"]));
+    }
+    if !outside && !spec.external_traffic_policy.is_empty() {
+        let detail = "may only be set for externally-accessible services";
+        errors.push(FieldError::invalid("spec.externalTrafficPolicy", &spec.external_traffic_policy, detail));
+    }
+    if spec.session_affinity == "None" && api::json::Json::to_json(spec).get("sessionAffinityConfig").is_some_and(|c| !c.is_null()) {
+        let detail = "must not be set when session affinity is None";
+        errors.push(FieldError::forbidden("spec.sessionAffinityConfig", detail));
+    }
+    let mut used = BTreeSet::new();
+    for (index, port) in spec.ports.iter().enumerate() {
+        if let Some(number) = port.node_port.filter(|&number| number != 0)
+            && !used.insert((&port.protocol, number))
+        {
+            let path = format!("spec.ports[{index}].nodePort");
+            errors.push(FieldError::new(FieldErrorKind::Duplicate, path, number.to_string(), ""));
         }
     }
 }
