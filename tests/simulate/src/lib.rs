@@ -2,7 +2,7 @@
 //! client load, held to their promises after every step.
 //!
 //! A run is its seed: the number of members, the network, the disks, what clients ask and what goes wrong when are all dealt from it.
-//! [`run`] gives what was seen, or the promise that was broken. The promises:
+//! [`run()`] gives what was seen, or the promise that was broken. The promises:
 //!
 //! - at most one leader in a term (Raft paper §5.2, Election Safety);
 //! - what is committed never changes and is the same for all ([`invariants`], State Machine Safety), and every leader has all of it

@@ -8,7 +8,7 @@
 //!
 //! Whoever is asked proposes the change; a follower passes it to the leader. It is applied on every member in the order of the log, and
 //! answered by the member that was asked. A read asks the leader for its commit index first and waits until that is applied
-//! (linearizable reads, [`reads`]), unless it names a revision or comes to a group of one.
+//! (linearizable reads; see the module `reads`).
 //!
 //! [`EtcdServer`] is a state machine: [`Input`]s in, [`Output`]s out, time as an argument. What survives its crash is its [`Disk`].
 //!

@@ -1,3 +1,5 @@
+//! A group of members: writes, reads, lost quorums, crashes, a member that joins.
+
 use super::*;
 use crate::{KeyRange, Op, Range, Txn};
 use sim::Seed;

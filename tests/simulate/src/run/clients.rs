@@ -16,7 +16,7 @@ const KEYS: usize = 4;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How many operations each client asks for at most: what is judged grows with them.
-const MAX_OPERATIONS: usize = 60;
+const MAX_OPERATIONS: usize = 40;
 
 /// What a client does.
 #[derive(Debug)]

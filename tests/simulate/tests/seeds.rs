@@ -1,0 +1,13 @@
+//! Some seeds for every change; `cargo xtask simulate` runs as many as are wanted, faster.
+
+#[test]
+fn some_seeds_keep_all_promises() {
+    let mut crashes = 0;
+    for seed in 1..=20 {
+        match simulate::run(seed) {
+            Ok(report) => crashes += report.crashes,
+            Err(broken) => panic!("{broken}\nrepeat it with: cargo xtask simulate --seeds 1 --seed {seed}"),
+        }
+    }
+    assert!(crashes > 20, "faults are made: {crashes} crashes");
+}
