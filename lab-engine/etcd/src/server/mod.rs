@@ -45,6 +45,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a member that was removed goes on, so that the others learn of it (`stopWithDelay`).
 const REMOVAL_DELAY: Duration = Duration::from_secs(1);
 
+/// After how long a snapshot that was sent counts as lost if its receiver has not answered. In etcd the transport reports how the sending
+/// ended (`ReportSnapshot`); here a message that is lost tells nobody.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How a server is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -140,6 +144,8 @@ pub struct EtcdServer {
     next_tick: Time,
     /// The index of the newest snapshot.
     snapshot_index: Index,
+    /// The snapshots that were sent to other members, and when they count as lost.
+    sent_snapshots: BTreeMap<NodeId, Time>,
     /// When it stops because it is no longer a member.
     stops_at: Option<Time>,
 }
@@ -174,6 +180,7 @@ impl EtcdServer {
             unproposed: Vec::new(),
             next_request: u64::from(start) << 32,
             writing: None,
+            sent_snapshots: BTreeMap::new(),
             stops_at: None,
             next_tick: now + TICK,
         };
@@ -230,6 +237,7 @@ impl EtcdServer {
         }
         self.finish_write(now, out);
         self.take_snapshot();
+        self.give_up_snapshots(now);
         match input {
             Input::Wake => {}
             Input::Request { from, request } => self.request(now, from, request, out),
@@ -300,7 +308,7 @@ impl EtcdServer {
                     self.stops_at.get_or_insert(now + REMOVAL_DELAY);
                 }
             }
-            self.send_snapshots(snapshot_requests);
+            self.send_snapshots(now, snapshot_requests);
             self.reads.serve(&self.store, self.raft.log().applied(), out);
         }
     }
@@ -392,11 +400,25 @@ impl EtcdServer {
         }
     }
 
-    fn send_snapshots(&mut self, requests: Vec<SnapshotRequest>) {
+    fn send_snapshots(&mut self, now: Time, requests: Vec<SnapshotRequest>) {
         for request in requests {
+            let to = request.to();
             // Whoever still needs one is asked for again.
-            let _ = self.raft.send_snapshot(request, Arc::new(self.store.clone()));
+            if self.raft.send_snapshot(request, Arc::new(self.store.clone())) {
+                self.sent_snapshots.insert(to, now + SNAPSHOT_TIMEOUT);
+            }
         }
+    }
+
+    /// Gives up snapshots that have not arrived. One that has arrived is none of the leader's cares any more.
+    fn give_up_snapshots(&mut self, now: Time) {
+        let raft = &mut self.raft;
+        self.sent_snapshots.retain(|id, until| {
+            if *until <= now {
+                raft.report_snapshot(*id, false);
+            }
+            *until > now
+        });
     }
 
     /// Answers those who have waited too long.
