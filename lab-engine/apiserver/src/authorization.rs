@@ -106,15 +106,9 @@ pub(crate) fn forbidden(user: &Info, attributes: &Attributes<'_>, reason: &str) 
     })
 }
 
-/// What a request wants, as its method and path tell; `selected` is the name that a list selects by field, if it does.
-pub(crate) fn attributes<'a>(request: &'a Request, selected: &'a str) -> Attributes<'a> {
-    let path = match &request.path {
-        Path::Resource(path) => path,
-        Path::Other(path) => return Attributes::Path { verb: method_name(request.method), path: path.split('?').next().unwrap_or("") },
-    };
-    let ResourcePath { resource, namespace, name, subresource } = path;
-    let verb = match (request.method, name) {
-        _ if matches!(subresource.as_ref(), "exec" | "attach") => "create",
+/// The verb of a request for a resource, as its method and path tell (`k8s.io/apiserver/pkg/endpoints/request/requestinfo.go`).
+pub(crate) fn verb(request: &Request, path: &ResourcePath) -> &'static str {
+    match (request.method, &path.name) {
         (Method::Get, _) if request.is_watch() => "watch",
         (Method::Get, Some(_)) => "get",
         (Method::Get, None) => "list",
@@ -123,7 +117,17 @@ pub(crate) fn attributes<'a>(request: &'a Request, selected: &'a str) -> Attribu
         (Method::Patch, _) => "patch",
         (Method::Delete, Some(_)) => "delete",
         (Method::Delete, None) => "deletecollection",
+    }
+}
+
+/// What a request wants, as its method and path tell; `selected` is the name that a list selects by field, if it does.
+pub(crate) fn attributes<'a>(request: &'a Request, selected: &'a str) -> Attributes<'a> {
+    let path = match &request.path {
+        Path::Resource(path) => path,
+        Path::Other(path) => return Attributes::Path { verb: method_name(request.method), path: path.split('?').next().unwrap_or("") },
     };
+    let ResourcePath { resource, namespace, name, subresource } = path;
+    let verb = if matches!(subresource.as_ref(), "exec" | "attach") { "create" } else { verb(request, path) };
     let name = name.as_deref().unwrap_or(selected);
     // A namespace is in itself.
     let is_namespace = resource.group.is_empty() && resource.resource == "namespaces";

@@ -6,7 +6,7 @@
 //! **Simplified here:** reads by components pass the chain but leave no event, to keep the trace small; the audit log of a real server
 //! has stages and levels.
 
-use crate::authorization::{attributes, forbidden, restrict, selected};
+use crate::authorization::{attributes, forbidden, restrict, selected, verb};
 use crate::params::Origin;
 use crate::rbac::Attributes;
 use crate::server::{ApiServer, Output};
@@ -72,16 +72,7 @@ pub(crate) fn trace_request(
     origin: &Origin,
     out: &mut Vec<Output>,
 ) {
-    let verb = match (request.method, &path.name) {
-        (Method::Get, _) if request.is_watch() => "watch",
-        (Method::Get, Some(_)) => "get",
-        (Method::Get, None) => "list",
-        (Method::Post, _) => "create",
-        (Method::Put, _) => "update",
-        (Method::Patch, _) => "patch",
-        (Method::Delete, Some(_)) => "delete",
-        (Method::Delete, None) => "deletecollection",
-    };
+    let verb = verb(request, path);
     let quiet_kind = [api::coordination::Lease::INFO, api::core::Event::INFO].contains(&info);
     if !is_told(request) || (quiet_kind && !request.user_agent.starts_with("kubectl")) {
         return;
