@@ -47,7 +47,7 @@ pub const AREAS: &[(&str, Runner)] = &[
 #[derive(Debug, Error)]
 pub enum FileError {
     /// It is not JSON.
-    #[error("{name}: {source}")]
+    #[error("{name}: a vector file is JSON, and this is none")]
     Json {
         /// The file.
         name: String,
