@@ -26,6 +26,7 @@ mod node_authorizer;
 mod params;
 mod policy;
 mod printers;
+mod proposed;
 mod proxy;
 mod quota;
 pub mod rbac;

@@ -4,13 +4,14 @@
 //! quota controller's next count.
 
 use crate::admission::resource_quota::{self, Operation, Refusal, counts_updates, is_counted};
+use crate::proposed::value_of;
 use crate::server::ApiServer;
-use crate::storage::{self, Stored, object_of};
+use crate::storage::{self, object_of};
 use crate::write::{Write, at_revision};
 use api::core::ResourceQuota;
 use api::status::Status;
 use api::{Object, Resource};
-use etcd::{Compare, KeyRange, Op, OpResponse, Range, Value};
+use etcd::{Compare, KeyRange, Op, OpResponse, Range};
 use std::sync::Arc;
 
 /// An object that is written in the same transaction as another.
@@ -28,7 +29,7 @@ impl Rider {
     }
 
     pub(crate) fn put(&self) -> Op {
-        Op::Put(self.key.clone(), Value::new(Stored(self.object.clone())))
+        Op::Put(self.key.clone(), value_of(self.object.clone()))
     }
 
     /// Reads the key, for the case that the transaction fails.

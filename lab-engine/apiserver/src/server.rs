@@ -249,6 +249,16 @@ impl ApiServer {
         }
     }
 
+    /// One of several servers of a cluster, which all have the same `seed_stream`: they sign tokens with the same key and give different
+    /// names, UIDs and addresses. Servers count from 0, as do the starts of each.
+    pub fn replica(seed_stream: &Rng, replica: u32, start: u32, config: Config) -> Self {
+        let mut server = ApiServer::new(seed_stream.clone(), config);
+        if (replica, start) != (0, 0) {
+            server.rng = seed_stream.stream(&format!("replica/{replica}/{start}"));
+        }
+        server
+    }
+
     /// The objects in the watch cache, by resource, namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.cache.objects()

@@ -9,24 +9,29 @@ use etcd::{Encode, Value};
 use std::any::Any;
 use std::sync::Arc;
 
-/// An object as a value of etcd.
+/// An object as a value that lies in etcd. It knows its `resourceVersion`, which is not among its bytes.
 #[derive(Debug)]
 pub(crate) struct Stored(pub(crate) Object);
 
 impl Encode for Stored {
     fn encode(&self) -> Vec<u8> {
-        let mut object = self.0.clone();
-        object.metadata_mut().resource_version = ResourceVersion(0);
-        object.to_json().to_string().into_bytes()
+        bytes(&self.0)
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
 
-    fn written_at(&mut self, revision: u64) {
-        self.0.metadata_mut().resource_version = ResourceVersion(revision);
-    }
+/// The object as of a revision.
+pub(crate) fn with_revision(mut object: Object, revision: u64) -> Object {
+    object.metadata_mut().resource_version = ResourceVersion(revision);
+    object
+}
+
+/// What lies in etcd: the object without its `resourceVersion`.
+pub(crate) fn bytes(object: &Object) -> Vec<u8> {
+    with_revision(object.clone(), 0).to_json().to_string().into_bytes()
 }
 
 /// The object in a value, which only this API server writes.

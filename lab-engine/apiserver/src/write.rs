@@ -6,10 +6,11 @@
 
 use crate::chain::{subject, trace_request};
 use crate::params::{self, DeleteOptions, Origin};
+use crate::proposed::value_of;
 use crate::quota::{self, Rider};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
-use crate::storage::{self, Stored, object_of};
+use crate::storage::{self, object_of};
 use crate::subresource::{self, Subresource};
 use api::Object;
 use api::core::{Pod, Service};
@@ -17,7 +18,7 @@ use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
-use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn, Value};
+use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn};
 use serde_json::json;
 use sim::{ObjectRef, Time, Verb};
 use std::sync::Arc;
@@ -219,7 +220,7 @@ impl ApiServer {
         if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
-        let put = Op::Put(key.clone(), Value::new(Stored(object)));
+        let put = Op::Put(key.clone(), value_of(object));
         let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
@@ -268,7 +269,7 @@ impl ApiServer {
             Ok(Decision::Put(object)) => {
                 let subject = subject(Verb::Update, &object);
                 let key = storage::key(write.info, &write.namespace, &write.name);
-                self.send_update(now, write, revision, Op::Put(key, Value::new(Stored(object))), subject, out);
+                self.send_update(now, write, revision, Op::Put(key, value_of(object)), subject, out);
             }
             Ok(Decision::Remove(object)) => {
                 let subject = subject(Verb::Delete, &object);

@@ -32,6 +32,8 @@ pub enum Transport {
     Timeout,
     /// The connection broke.
     Closed,
+    /// Nobody listens at the address of the API server.
+    Refused,
 }
 
 impl fmt::Display for Transport {
@@ -39,6 +41,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Transport::Timeout => "net/http: request canceled (Client.Timeout exceeded while awaiting headers)",
             Transport::Closed => "http2: client connection lost",
+            Transport::Refused => "dial tcp 127.0.0.1:6443: connect: connection refused",
         })
     }
 }

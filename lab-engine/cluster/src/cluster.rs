@@ -5,12 +5,13 @@
 //! ```
 
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
+use crate::fault::Fault;
 use crate::host::Host;
+use crate::host::MemberStatus;
 use api::Object;
 use api::core::{Node, Taint};
 use api::meta::condition_is_true;
 use api::quantity::Quantity;
-use apiserver::ApiServer;
 use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
@@ -52,15 +53,8 @@ pub enum Advanced {
     OutOfSteps,
 }
 
-/// Something bad that can happen to a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The node can no longer reach the API server, nor be reached.
-    CutNode(String),
-}
-
 /// A part that talks to the API server.
-enum Part {
+pub(crate) enum Part {
     Scheduler(Box<Scheduler>),
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
@@ -99,21 +93,21 @@ impl Component for Part {
 
 /// A cluster in virtual time.
 pub struct Cluster {
-    host: Host<Part>,
+    pub(crate) host: Host<Part>,
     terminal: usize,
     kubelets: BTreeMap<String, usize>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 impl Cluster {
     /// A cluster at time zero; its parts start when it is advanced.
     ///
     /// # Errors
-    /// Names the node of the configuration whose CPU, memory or taint cannot be read.
+    /// Names the node of the configuration whose CPU, memory or taint cannot be read, or the number of etcd members that cannot be.
     pub fn new(config: &ClusterConfig) -> Result<Self, ConfigError> {
         let quota = STORE_QUOTA + STORE_QUOTA_PER_NODE * config.nodes.len();
-        let mut host = Host::new(config.seed, etcd::Member::new().quota(quota), |kernel| {
-            ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config::default())
-        });
+        config.etcd.check()?;
+        let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers);
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
         let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
         host.add("kube-scheduler", scheduler, Time::from_millis(100));
@@ -130,7 +124,7 @@ impl Cluster {
             kubelets.insert(name, host.add(&endpoint, part, start));
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
-        Ok(Cluster { host, terminal, kubelets })
+        Ok(Cluster { host, terminal, kubelets, faults: Vec::new() })
     }
 
     /// A cluster whose nodes are all Ready, some virtual seconds after its start.
@@ -159,6 +153,11 @@ impl Cluster {
     /// Everything that happened.
     pub fn trace(&self) -> &Trace {
         self.host.kernel().trace()
+    }
+
+    /// How the members of etcd stand, in order.
+    pub fn etcd_members(&self) -> Vec<MemberStatus> {
+        self.host.etcd().status()
     }
 
     /// What the API server holds, in the order of its keys.
@@ -239,37 +238,17 @@ impl Cluster {
         }
         result
     }
-
-    /// Puts a fault on the cluster. A node that does not exist changes nothing.
-    pub fn inject(&mut self, fault: &Fault) {
-        let Fault::CutNode(name) = fault;
-        if let Some(&number) = self.kubelets.get(name) {
-            self.record_fault(format!("cut {name} from the API server"));
-            self.host.isolate(number);
-        }
-    }
-
-    /// Takes a fault away again.
-    pub fn heal(&mut self, fault: &Fault) {
-        let Fault::CutNode(name) = fault;
-        if let Some(&number) = self.kubelets.get(name) {
-            let cause = self.record_fault(format!("reconnected {name} to the API server"));
-            self.host.reconnect(number, Some(cause));
-        }
-    }
-
-    fn record_fault(&mut self, description: String) -> sim::EventId {
-        let now = self.now();
-        let what = What::Fault { description: description.into() };
-        self.host.kernel_mut().trace_mut().record(now, &"learner".into(), None, what)
-    }
 }
 
 /// Reads a node's configuration; `index` counts from 0.
 fn kubelet_config(node: &NodeConfig, index: u32) -> Result<KubeletConfig, ConfigError> {
     let name = node.name.clone().unwrap_or_else(|| format!("node-{}", index + 1));
-    let wrong =
-        |field: &'static str, value: &str, message: String| ConfigError { node: name.clone(), field, value: value.to_owned(), message };
+    let wrong = |field: &'static str, value: &str, message: String| ConfigError {
+        part: format!("node {name}"),
+        field,
+        value: value.to_owned(),
+        message,
+    };
     let quantity = |field: &'static str, text: &str| Quantity::parse(text).map_err(|error| wrong(field, text, error.to_string()));
     let natural = |field: &'static str, text: &str, number: i64| {
         u64::try_from(number).map_err(|_| wrong(field, text, "must not be negative".to_owned()))
@@ -282,7 +261,8 @@ fn kubelet_config(node: &NodeConfig, index: u32) -> Result<KubeletConfig, Config
 
 /// Reads `key=value:Effect` or `key:Effect`.
 fn taint(node: &str, text: &str) -> Result<Taint, ConfigError> {
-    let wrong = |message: &str| ConfigError { node: node.to_owned(), field: "taints", value: text.to_owned(), message: message.to_owned() };
+    let wrong =
+        |message: &str| ConfigError { part: format!("node {node}"), field: "taints", value: text.to_owned(), message: message.to_owned() };
     let (key, effect) = text.rsplit_once(':').ok_or_else(|| wrong("a taint is written key=value:Effect or key:Effect"))?;
     if !matches!(effect, "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
         return Err(wrong("the effect is NoSchedule, PreferNoSchedule or NoExecute"));

@@ -1,7 +1,8 @@
-//! The shape of a cluster: its seed and its nodes.
+//! The shape of a cluster: its seed, its nodes, its control plane.
 
 use api::meta::StringMap;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What a cluster is made of. Two clusters with the same configuration and inputs run alike, byte for byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +12,10 @@ pub struct ClusterConfig {
     pub seed: u64,
     /// The worker nodes.
     pub nodes: Vec<NodeConfig>,
+    /// The store.
+    pub etcd: EtcdConfig,
+    /// How many API servers there are; 1 to 5.
+    pub api_servers: u32,
 }
 
 impl Default for ClusterConfig {
@@ -23,7 +28,42 @@ impl Default for ClusterConfig {
 impl ClusterConfig {
     /// `count` nodes of the default size, seed 1.
     pub fn with_nodes(count: usize) -> Self {
-        ClusterConfig { seed: 1, nodes: vec![NodeConfig::default(); count] }
+        ClusterConfig { seed: 1, nodes: vec![NodeConfig::default(); count], etcd: EtcdConfig::default(), api_servers: 1 }
+    }
+}
+
+/// The group of etcd members under the API servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct EtcdConfig {
+    /// How many members there are: 1, 3 or 5.
+    pub members: u32,
+    /// How long their disks take to make a write safe, in microseconds. Not given: 2 ms in a group, and no time at all for a single
+    /// member, which nobody watches at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsync_us: Option<u64>,
+}
+
+impl Default for EtcdConfig {
+    fn default() -> Self {
+        EtcdConfig { members: 1, fsync_us: None }
+    }
+}
+
+impl EtcdConfig {
+    /// How long the disks take.
+    pub fn fsync(&self) -> Duration {
+        let usual = if self.members > 1 { 2_000 } else { 0 };
+        Duration::from_micros(self.fsync_us.unwrap_or(usual))
+    }
+
+    /// Checks the number of members.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if matches!(self.members, 1 | 3 | 5) {
+            return Ok(());
+        }
+        let (part, value) = ("etcd".to_owned(), self.members.to_string());
+        Err(ConfigError { part, field: "members", value, message: "must be 1, 3 or 5".to_owned() })
     }
 }
 
@@ -50,12 +90,12 @@ impl Default for NodeConfig {
     }
 }
 
-/// A node of a configuration cannot be built.
+/// A part of a configuration cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("node {node}: {field}: {value:?}: {message}")]
+#[error("{part}: {field}: {value:?}: {message}")]
 pub struct ConfigError {
-    /// The node.
-    pub node: String,
+    /// The part, for example `node node-1`.
+    pub part: String,
     /// The field.
     pub field: &'static str,
     /// What it holds.

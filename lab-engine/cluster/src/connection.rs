@@ -82,6 +82,13 @@ impl Connection {
         }
     }
 
+    /// Nobody listened; says whether the request was a watch or stream, or nothing if it no longer waits.
+    pub(crate) fn refused(&mut self, id: RequestId) -> Option<bool> {
+        let pending = self.pending.remove(&id)?;
+        self.trim();
+        Some(matches!(pending, Pending::Stream | Pending::Watch))
+    }
+
     /// Something of a stream or watch arrived; says whether the component still wants it.
     pub(crate) fn is_open(&self, id: RequestId) -> bool {
         self.pending.contains_key(&id)

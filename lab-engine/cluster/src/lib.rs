@@ -1,15 +1,19 @@
 //! Assembles the parts into a cluster and drives them through virtual time.
 //!
 //! - [`ClusterConfig`]: its shape.
-//! - [`Cluster`]: the cluster; a terminal of its own, faults, and time.
+//! - [`Cluster`]: the cluster; a terminal of its own, and time.
+//! - [`Fault`]: what can be done to it.
 //! - `host`: carries requests between the parts; `connection`: the client's end of a connection; `message`: what crosses the network.
 
 mod cluster;
 mod config;
 mod connection;
+mod fault;
 mod host;
 mod identity;
 mod message;
 
-pub use cluster::{Advanced, Cluster, CommandResult, Fault};
-pub use config::{ClusterConfig, ConfigError, NodeConfig};
+pub use cluster::{Advanced, Cluster, CommandResult};
+pub use config::{ClusterConfig, ConfigError, EtcdConfig, NodeConfig};
+pub use fault::{Fault, FaultError};
+pub use host::MemberStatus;

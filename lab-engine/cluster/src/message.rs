@@ -2,6 +2,7 @@
 
 use api::http::{Request, Response, WatchEvent};
 use client::{RequestId, ServeId};
+use etcd::server::PeerMessage;
 use std::sync::Arc;
 
 /// A message between two endpoints.
@@ -11,6 +12,8 @@ pub(crate) enum Message {
     Ask(RequestId, Box<Request>),
     /// A component forgets a request or ends a watch.
     Forget(RequestId),
+    /// Nobody listens where the request was sent.
+    Refused(RequestId),
     /// The API server answers.
     Answer(RequestId, Box<Response>),
     /// The API server sends events of a watch.
@@ -19,10 +22,12 @@ pub(crate) enum Message {
     End(RequestId),
     /// The API server sends more text of a streamed answer.
     Text(RequestId, Arc<str>, bool),
-    /// The API server asks the store.
+    /// A client of etcd asks a member.
     Store(Box<etcd::Request>),
-    /// The store answers.
+    /// The member answers.
     Stored(Box<etcd::Response>),
+    /// Members of etcd talk to each other.
+    Peer(Box<PeerMessage>),
     /// The API server asks a kubelet on behalf of a client.
     Serve(ServeId, Box<Request>),
     /// A kubelet answers.

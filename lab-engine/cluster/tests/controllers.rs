@@ -49,7 +49,7 @@ fn cut() -> Cluster {
     printed(&mut cluster, "kubectl uncordon node-2");
     printed(&mut cluster, "kubectl uncordon node-3");
     advance(&mut cluster, 10);
-    cluster.inject(&Fault::CutNode("node-1".to_owned()));
+    cluster.inject(&Fault::CutNode("node-1".to_owned())).unwrap();
     cluster
 }
 
@@ -104,7 +104,7 @@ fn a_node_that_comes_back_in_time_keeps_its_pods() {
     let mut cluster = cut();
     advance(&mut cluster, 120);
     assert_eq!(taints(&cluster, "node-1"), UNREACHABLE);
-    cluster.heal(&Fault::CutNode("node-1".to_owned()));
+    cluster.heal(&Fault::CutNode("node-1".to_owned())).unwrap();
     advance(&mut cluster, 30);
     assert_eq!(taints(&cluster, "node-1"), [""; 0]);
     assert_eq!(cluster.ready_nodes(), 3);
@@ -120,7 +120,7 @@ fn a_node_that_comes_back_in_time_keeps_its_pods() {
 fn nobody_is_driven_out_while_all_nodes_are_lost() {
     let mut cluster = cut();
     for name in ["node-2", "node-3"] {
-        cluster.inject(&Fault::CutNode(name.to_owned()));
+        cluster.inject(&Fault::CutNode(name.to_owned())).unwrap();
     }
     advance(&mut cluster, 600);
     assert_eq!(cluster.ready_nodes(), 0);

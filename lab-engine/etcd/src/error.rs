@@ -26,6 +26,9 @@ pub enum EtcdError {
     /// The members could not agree in time.
     #[error("etcdserver: request timed out")]
     Timeout,
+    /// The connection to the member that was asked broke before its answer (`rpc error: code = Unavailable`).
+    #[error("rpc error: code = Unavailable desc = error reading from server: EOF")]
+    Unavailable,
 }
 
 impl EtcdError {

@@ -10,6 +10,7 @@
 //! **Simplified here:** one member and no log on disk yet (the Raft group comes behind the same messages); no leases; keys are text; the
 //! response to a put carries the pair as it was written; no quota.
 
+mod client;
 mod error;
 mod member;
 mod message;
@@ -17,6 +18,7 @@ pub mod server;
 mod store;
 mod value;
 
+pub use client::{Client, ClientOutput};
 pub use error::EtcdError;
 pub use member::{Input, Member, Output};
 pub use message::{

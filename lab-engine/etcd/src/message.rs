@@ -26,6 +26,19 @@ pub enum Request {
     Compact(CallId, Revision),
 }
 
+impl Request {
+    /// The call.
+    pub fn call(&self) -> CallId {
+        match self {
+            Request::Txn(call, _)
+            | Request::Range(call, _)
+            | Request::Watch(call, _)
+            | Request::CancelWatch(call)
+            | Request::Compact(call, _) => *call,
+        }
+    }
+}
+
 /// What etcd answers.
 #[derive(Clone, Debug)]
 pub enum Response {
@@ -39,6 +52,19 @@ pub enum Response {
     Compacted(CallId),
     /// The call was refused; a watch has ended.
     Error(CallId, EtcdError),
+}
+
+impl Response {
+    /// The call that it answers.
+    pub fn call(&self) -> CallId {
+        match self {
+            Response::Txn(call, _)
+            | Response::Range(call, _)
+            | Response::Events(call, ..)
+            | Response::Compacted(call)
+            | Response::Error(call, _) => *call,
+        }
+    }
 }
 
 /// Some keys.

@@ -174,8 +174,8 @@ impl Store {
         self.keys.range::<str, _>((start, Bound::Unbounded)).take_while(|(key, _)| keys.contains(key)).map(|(_, versions)| versions)
     }
 
-    fn put(&mut self, key: Arc<str>, mut value: Value, revision: Revision) -> KeyValue {
-        value.written_at(revision);
+    fn put(&mut self, key: Arc<str>, value: Value, revision: Revision) -> KeyValue {
+        let value = value.written_at(revision);
         let prev = self.get(&key).cloned();
         let (create_revision, version) = prev.as_ref().map_or((revision, 1), |kv| (kv.create_revision, kv.version + 1));
         let kv = KeyValue { key: key.clone(), create_revision, mod_revision: revision, version, value };

@@ -13,10 +13,12 @@ pub trait Encode: Debug + Send + Sync {
     /// Itself, for its owner to recognise.
     fn as_any(&self) -> &dyn Any;
 
-    /// Tells the value the revision at which it was written, before anyone else sees it. The API server does not store
-    /// `resourceVersion` but fills it in from the pair's `mod_revision` whenever it decodes; a shared value learns it once, here.
-    fn written_at(&mut self, revision: Revision) {
+    /// The value as it is to be kept, if it wants to know the revision at which it was written; `None` if it does not care. The API server
+    /// does not store `resourceVersion` but fills it in from the pair's `mod_revision` whenever it decodes; a shared value learns it here,
+    /// once for all who read it. Every member of a group that applies the same entry asks the same value for the same revision.
+    fn written_at(&self, revision: Revision) -> Option<Value> {
         let _ = revision;
+        None
     }
 }
 
@@ -45,11 +47,9 @@ impl Value {
         self.0.as_any().downcast_ref()
     }
 
-    /// Tells the value its revision; a value that is already shared keeps what it knows.
-    pub(crate) fn written_at(&mut self, revision: Revision) {
-        if let Some(value) = Arc::get_mut(&mut self.0) {
-            value.written_at(revision);
-        }
+    /// The value as it is kept when it was written at `revision`.
+    pub(crate) fn written_at(self, revision: Revision) -> Self {
+        self.0.written_at(revision).unwrap_or(self)
     }
 }
 

@@ -27,6 +27,9 @@ impl Failure {
     /// `doing` names what was tried and from where, for example `creating "web.yaml"`; it may be empty.
     pub(crate) fn text(&self, doing: &str) -> String {
         let status = match self {
+            Failure::Transport(Transport::Refused) => {
+                return "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?".to_owned();
+            }
             Failure::Transport(error) => return format!("Unable to connect to the server: {error}"),
             Failure::Refused(status) => status,
         };

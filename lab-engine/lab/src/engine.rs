@@ -152,7 +152,7 @@ impl Engine {
                 self.tell_checks(out);
             }
             ToEngine::Check => self.tell_checks(out),
-            ToEngine::CutNode { node, cut } => session.set_node_cut(&node, cut),
+            ToEngine::Fault { fault, on } => session.set_fault(&fault, on).map_err(say)?,
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::expr::{EvaluationError, Expression, from_json};
 use crate::variables::Variables;
 use api::Object;
 use cel::Value;
+use cluster::MemberStatus;
 use serde_json::{Map, Value as Json};
 use sim::{EventId, Time, Trace, TraceEvent};
 use std::sync::Arc;
@@ -84,6 +85,8 @@ fn seconds(at: Time, start: Time) -> f64 {
 pub struct Evidence<'a> {
     /// What the API server holds.
     pub objects: Vec<&'a Object>,
+    /// How the members of etcd stand.
+    pub members: Vec<MemberStatus>,
     /// What happened since the learner began, up to this moment.
     pub log: &'a TraceLog,
     /// The present.
@@ -122,6 +125,7 @@ impl Evidence<'_> {
         match name {
             "now" => Value::Float(self.seconds()),
             "vars" => from_json(Json::Object(self.variables.iter().map(|(name, number)| (name.to_owned(), number.into())).collect())),
+            "etcd" => from_json(serde_json::to_value(&self.members).unwrap_or_default()),
             "files" => texts(&self.files),
             "commands" => from_json(self.commands.iter().map(String::as_str).collect()),
             "trace" => {
@@ -148,6 +152,7 @@ pub(crate) mod tests {
     fn evaluate(source: &str, objects: &[Object], log: &TraceLog) -> Value {
         let evidence = Evidence {
             objects: objects.iter().collect(),
+            members: Vec::new(),
             log,
             now: Time::from_millis(12_500),
             variables: &Variables::default(),

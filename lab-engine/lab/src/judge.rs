@@ -200,7 +200,8 @@ mod tests {
         for (second, objects) in (0..).zip(moments) {
             let now = Time::from_secs(second);
             let objects = objects.iter().collect();
-            let evidence = Evidence { objects, log: &log, now, variables: &variables, files: Vec::new(), commands: &[] };
+            let evidence =
+                Evidence { objects, members: Vec::new(), log: &log, now, variables: &variables, files: Vec::new(), commands: &[] };
             judge.observe(&evidence);
             result = judge.results("t", &evidence).pop();
         }

@@ -14,6 +14,7 @@ use crate::session::{PredictionResult, TaskResult};
 use crate::snapshot::{EventView, Snapshot};
 use crate::spec::Lab;
 use crate::text::Span;
+use cluster::Fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,12 +88,12 @@ pub enum ToEngine {
     },
     /// How does everything stand? Answered by `checks`.
     Check,
-    /// A node is cut off from the API server, or taken back.
-    CutNode {
-        /// The node.
-        node: String,
-        /// Whether it is cut off from now on.
-        cut: bool,
+    /// A fault is put on the cluster, or taken away.
+    Fault {
+        /// The fault.
+        fault: Fault,
+        /// Whether it is there from now on.
+        on: bool,
     },
 }
 

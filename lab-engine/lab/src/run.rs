@@ -11,7 +11,7 @@ use crate::session::LabError;
 use crate::spec::{Lab, Step};
 use crate::variables::Variables;
 use cel::Value;
-use cluster::{Cluster, ClusterConfig, CommandResult, Fault};
+use cluster::{Cluster, CommandResult, Fault};
 use kubectl::Stream;
 use sim::{EventId, Time, Trace, What};
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(crate) struct Run {
 impl Run {
     /// Boots the lab's cluster, writes its files and does its setup. `lab` has its numbers filled in.
     pub(crate) fn new(lab: &Lab, variables: &Variables, seed: u64) -> Result<Self, LabError> {
-        let cluster = Cluster::booted(&ClusterConfig { seed, nodes: lab.cluster.nodes.clone() })?;
+        let cluster = Cluster::booted(&lab.cluster.config(seed))?;
         let log = TraceLog::new(cluster.now(), cluster.trace().last_id());
         let (seen, next_look) = (cluster.trace().last_id(), cluster.now());
         let variables = variables.clone();
@@ -93,8 +93,10 @@ impl Run {
                         return Err(LabError::NeverCame { cel: until.cel.clone(), within: until.within });
                     }
                 }
-                Step::CutNode(node) => self.cluster.inject(&Fault::CutNode(node.clone())),
-                Step::HealNode(node) => self.cluster.heal(&Fault::CutNode(node.clone())),
+                Step::CutNode(node) => self.cluster.inject(&Fault::CutNode(node.clone()))?,
+                Step::HealNode(node) => self.cluster.heal(&Fault::CutNode(node.clone()))?,
+                Step::Inject(fault) => self.cluster.inject(fault)?,
+                Step::Heal(fault) => self.cluster.heal(fault)?,
             }
         }
         Ok(())
@@ -120,6 +122,7 @@ impl Run {
         self.log.update(self.cluster.trace());
         Evidence {
             objects: self.cluster.objects().collect(),
+            members: self.cluster.etcd_members(),
             log: &self.log,
             now: self.cluster.now(),
             variables: &self.variables,

@@ -10,7 +10,7 @@ use crate::snapshot::{EventView, Snapshot};
 use crate::spec::{Lab, Predict, TaskKind};
 use crate::text::{Span, Text};
 use crate::variables::Variables;
-use cluster::{Advanced, Cluster, CommandResult, ConfigError, Fault};
+use cluster::{Advanced, Cluster, CommandResult, ConfigError, Fault, FaultError};
 use kubectl::FileError;
 use serde::{Deserialize, Serialize};
 use sim::{EventId, What};
@@ -29,6 +29,9 @@ pub enum LabError {
     /// The cluster's shape is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A fault that the cluster cannot have.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// An expression cannot be read.
     #[error(transparent)]
     Expression(#[from] ExpressionError),
@@ -263,10 +266,13 @@ impl LabSession {
         self.run.advance(limit, max_steps, &mut self.judge, |cluster, _| cluster.trace().last_id() != last);
     }
 
-    /// Cuts a node off, or takes it back.
-    pub fn set_node_cut(&mut self, node: &str, cut: bool) {
-        let fault = Fault::CutNode(node.to_owned());
-        if cut { self.run.cluster.inject(&fault) } else { self.run.cluster.heal(&fault) }
+    /// Puts a fault on the cluster, or takes it away.
+    ///
+    /// # Errors
+    /// [`LabError::Fault`] when the cluster has no such part, or the part does not start again.
+    pub fn set_fault(&mut self, fault: &Fault, on: bool) -> Result<(), LabError> {
+        let cluster = &mut self.run.cluster;
+        Ok(if on { cluster.inject(fault) } else { cluster.heal(fault) }?)
     }
 
     /// Commits to a prediction; the engine then runs it on a cluster of its own. A second one takes the place of the first.
@@ -340,7 +346,7 @@ impl LabSession {
 
     /// The cluster as views show it.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.cluster().now(), self.cluster().trace(), self.cluster().objects())
+        Snapshot::of(self.cluster())
     }
 
     /// At most `limit` events after `after`, oldest first.

@@ -7,6 +7,7 @@ use api::Object;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::{ContainerStatus, Node, Pod, Service};
 use api::meta::condition_is_true;
+use cluster::{Cluster, Fault, MemberStatus};
 use serde::{Deserialize, Serialize};
 use sim::{EventId, Time, Trace, TraceEvent};
 
@@ -28,6 +29,10 @@ pub struct Snapshot {
     pub replica_sets: Vec<WorkloadView>,
     /// The Services, by namespace and name.
     pub services: Vec<ServiceView>,
+    /// The members of etcd, in order.
+    pub members: Vec<MemberStatus>,
+    /// The faults on the cluster, in the order in which they came.
+    pub faults: Vec<Fault>,
     /// How many older events the trace has dropped.
     pub dropped_events: u64,
 }
@@ -145,8 +150,14 @@ impl EventView {
 }
 
 impl Snapshot {
+    /// A cluster at present.
+    pub fn of(cluster: &Cluster) -> Self {
+        let (members, faults) = (cluster.etcd_members(), cluster.faults().to_vec());
+        Snapshot { members, faults, ..Snapshot::new(cluster.now(), cluster.trace(), cluster.objects()) }
+    }
+
     /// The cluster that holds these objects, which come in the order of the API server's keys.
-    pub fn new<'a>(now: Time, trace: &Trace, objects: impl Iterator<Item = &'a Object>) -> Self {
+    fn new<'a>(now: Time, trace: &Trace, objects: impl Iterator<Item = &'a Object>) -> Self {
         let mut snapshot =
             Snapshot { now_ms: now.as_millis(), clock: now.rfc3339(), dropped_events: trace.dropped(), ..Snapshot::default() };
         let mut pods = Vec::new();

@@ -23,7 +23,7 @@
 //! expression over what the engine did.
 
 use crate::text::{Span, Text};
-use cluster::NodeConfig;
+use cluster::{ClusterConfig, EtcdConfig, Fault, NodeConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,11 +53,23 @@ pub struct Lab {
 pub struct ClusterShape {
     /// Its worker nodes; three of the default size if the card does not say.
     pub nodes: Vec<NodeConfig>,
+    /// The members of etcd; one if the card does not say.
+    pub etcd: EtcdConfig,
+    /// How many API servers there are; one if the card does not say.
+    pub api_servers: u32,
+}
+
+impl ClusterShape {
+    /// The cluster of this shape that `seed` deals.
+    pub fn config(&self, seed: u64) -> ClusterConfig {
+        ClusterConfig { seed, nodes: self.nodes.clone(), etcd: self.etcd, api_servers: self.api_servers }
+    }
 }
 
 impl Default for ClusterShape {
     fn default() -> Self {
-        ClusterShape { nodes: cluster::ClusterConfig::default().nodes }
+        let ClusterConfig { nodes, etcd, api_servers, .. } = ClusterConfig::default();
+        ClusterShape { nodes, etcd, api_servers }
     }
 }
 
@@ -85,6 +97,10 @@ pub enum Step {
     CutNode(String),
     /// The node reaches the API server again.
     HealNode(String),
+    /// A fault is put on the cluster.
+    Inject(Fault),
+    /// A fault is taken away again.
+    Heal(Fault),
 }
 
 /// Waiting for something.

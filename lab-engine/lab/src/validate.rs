@@ -3,6 +3,7 @@
 use crate::expr::Expression;
 use crate::spec::{Check, Input, Items, Lab, Operate, Predict, Step, Task, TaskKind, Variable, When};
 use crate::text::Text;
+use cluster::Fault;
 use std::collections::BTreeSet;
 
 /// Something wrong with a lab or card.
@@ -100,6 +101,13 @@ impl Rules<'_> {
         if !(1..=100).contains(&nodes) {
             self.add("cluster.nodes", format!("there are {nodes} nodes"), "a lab's cluster has 1 to 100");
         }
+        let (members, servers) = (self.lab.cluster.etcd.members, self.lab.cluster.api_servers);
+        if !matches!(members, 1 | 3 | 5) {
+            self.add("cluster.etcd.members", format!("there are {members} members"), "etcd has 1, 3 or 5");
+        }
+        if !(1..=5).contains(&servers) {
+            self.add("cluster.apiServers", format!("there are {servers} API servers"), "a lab's cluster has 1 to 5");
+        }
         for (name, variable) in &self.lab.variables {
             let Variable::Choose(choices) = variable;
             if choices.is_empty() {
@@ -124,9 +132,37 @@ impl Rules<'_> {
                 Step::CutNode(node) | Step::HealNode(node) if !self.has_node(node) => {
                     self.add(place, format!("there is no node `{node}`"), "nodes are called node-1, node-2, … unless they are named");
                 }
+                Step::Inject(fault) | Step::Heal(fault) => self.fault(place, fault),
                 _ => {}
             }
         }
+    }
+
+    fn fault(&mut self, place: String, fault: &Fault) {
+        let parts = match fault {
+            Fault::CutNode(node) => vec![format!("kubelet/{node}")],
+            Fault::Isolate(part) | Fault::Crash(part) | Fault::SlowDisk(part, _) => vec![part.clone()],
+            Fault::Cut(one, other) => vec![one.clone(), other.clone()],
+        };
+        let missing: Vec<&String> = parts.iter().filter(|part| !self.has_part(part)).collect();
+        for part in missing {
+            self.add(
+                &*place,
+                format!("the cluster has no `{part}`"),
+                "parts are called as in the trace: etcd-1, kube-apiserver, kubelet/node-1",
+            );
+        }
+    }
+
+    fn has_part(&self, name: &str) -> bool {
+        let numbered = |first: &str, base: &str, count: u32| {
+            name == first || (2..=count).any(|number| name.strip_prefix(base).is_some_and(|rest| rest == number.to_string()))
+        };
+        let shape = &self.lab.cluster;
+        matches!(name, "kube-scheduler" | "kube-controller-manager" | "kubectl")
+            || numbered("etcd-1", "etcd-", shape.etcd.members)
+            || numbered("kube-apiserver", "kube-apiserver-", shape.api_servers)
+            || name.strip_prefix("kubelet/").is_some_and(|node| self.has_node(node))
     }
 
     fn has_node(&self, name: &str) -> bool {

@@ -108,6 +108,11 @@ impl<M> Kernel<M> {
         &self.names[endpoint.0 as usize]
     }
 
+    /// The names of all endpoints, in the order of their making.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.iter()
+    }
+
     /// The network, for faults.
     pub fn network(&mut self) -> &mut Network {
         &mut self.network

@@ -105,6 +105,49 @@ pub enum What {
         /// The store's revision after the write: the object's `resourceVersion`.
         revision: u64,
     },
+    /// A member of etcd became a follower, candidate or leader.
+    RaftRole {
+        /// What it is now: `follower`, `pre-candidate`, `candidate` or `leader`.
+        role: &'static str,
+        /// Its term.
+        term: u64,
+    },
+    /// A member of etcd answered another one that wants its vote.
+    RaftVote {
+        /// Who asked, for example `etcd-2`.
+        candidate: Arc<str>,
+        /// The term that the vote is for.
+        term: u64,
+        /// Whether it has the vote.
+        granted: bool,
+        /// Whether the vote is only a poll before the election.
+        pre: bool,
+    },
+    /// The leader put a change at the end of its log and sends it to the others.
+    LogAppended {
+        /// The entry's index.
+        index: u64,
+        /// Its term.
+        term: u64,
+        /// The object that it changes, if it changes one.
+        object: Option<ObjectRef>,
+    },
+    /// An entry of the log is safe on a member's disk.
+    LogPersisted {
+        /// The entry's index.
+        index: u64,
+        /// Its term.
+        term: u64,
+        /// The object that it changes, if it changes one.
+        object: Option<ObjectRef>,
+    },
+    /// The leader knows that a quorum has an entry: it will not be lost.
+    LogCommitted {
+        /// The entry's index.
+        index: u64,
+        /// The object that it changes, if it changes one.
+        object: Option<ObjectRef>,
+    },
     /// A controller compared what is with what should be, and decided to act.
     Reconciled {
         /// The object it looked at.
@@ -254,6 +297,14 @@ impl fmt::Display for What {
                 };
                 write!(f, "stored {object} {verb} at revision {revision}")
             }
+            What::RaftRole { role, term } => write!(f, "became {role} at term {term}"),
+            What::RaftVote { candidate, term, granted, pre } => {
+                let (vote, done) = (if *pre { "pre-vote" } else { "vote" }, if *granted { "gave" } else { "refused" });
+                write!(f, "{done} {candidate} its {vote} for term {term}")
+            }
+            What::LogAppended { index, term, object } => write!(f, "log entry {index} of term {term}{}", of(object)),
+            What::LogPersisted { index, object, .. } => write!(f, "log entry {index} on disk{}", of(object)),
+            What::LogCommitted { index, object } => write!(f, "log entry {index} committed{}", of(object)),
             What::Reconciled { object, decision } => write!(f, "{object}: {decision}"),
             What::Scheduled { pod, node: Some(node), nodes, .. } => write!(f, "{pod} fits {node}, best of {}", feasible(nodes)),
             What::Scheduled { pod, node: None, message, .. } => write!(f, "{pod} fits no node: {message}"),
@@ -276,6 +327,11 @@ impl fmt::Display for What {
             What::EventRecorded { regarding, kind, reason, message } => write!(f, "{regarding} event {kind} {reason}: {message}"),
         }
     }
+}
+
+/// `: Pod default/web`, or nothing.
+fn of(object: &Option<ObjectRef>) -> String {
+    object.as_ref().map_or_else(String::new, |object| format!(": {object}"))
 }
 
 fn feasible(nodes: &[NodeVerdict]) -> usize {

@@ -227,7 +227,7 @@ impl Run {
                     self.kernel.send(endpoint, self.clients.endpoint(to), Message::Answer(Box::new(response)), None);
                 }
                 Output::Peer(message) => self.send_peer(endpoint, message),
-                Output::Trace(_) => {}
+                Output::Trace(_) | Output::TraceApplied(..) => {}
             }
         }
         Ok(())

@@ -14,9 +14,9 @@ fn lived(seed: u64) -> Cluster {
     run(&mut cluster, "kubectl rollout status deployment/shop && kubectl scale deployment/shop --replicas=6");
     run(&mut cluster, "kubectl run crasher --image=busybox -- sh -c 'sleep 3; exit 1'");
     let fault = Fault::CutNode("node-2".to_owned());
-    cluster.inject(&fault);
+    cluster.inject(&fault).expect("there is a node-2");
     cluster.advance(Duration::from_secs(90), u64::MAX);
-    cluster.heal(&fault);
+    cluster.heal(&fault).expect("there is a node-2");
     run(&mut cluster, "kubectl set image deployment/shop nginx=nginx:1.28 && kubectl delete pod crasher");
     cluster.advance(Duration::from_secs(60), u64::MAX);
     cluster

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const MAX_STEPS: u64 = 5_000_000;
 
 fn snapshot(cluster: &Cluster) -> Snapshot {
-    Snapshot::new(cluster.now(), cluster.trace(), cluster.objects())
+    Snapshot::of(cluster)
 }
 
 /// What is not Ready yet, in words; empty when all is.

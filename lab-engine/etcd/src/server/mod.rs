@@ -18,22 +18,25 @@
 mod disk;
 mod proposal;
 mod reads;
+mod trace;
 mod watches;
 
 pub use disk::{Disk, PeerMessage};
 pub use proposal::{Change, Proposal};
+pub use trace::{member_name, role_name};
 
 use crate::{CallId, EtcdError, Request, Response, Store};
 use disk::{Data, State, Write};
 use raft::{
-    ConfChange, ConfChangeSingle, Config, EntryData, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest, StartError,
-    Term,
+    ConfChange, ConfChangeSingle, Config, Entry, EntryData, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest,
+    StartError, Term,
 };
 use reads::Reads;
 use sim::{Rng, Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use trace::Told;
 use watches::Watches;
 
 /// How long a tick of Raft is (`--heartbeat-interval`).
@@ -115,6 +118,8 @@ pub enum Output {
     Peer(Box<PeerMessage>),
     /// Add an event to the trace. It is the cause of what follows.
     Trace(What),
+    /// The same, of what the application of the entry with this index has brought about.
+    TraceApplied(Index, What),
 }
 
 /// Who waits for a proposal.
@@ -134,6 +139,7 @@ pub struct EtcdServer {
     store: Store,
     watches: Watches,
     reads: Reads,
+    told: Told,
     /// The proposals of clients that wait here, by number.
     waiting: BTreeMap<u64, Waiting>,
     /// Proposals that no leader has taken yet.
@@ -170,6 +176,7 @@ impl EtcdServer {
         let store = disk.store().map_or_else(|| Store::with_quota(config.quota), |store| Store::clone(&store));
         let mut server = EtcdServer {
             snapshot_index: disk.snapshot_index(),
+            told: Told::everything_in(&raft),
             config,
             raft,
             disk,
@@ -262,7 +269,8 @@ impl EtcdServer {
     pub fn next_wake(&self) -> Option<Time> {
         let tick = self.ticks().then_some(self.next_tick);
         let write = self.writing.as_ref().map(|(_, done_at)| *done_at);
-        let deadline = self.waiting.values().map(|waiting| waiting.deadline).min();
+        // Who came first waits for the shortest time.
+        let deadline = self.waiting.first_key_value().map(|(_, waiting)| waiting.deadline);
         let wake = [tick, write, deadline, self.reads.next_wake()].into_iter().flatten().min();
         wake.filter(|at| self.stops_at.is_none_or(|stops_at| *at < stops_at))
     }
@@ -294,13 +302,15 @@ impl EtcdServer {
                 return;
             }
             let Ready { messages, reads, write, committed, snapshot_requests, .. } = self.raft.ready();
-            out.extend(messages.into_iter().map(|message| Output::Peer(Box::new(message))));
+            self.told.role(&self.raft, out);
+            self.told.led(&self.raft, out);
+            trace::send(messages, out);
             self.reads.confirmed(&reads);
             if let Some(write) = write {
                 self.begin_write(now, write, out);
             }
             if let Some(batch) = committed {
-                batch.entries().iter().for_each(|entry| self.apply(&entry.data, out));
+                batch.entries().iter().for_each(|entry| self.apply(entry, out));
                 // A member that joins goes through configurations without it on its way.
                 let was_member = self.raft.conf_state().contains(self.config.id);
                 let _ = self.raft.applied(batch);
@@ -351,13 +361,14 @@ impl EtcdServer {
             self.snapshot_index = snapshot.last.index;
             self.watches.catch_up(&self.store, out);
         }
+        trace::persisted(&self.raft, &write, out);
         let messages = self.raft.persisted(write);
-        out.extend(messages.into_iter().map(|message| Output::Peer(Box::new(message))));
+        trace::send(messages, out);
     }
 
     /// Applies an entry, and answers whoever waits for it here.
-    fn apply(&mut self, data: &EntryData<Data>, out: &mut Vec<Output>) {
-        let EntryData::Normal(proposal) = data else { return };
+    fn apply(&mut self, entry: &Entry<Data>, out: &mut Vec<Output>) {
+        let EntryData::Normal(proposal) = &entry.data else { return };
         let own = proposal.member == self.config.id;
         let waiting = if own { self.waiting.remove(&proposal.request) } else { None };
         let call = waiting.map_or(CallId(0), |waiting| waiting.call);
@@ -369,7 +380,8 @@ impl EtcdServer {
             Change::Txn(txn) => match self.store.txn(txn.clone()) {
                 Ok(response) => {
                     if let Some((verb, object)) = txn.subject.clone().filter(|_| own && response.succeeded && response.revision > before) {
-                        out.push(Output::Trace(What::Stored { verb, object, revision: response.revision }));
+                        let what = What::Stored { verb, object, revision: response.revision };
+                        out.push(Output::TraceApplied(entry.id.index, what));
                     }
                     Response::Txn(call, response)
                 }
@@ -423,7 +435,7 @@ impl EtcdServer {
 
     /// Answers those who have waited too long.
     fn expire(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some((&request, waiting)) = self.waiting.iter().find(|(_, waiting)| waiting.deadline <= now) {
+        while let Some((&request, waiting)) = self.waiting.first_key_value().filter(|(_, waiting)| waiting.deadline <= now) {
             let response = Response::Error(waiting.call, EtcdError::Timeout);
             out.push(Output::Respond { to: waiting.from, response });
             self.waiting.remove(&request);

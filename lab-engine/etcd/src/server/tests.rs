@@ -42,7 +42,7 @@ impl Group {
                     Output::Respond { to, response } => self.answers.push((to, response)),
                     Output::Peer(message) if self.cut.contains(&message.from) || self.cut.contains(&message.to) => {}
                     Output::Peer(message) => inputs.push_back((message.to, Input::Peer(message))),
-                    Output::Trace(_) => {}
+                    Output::Trace(_) | Output::TraceApplied(..) => {}
                 }
             }
         }

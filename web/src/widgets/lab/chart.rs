@@ -142,7 +142,8 @@ fn tells(event: &EventView) -> bool {
     let kind = event.what.pointer("/object/kind").and_then(serde_json::Value::as_str).unwrap_or_default();
     match event.what.get("type").and_then(serde_json::Value::as_str) {
         Some("request") => false,
-        Some("stored") => !matches!(kind, "Event" | "Lease" | "Node"),
+        Some("stored" | "logAppended" | "logPersisted" | "logCommitted") if kind.is_empty() => false,
+        Some("stored" | "logAppended" | "logPersisted" | "logCommitted") => !matches!(kind, "Event" | "Lease" | "Node"),
         _ => true,
     }
 }
@@ -187,6 +188,8 @@ fn key(actor: &str) -> (usize, &str) {
         "replicaset-controller",
     ];
     let rank = match part(actor) {
+        part if part.starts_with("etcd-") => 4,
+        part if part.starts_with("kube-apiserver") => 3,
         "kube-scheduler" | "default-scheduler" | "scheduler" => order.len() + 1,
         "kubelet" => order.len() + 2,
         part => order.iter().position(|known| *known == part).unwrap_or(order.len()),

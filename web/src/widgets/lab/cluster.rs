@@ -1,8 +1,9 @@
 //! The cluster as it is: nodes with their Pods, Pods without a node, workloads and Services.
 
 use super::desk::Desk;
+use super::members::MembersView;
 use crate::i18n::{Words, fill};
-use lab::{NodeView, PodView, ServiceView, WorkloadView};
+use lab::{Fault, NodeView, PodView, ServiceView, WorkloadView};
 use leptos::prelude::*;
 
 /// How many Pods a node shows, and how many rows a table has.
@@ -33,6 +34,7 @@ pub(crate) fn ClusterView(desk: Desk) -> impl IntoView {
     view! {
         <section class="cb-panel cb-cluster" aria-label=words.cluster>
             <h5>{words.cluster}</h5>
+            {MembersView(desk)}
             <div class="cb-nodes"><For each=names key=Clone::clone children=node/></div>
             <div class="cb-unscheduled" hidden=move || waiting.with(Vec::is_empty)>
                 <h6>{words.unscheduled}</h6>
@@ -47,7 +49,7 @@ pub(crate) fn ClusterView(desk: Desk) -> impl IntoView {
 fn node_view(desk: Desk, name: String, node: Memo<NodeView>) -> impl IntoView {
     let words = desk.context().words;
     let (of_cut, of_click, title) = (name.clone(), name.clone(), name.clone());
-    let is_cut = Memo::new(move |_| desk.cut.with(|nodes| nodes.contains(&of_cut)));
+    let is_cut = desk.has_fault(Fault::CutNode(of_cut));
     let state = move || {
         node.with(|node| match (node.ready, node.unschedulable) {
             (true, false) => "Ready",
@@ -62,7 +64,7 @@ fn node_view(desk: Desk, name: String, node: Memo<NodeView>) -> impl IntoView {
                 <strong>{title}</strong>
                 <span class=move || if node.with(|node| node.ready) { "cb-node-state cb-right" } else { "cb-node-state cb-wrong" }>{state}</span>
                 <button type="button" class="cb-button cb-small cb-cut-node" aria-pressed=move || is_cut.get().to_string()
-                    title=words.cut_hint on:click=move |_| desk.cut_node(&of_click, !is_cut.get_untracked())>
+                    title=words.cut_hint on:click=move |_| desk.set_fault(Fault::CutNode(of_click.clone()), !is_cut.get_untracked())>
                     {move || if is_cut.get() { words.heal_node } else { words.cut_node }}
                 </button>
             </header>

@@ -12,10 +12,10 @@ use crate::message::FromWorker;
 use crate::widgets::CardContext;
 use crate::widgets::inputs::Given;
 use exercises::card::in_lang;
-use lab::{DEFAULT_SEED, EventView, FileProblem, FromEngine, Lab, PredictionResult, Snapshot, Span, TaskResult, ToEngine};
+use lab::{DEFAULT_SEED, EventView, Fault, FileProblem, FromEngine, Lab, PredictionResult, Snapshot, Span, TaskResult, ToEngine};
 use leptos::prelude::*;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +87,6 @@ pub(crate) struct Desk {
     /// Where the cursor of the terminal's input is to be put.
     pub(crate) cursor: RwSignal<Option<usize>>,
     pub(crate) history: RwSignal<History>,
-    pub(crate) cut: RwSignal<BTreeSet<String>>,
     /// What is said to those who listen.
     pub(crate) news: RwSignal<String>,
     /// What the engine could not do.
@@ -133,7 +132,6 @@ impl Desk {
             pending: RwSignal::default(),
             cursor: RwSignal::default(),
             history: RwSignal::new(context.store.read("lab/history")),
-            cut: RwSignal::default(),
             news: RwSignal::default(),
             error: RwSignal::default(),
         }
@@ -255,7 +253,6 @@ impl Desk {
         self.seed.set(seed);
         self.lab.set(Arc::new(lab));
         self.events.update(Events::begin);
-        self.cut.set(BTreeSet::new());
         self.problems.set(BTreeMap::new());
         self.tried.set(false);
         self.busy.set(false);
@@ -319,16 +316,14 @@ impl Desk {
         self.send(&ToEngine::Advance { by: Span::from_secs(seconds) });
     }
 
-    /// Cuts a node off from the API server, or takes it back.
-    pub(crate) fn cut_node(self, node: &str, cut: bool) {
-        self.cut.update(|nodes| {
-            if cut {
-                nodes.insert(node.to_owned())
-            } else {
-                nodes.remove(node)
-            };
-        });
-        self.send(&ToEngine::CutNode { node: node.to_owned(), cut });
+    /// Whether the cluster has a fault.
+    pub(crate) fn has_fault(self, fault: Fault) -> Memo<bool> {
+        Memo::new(move |_| self.snapshot.with(|snapshot| snapshot.faults.contains(&fault)))
+    }
+
+    /// Puts a fault on the cluster, or takes it away.
+    pub(crate) fn set_fault(self, fault: Fault, on: bool) {
+        self.send(&ToEngine::Fault { fault, on });
     }
 
     // Files.

@@ -12,6 +12,7 @@ mod cluster;
 mod controls;
 mod desk;
 mod editor;
+mod members;
 mod refill;
 mod screen;
 mod tasks;

@@ -1,26 +1,40 @@
 //! The host of the parts: carries their requests over the network, wakes them, and writes their trace.
 //!
 //! Every part is a state machine; this is the one place that executes what they want done. Endpoints are called as in the trace:
-//! `etcd-1`, `kube-apiserver`, `kube-scheduler`, `kube-controller-manager`, `kubelet/node-1`, `kubectl`.
+//! `etcd-1`, `kube-apiserver`, `kube-scheduler`, `kube-controller-manager`, `kubelet/node-1`, `kubectl`. Of several API servers the others
+//! are called `kube-apiserver-2` and so on; components are spread over them as by a load balancer.
 //!
-//! **Simplified here:** one API server and one etcd member. When a cut link heals, connections over it are made anew at once; while it is
-//! cut, clients notice after their time-out.
+//! **Simplified here:** when a cut link heals, connections over it are made anew at once; while it is cut, clients notice after their
+//! time-out.
 
+mod control_plane;
+mod etcd_group;
+mod log_entries;
+
+use crate::config::EtcdConfig;
 use crate::connection::{Broken, Connection};
 use crate::identity;
 use crate::message::Message;
 use api::http::Credentials;
-use apiserver::ApiServer;
-use client::{Action, Component, Input, Outbox, RequestId, ServeId};
+use client::{Action, Component, Input, Outbox, Transport};
+use control_plane::ServerSlot;
+use etcd_group::EtcdGroup;
+pub use etcd_group::MemberStatus;
 use sim::{Endpoint, EventId, Kernel, LinkFault, Occurrence, Payload, Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long it takes to learn that nobody listens at an address.
+const REFUSAL: Duration = Duration::from_micros(500);
 
 /// A component and its connection to the API server.
 struct Slot<C> {
     endpoint: Endpoint,
     actor: Arc<str>,
     component: C,
+    /// The API server that it is connected to.
+    server: usize,
     connection: Connection,
     /// How its connection shows who it is.
     credentials: Credentials,
@@ -30,24 +44,19 @@ struct Slot<C> {
 /// The parts of a cluster, and the kernel that drives them. `C` is any component that talks to the API server.
 pub(crate) struct Host<C> {
     kernel: Kernel<Message>,
-    apiserver: ApiServer,
-    apiserver_at: Endpoint,
-    etcd: etcd::Member,
-    etcd_at: Endpoint,
+    etcd: EtcdGroup,
+    servers: Vec<ServerSlot>,
     slots: Vec<Slot<C>>,
     by_endpoint: BTreeMap<Endpoint, usize>,
 }
 
 impl<C: Component> Host<C> {
-    /// A host with an API server and its store, and no components yet.
-    pub(crate) fn new(seed: u64, etcd: etcd::Member, apiserver: impl FnOnce(&Kernel<Message>) -> ApiServer) -> Self {
+    /// A host with the control plane's store and API servers, and no components yet.
+    pub(crate) fn new(seed: u64, etcd: &EtcdConfig, quota: usize, api_servers: u32) -> Self {
         let mut kernel = Kernel::new(seed);
-        let etcd_at = kernel.endpoint("etcd-1");
-        let apiserver_at = kernel.endpoint("kube-apiserver");
-        let apiserver = apiserver(&kernel);
-        kernel.wake(etcd_at, Time::ZERO, None);
-        kernel.wake(apiserver_at, Time::ZERO, None);
-        Host { kernel, apiserver, apiserver_at, etcd, etcd_at, slots: Vec::new(), by_endpoint: BTreeMap::new() }
+        let etcd = EtcdGroup::new(&mut kernel, etcd, quota);
+        let servers = (0..api_servers.max(1)).map(|replica| ServerSlot::new(&mut kernel, replica, etcd.len())).collect();
+        Host { kernel, etcd, servers, slots: Vec::new(), by_endpoint: BTreeMap::new() }
     }
 
     /// Adds a component, which is woken for the first time at `start`. Gives its number.
@@ -55,7 +64,8 @@ impl<C: Component> Host<C> {
         let endpoint = self.kernel.endpoint(name);
         let actor = self.kernel.name(endpoint).clone();
         let credentials = identity::of(name);
-        self.slots.push(Slot { endpoint, actor, component, connection: Connection::default(), credentials, next_request: 1 });
+        let server = self.slots.len() % self.servers.len();
+        self.slots.push(Slot { endpoint, actor, component, server, connection: Connection::default(), credentials, next_request: 1 });
         self.by_endpoint.insert(endpoint, self.slots.len() - 1);
         self.kernel.wake(endpoint, start, None);
         self.slots.len() - 1
@@ -67,10 +77,6 @@ impl<C: Component> Host<C> {
 
     pub(crate) fn kernel_mut(&mut self) -> &mut Kernel<Message> {
         &mut self.kernel
-    }
-
-    pub(crate) fn apiserver(&self) -> &ApiServer {
-        &self.apiserver
     }
 
     pub(crate) fn component(&self, number: usize) -> &C {
@@ -96,92 +102,14 @@ impl<C: Component> Host<C> {
             return false;
         };
         let Occurrence { to, payload, cause, .. } = occurrence;
-        if to == self.etcd_at {
-            self.step_etcd(payload, cause);
-        } else if to == self.apiserver_at {
-            self.step_apiserver(payload, cause);
+        if let Some(member) = self.etcd.place_of(to) {
+            self.step_etcd(member, payload, cause);
+        } else if let Some(server) = self.servers.iter().position(|server| server.endpoint == to) {
+            self.step_server(server, payload, cause);
         } else if let Some(&number) = self.by_endpoint.get(&to) {
             self.step_component(number, payload, cause);
         }
         true
-    }
-
-    fn step_etcd(&mut self, payload: Payload<Message>, cause: Option<EventId>) {
-        let input = match payload {
-            Payload::Wake => etcd::Input::Wake,
-            Payload::Message { message: Message::Store(request), .. } => etcd::Input::Request { from: 0, request: *request },
-            Payload::Message { .. } => return,
-        };
-        let mut outputs = Vec::new();
-        self.etcd.handle(self.kernel.now(), input, &mut outputs);
-        let mut cause = cause;
-        for output in outputs {
-            match output {
-                etcd::Output::Respond { response, .. } => {
-                    self.kernel.send(self.etcd_at, self.apiserver_at, Message::Stored(Box::new(response)), cause);
-                }
-                etcd::Output::Trace(what) => cause = Some(self.record(self.etcd_at, what, cause)),
-            }
-        }
-        if let Some(at) = self.etcd.next_wake() {
-            self.kernel.wake(self.etcd_at, at, cause);
-        }
-    }
-
-    fn step_apiserver(&mut self, payload: Payload<Message>, cause: Option<EventId>) {
-        let input = match payload {
-            Payload::Wake => apiserver::Input::Wake,
-            Payload::Message { from, message } => match (message, self.client_of(from)) {
-                (Message::Stored(response), _) => apiserver::Input::Etcd(*response),
-                (Message::Ask(id, request), Some(client)) => apiserver::Input::Request { client, id: id.0, request },
-                (Message::Forget(id), Some(client)) => apiserver::Input::Cancel { client, id: id.0 },
-                (Message::Served(id, response), _) => apiserver::Input::Kubelet { id: id.0, response: *response },
-                (Message::ServedText(id, text, last), _) => apiserver::Input::KubeletStream { id: id.0, text, last },
-                _ => return,
-            },
-        };
-        self.drive_apiserver(input, cause);
-    }
-
-    fn drive_apiserver(&mut self, input: apiserver::Input, cause: Option<EventId>) {
-        let mut outputs = Vec::new();
-        self.apiserver.handle(self.kernel.now(), input, &mut outputs);
-        let mut cause = cause;
-        let mut unreachable = Vec::new();
-        for output in outputs {
-            match output {
-                apiserver::Output::Trace(what) => cause = Some(self.record(self.apiserver_at, what, cause)),
-                apiserver::Output::Etcd(request) => {
-                    self.kernel.send(self.apiserver_at, self.etcd_at, Message::Store(Box::new(request)), cause);
-                }
-                apiserver::Output::Kubelet { node, id, request } => match self.kernel.find(&format!("kubelet/{node}")) {
-                    Some(to) => self.kernel.send(self.apiserver_at, to, Message::Serve(ServeId(id), request), cause),
-                    None => unreachable.push(id),
-                },
-                apiserver::Output::Respond { client, id, response } => {
-                    self.answer_client(client, Message::Answer(RequestId(id), Box::new(response)), cause);
-                }
-                apiserver::Output::Watch { client, id, events } => {
-                    self.answer_client(client, Message::Events(RequestId(id), events), cause)
-                }
-                apiserver::Output::WatchEnded { client, id } => self.answer_client(client, Message::End(RequestId(id)), cause),
-                apiserver::Output::Stream { client, id, text, last } => {
-                    self.answer_client(client, Message::Text(RequestId(id), text, last), cause);
-                }
-            }
-        }
-        if let Some(at) = self.apiserver.next_wake() {
-            self.kernel.wake(self.apiserver_at, at, cause);
-        }
-        for id in unreachable {
-            self.drive_apiserver(apiserver::Input::KubeletUnreachable { id }, cause);
-        }
-    }
-
-    fn answer_client(&mut self, client: u32, message: Message, cause: Option<EventId>) {
-        if let Some(slot) = self.slots.get(client as usize) {
-            self.kernel.send(self.apiserver_at, slot.endpoint, message, cause);
-        }
     }
 
     fn step_component(&mut self, number: usize, payload: Payload<Message>, cause: Option<EventId>) {
@@ -240,10 +168,22 @@ impl<C: Component> Host<C> {
                     self.slots[number].connection.ended(id);
                     Message::Forget(id)
                 }
-                Action::Respond(id, response) => Message::Served(id, Box::new(response)),
-                Action::Stream(id, text, last) => Message::ServedText(id, text, last),
+                Action::Respond(id, response) => {
+                    self.serve_back(endpoint, id, |id| Message::Served(id, Box::new(response)), cause);
+                    continue;
+                }
+                Action::Stream(id, text, last) => {
+                    self.serve_back(endpoint, id, |id| Message::ServedText(id, text, last), cause);
+                    continue;
+                }
             };
-            self.kernel.send(endpoint, self.apiserver_at, message, cause);
+            let server = self.servers[self.slots[number].server].endpoint;
+            match message {
+                Message::Ask(id, _) if self.kernel.is_down(server) => {
+                    self.kernel.deliver_at(now + REFUSAL, server, endpoint, Message::Refused(id), cause);
+                }
+                message => self.kernel.send(endpoint, server, message, cause),
+            }
         }
         self.rearm(number, cause);
     }
@@ -266,22 +206,43 @@ impl<C: Component> Host<C> {
         self.kernel.trace_mut().record(now, &actor, cause, what)
     }
 
-    /// Cuts a component off from everyone.
-    pub(crate) fn isolate(&mut self, number: usize) {
-        let endpoint = self.slots[number].endpoint;
-        self.kernel.network().inject(LinkFault::Isolate(endpoint));
+    /// Cuts an endpoint off from another one, or from everyone.
+    pub(crate) fn isolate(&mut self, name: &str, other: Option<&str>, cause: Option<EventId>) {
+        let Some(endpoint) = self.kernel.find(name) else { return };
+        let fault = match other.map(|other| self.kernel.find(other)) {
+            None => LinkFault::Isolate(endpoint),
+            Some(Some(other)) => LinkFault::Cut(endpoint, other),
+            Some(None) => return,
+        };
+        self.kernel.network().inject(fault);
+        self.refresh_links(cause);
     }
 
-    /// Reconnects a component; what was under way is lost, and both sides learn it.
-    pub(crate) fn reconnect(&mut self, number: usize, cause: Option<EventId>) {
-        let endpoint = self.slots[number].endpoint;
-        self.kernel.network().reconnect(endpoint);
-        self.disconnect(number, cause);
+    /// Takes such a cut away. What was under way is lost, and both sides learn it.
+    pub(crate) fn reconnect(&mut self, name: &str, other: Option<&str>, cause: Option<EventId>) {
+        let Some(endpoint) = self.kernel.find(name) else { return };
+        let severed: Vec<usize> = (0..self.slots.len()).filter(|number| !self.reaches_server(*number)).collect();
+        match other.map(|other| self.kernel.find(other)) {
+            None => self.kernel.network().reconnect(endpoint),
+            Some(Some(other)) => self.kernel.network().heal(endpoint, other),
+            Some(None) => return,
+        }
+        for number in severed {
+            if self.reaches_server(number) {
+                self.disconnect(number, cause);
+            }
+        }
+        self.refresh_links(cause);
+    }
+
+    fn reaches_server(&mut self, number: usize) -> bool {
+        let slot = &self.slots[number];
+        self.kernel.network().connected(slot.endpoint, self.servers[slot.server].endpoint)
     }
 
     fn disconnect(&mut self, number: usize, cause: Option<EventId>) {
         if let Ok(client) = u32::try_from(number) {
-            self.drive_apiserver(apiserver::Input::Disconnected { client }, cause);
+            self.drive_server(self.slots[number].server, apiserver::Input::Disconnected { client }, cause);
         }
         let broken = self.slots[number].connection.broke();
         self.broken(number, broken, cause);
@@ -292,6 +253,10 @@ impl<C: Component> Host<C> {
 fn receive(connection: &mut Connection, message: Message) -> Option<Input> {
     match message {
         Message::Answer(id, response) => connection.answered(id, &response).then_some(Input::Response(id, Ok(*response))),
+        Message::Refused(id) => connection.refused(id).map(|watch| {
+            let transport = Transport::Refused;
+            if watch { Input::WatchEnded(id, Some(transport)) } else { Input::Response(id, Err(transport)) }
+        }),
         Message::Events(id, events) => connection.is_open(id).then_some(Input::Watch(id, events)),
         Message::End(id) => connection.ended(id).then_some(Input::WatchEnded(id, None)),
         Message::Text(id, text, last) => {

@@ -1,0 +1,162 @@
+//! What can be done to a cluster to see how it bears it.
+
+use crate::cluster::Cluster;
+use serde::{Deserialize, Serialize};
+use sim::{EventId, What};
+use std::fmt;
+use std::time::Duration;
+
+/// Something bad that can happen to a cluster. Parts are called as in the trace: `etcd-2`, `kube-apiserver`, `kube-scheduler`,
+/// `kube-controller-manager`, `kubelet/node-1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fault {
+    /// The node can no longer reach the API server, nor be reached.
+    CutNode(String),
+    /// Nothing passes between the part and anyone else.
+    Isolate(String),
+    /// Nothing passes between the two parts.
+    Cut(String, String),
+    /// The process of a member of etcd or of an API server is killed; it is started again when the fault is taken away. What a disk was
+    /// writing may be lost.
+    Crash(String),
+    /// The disk of a member of etcd takes so many milliseconds to make a write safe.
+    SlowDisk(String, u32),
+}
+
+/// A fault that this cluster cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// There is no such part.
+    #[error("the cluster has no {0:?}; its parts are {1}")]
+    NoSuchPart(String, String),
+    /// The fault is for other parts.
+    #[error("{0:?} cannot have this fault; those that can are {1}")]
+    WrongPart(String, String),
+    /// A member of etcd does not start again.
+    #[error("{0} does not start: {1}")]
+    DoesNotStart(String, String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::CutNode(node) => write!(f, "cut {node} from the API server"),
+            Fault::Isolate(part) => write!(f, "cut {part} from everyone"),
+            Fault::Cut(one, other) => write!(f, "cut {one} from {other}"),
+            Fault::Crash(part) => write!(f, "killed {part}"),
+            Fault::SlowDisk(part, millis) => write!(f, "slowed the disk of {part} to {millis} ms"),
+        }
+    }
+}
+
+impl Fault {
+    /// What taking it away is called.
+    fn undone(&self) -> String {
+        match self {
+            Fault::CutNode(node) => format!("reconnected {node} to the API server"),
+            Fault::Isolate(part) => format!("reconnected {part} to everyone"),
+            Fault::Cut(one, other) => format!("reconnected {one} to {other}"),
+            Fault::Crash(part) => format!("started {part} again"),
+            Fault::SlowDisk(part, _) => format!("the disk of {part} is as fast as before"),
+        }
+    }
+}
+
+impl Cluster {
+    /// The faults that the cluster has, in the order in which they came.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Puts a fault on the cluster.
+    ///
+    /// # Errors
+    /// When the cluster has no such part, or the part cannot have the fault. Then nothing was changed.
+    pub fn inject(&mut self, fault: &Fault) -> Result<(), FaultError> {
+        self.check(fault)?;
+        let cause = self.record_fault(fault.to_string());
+        if !self.faults.contains(fault) {
+            self.faults.push(fault.clone());
+        }
+        match fault {
+            Fault::CutNode(node) => self.host.isolate(&kubelet(node), None, Some(cause)),
+            Fault::Isolate(part) => self.host.isolate(part, None, Some(cause)),
+            Fault::Cut(one, other) => self.host.isolate(one, Some(other), Some(cause)),
+            Fault::Crash(part) => match (self.host.member_named(part), self.host.server_named(part)) {
+                (Some(place), _) => self.host.crash_member(place, Some(cause)),
+                (_, Some(number)) => self.host.crash_server(number, Some(cause)),
+                _ => {}
+            },
+            Fault::SlowDisk(part, millis) => {
+                if let Some(place) = self.host.member_named(part) {
+                    self.host.set_fsync(place, Some(Duration::from_millis(u64::from(*millis))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a fault away again. One that is not there changes nothing.
+    ///
+    /// # Errors
+    /// As [`Cluster::inject`]; and when a member of etcd does not start again from what its disk holds.
+    pub fn heal(&mut self, fault: &Fault) -> Result<(), FaultError> {
+        self.check(fault)?;
+        let cause = self.record_fault(fault.undone());
+        self.faults.retain(|present| present != fault);
+        match fault {
+            Fault::CutNode(node) => self.host.reconnect(&kubelet(node), None, Some(cause)),
+            Fault::Isolate(part) => self.host.reconnect(part, None, Some(cause)),
+            Fault::Cut(one, other) => self.host.reconnect(one, Some(other), Some(cause)),
+            Fault::Crash(part) => match (self.host.member_named(part), self.host.server_named(part)) {
+                (Some(place), _) => {
+                    let started = self.host.restart_member(place, Some(cause));
+                    return started.map_err(|reason| FaultError::DoesNotStart(part.clone(), reason));
+                }
+                (_, Some(number)) => self.host.restart_server(number, Some(cause)),
+                _ => {}
+            },
+            Fault::SlowDisk(part, _) => {
+                if let Some(place) = self.host.member_named(part) {
+                    self.host.set_fsync(place, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the cluster can have the fault.
+    fn check(&self, fault: &Fault) -> Result<(), FaultError> {
+        let parts = || self.host.kernel().names().map(|name| name.to_string()).collect::<Vec<_>>();
+        let exists = |part: &str| match self.host.kernel().find(part) {
+            Some(_) => Ok(()),
+            None => Err(FaultError::NoSuchPart(part.to_owned(), parts().join(", "))),
+        };
+        let is_one_of = |part: &str, can: &dyn Fn(&str) -> bool| {
+            exists(part)?;
+            let those: Vec<String> = parts().into_iter().filter(|part| can(part)).collect();
+            if can(part) { Ok(()) } else { Err(FaultError::WrongPart(part.to_owned(), those.join(", "))) }
+        };
+        let is_member = |part: &str| self.host.member_named(part).is_some();
+        let is_server = |part: &str| self.host.server_named(part).is_some();
+        match fault {
+            Fault::CutNode(node) => exists(&kubelet(node)),
+            Fault::Isolate(part) => exists(part),
+            Fault::Cut(one, other) => exists(one).and(exists(other)),
+            Fault::Crash(part) => is_one_of(part, &|part| is_member(part) || is_server(part)),
+            Fault::SlowDisk(part, _) => is_one_of(part, &is_member),
+        }
+    }
+
+    fn record_fault(&mut self, description: String) -> EventId {
+        let now = self.now();
+        let what = What::Fault { description: description.into() };
+        self.host.kernel_mut().trace_mut().record(now, &"learner".into(), None, what)
+    }
+}
+
+/// How the kubelet of a node is called.
+fn kubelet(node: &str) -> String {
+    format!("kubelet/{node}")
+}

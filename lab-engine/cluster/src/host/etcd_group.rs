@@ -1,0 +1,255 @@
+//! The members of etcd of a host: their processes, their disks, and what they send each other.
+
+use crate::config::EtcdConfig;
+use crate::host::Host;
+use crate::host::log_entries::LogEntries;
+use crate::message::Message;
+use client::Component;
+use etcd::server::{Disk, EtcdServer, Input, Output, ServerConfig, member_name, role_name};
+use raft::NodeId;
+use serde::{Deserialize, Serialize};
+use sim::{Endpoint, EventId, Kernel, Payload, Rng, Time};
+use std::time::Duration;
+
+/// After how many applied entries a member takes a snapshot and drops the log before it. Less than etcd's 10,000: the log is in memory.
+const SNAPSHOT_COUNT: u64 = 5_000;
+
+/// How many entries stay for members that lag.
+const CATCH_UP_ENTRIES: u64 = 1_000;
+
+/// A process, or the disk of one that does not run.
+enum Process {
+    Running(Box<EtcdServer>),
+    Stopped(Box<Disk>),
+    /// On its way from the one to the other.
+    Nowhere,
+}
+
+/// A member and where it is.
+struct MemberSlot {
+    endpoint: Endpoint,
+    config: ServerConfig,
+    process: Process,
+    rng: Rng,
+    starts: u32,
+}
+
+/// How a member of etcd stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberStatus {
+    /// Its name: `etcd-1`.
+    pub name: String,
+    /// Whether its process runs. Nothing below is known of one that does not.
+    pub running: bool,
+    /// `follower`, `pre-candidate`, `candidate` or `leader`.
+    pub role: String,
+    /// Its term.
+    pub term: u64,
+    /// Whom it takes for the leader.
+    pub leader: Option<String>,
+    /// The index of the last entry of its log.
+    pub last_index: u64,
+    /// Up to which entry it knows the log to be committed.
+    pub committed: u64,
+    /// Up to which entry it has applied the log.
+    pub applied: u64,
+    /// The revision of its key space.
+    pub revision: u64,
+}
+
+/// All members.
+pub(crate) struct EtcdGroup {
+    members: Vec<MemberSlot>,
+    log: LogEntries,
+}
+
+impl EtcdGroup {
+    /// A group that begins at time zero.
+    pub(crate) fn new<M>(kernel: &mut Kernel<M>, config: &EtcdConfig, quota: usize) -> Self {
+        let ids: Vec<NodeId> = (1..=u64::from(config.members)).map(NodeId).collect();
+        let members = ids.iter().map(|id| {
+            let name = member_name(*id);
+            let endpoint = kernel.endpoint(&name);
+            let rng = kernel.rng(&name);
+            let config = ServerConfig {
+                fsync: config.fsync(),
+                quota,
+                snapshot_count: SNAPSHOT_COUNT,
+                catch_up_entries: CATCH_UP_ENTRIES,
+                ..ServerConfig::new(*id)
+            };
+            let server = EtcdServer::bootstrap(config.clone(), &ids, Time::ZERO, &rng);
+            let process = match server {
+                Ok(server) => Process::Running(Box::new(server)),
+                Err(_) => Process::Stopped(Box::new(Disk::for_new_group(&ids))),
+            };
+            kernel.wake(endpoint, Time::ZERO, None);
+            MemberSlot { endpoint, config, process, rng, starts: 0 }
+        });
+        EtcdGroup { members: members.collect(), log: LogEntries::default() }
+    }
+
+    /// How many members there are, those that do not run included.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The place of the member at this endpoint.
+    pub(crate) fn place_of(&self, endpoint: Endpoint) -> Option<usize> {
+        self.members.iter().position(|member| member.endpoint == endpoint)
+    }
+
+    /// Where the member in this place is.
+    pub(crate) fn endpoint(&self, place: usize) -> Endpoint {
+        self.members[place].endpoint
+    }
+
+    /// How the members stand, in order.
+    pub(crate) fn status(&self) -> Vec<MemberStatus> {
+        let status = |member: &MemberSlot| {
+            let stopped = MemberStatus { name: member_name(member.config.id), ..MemberStatus::default() };
+            let Process::Running(server) = &member.process else { return stopped };
+            let (raft, log) = (server.raft(), server.raft().log());
+            MemberStatus {
+                running: true,
+                role: role_name(raft.role()).to_owned(),
+                term: raft.term().0,
+                leader: raft.leader().map(member_name),
+                last_index: log.last_index().0,
+                committed: log.committed().0,
+                applied: log.applied().0,
+                revision: server.store().revision(),
+                ..stopped
+            }
+        };
+        self.members.iter().map(status).collect()
+    }
+}
+
+impl<C: Component> Host<C> {
+    /// The members of etcd.
+    pub(crate) fn etcd(&self) -> &EtcdGroup {
+        &self.etcd
+    }
+
+    pub(crate) fn step_etcd(&mut self, place: usize, payload: Payload<Message>, cause: Option<EventId>) {
+        let input = match payload {
+            Payload::Wake => Input::Wake,
+            Payload::Message { from, message: Message::Store(request) } => match self.number_of_client(from) {
+                Some(from) => Input::Request { from, request: *request },
+                None => return,
+            },
+            Payload::Message { message: Message::Peer(message), .. } => Input::Peer(message),
+            Payload::Message { .. } => return,
+        };
+        self.drive_etcd(place, input, cause);
+    }
+
+    /// How members know whoever is at the endpoint: API servers first, then components.
+    fn number_of_client(&self, endpoint: Endpoint) -> Option<u32> {
+        let server = self.servers.iter().position(|server| server.endpoint == endpoint);
+        let component = || self.by_endpoint.get(&endpoint).map(|number| self.servers.len() + number);
+        u32::try_from(server.or_else(component)?).ok()
+    }
+
+    fn endpoint_of_client(&self, number: u32) -> Option<Endpoint> {
+        let number = number as usize;
+        match self.servers.get(number) {
+            Some(server) => Some(server.endpoint),
+            None => self.slots.get(number - self.servers.len()).map(|slot| slot.endpoint),
+        }
+    }
+
+    pub(crate) fn drive_etcd(&mut self, place: usize, input: Input, cause: Option<EventId>) {
+        let now = self.kernel.now();
+        let member = &mut self.etcd.members[place];
+        let endpoint = member.endpoint;
+        let Process::Running(server) = &mut member.process else { return };
+        let mut outputs = Vec::new();
+        server.handle(now, input, &mut outputs);
+        let wake = server.next_wake();
+        let incoming = cause;
+        let from = self.sender(cause);
+        let mut cause = cause;
+        for output in outputs {
+            match output {
+                Output::Trace(what) => {
+                    let because = self.etcd.log.cause(&what, endpoint, incoming, from).unwrap_or(cause);
+                    let id = self.record(endpoint, what, because);
+                    if let Some(event) = self.kernel.trace().get(id) {
+                        self.etcd.log.recorded(&event.what, endpoint, id);
+                    }
+                    cause = Some(id);
+                }
+                Output::TraceApplied(index, what) => {
+                    let because = self.etcd.log.committed(index.0).or(incoming);
+                    cause = Some(self.record(endpoint, what, because));
+                }
+                Output::Respond { to, response } => {
+                    if let Some(to) = self.endpoint_of_client(to) {
+                        self.kernel.send(endpoint, to, Message::Stored(Box::new(response)), cause);
+                    }
+                }
+                Output::Peer(message) => {
+                    let to = self.etcd.members.iter().find(|member| member.config.id == message.to).map(|member| member.endpoint);
+                    if let Some(to) = to {
+                        self.kernel.send(endpoint, to, Message::Peer(message), cause);
+                    }
+                }
+            }
+        }
+        if let Some(at) = wake {
+            self.kernel.wake(endpoint, at, cause);
+        }
+    }
+
+    /// Which member an event is of, in a group.
+    fn sender(&self, event: Option<EventId>) -> Option<Endpoint> {
+        if self.etcd.len() == 1 {
+            return None;
+        }
+        let event = self.kernel.trace().get(event?)?;
+        self.etcd.members.iter().map(|member| member.endpoint).find(|endpoint| *self.kernel.name(*endpoint) == event.actor)
+    }
+
+    /// The member of this name.
+    pub(crate) fn member_named(&self, name: &str) -> Option<usize> {
+        self.etcd.members.iter().position(|member| &**self.kernel.name(member.endpoint) == name)
+    }
+
+    /// The process of a member is killed. What its disk was writing may be lost.
+    pub(crate) fn crash_member(&mut self, place: usize, cause: Option<EventId>) {
+        let member = &mut self.etcd.members[place];
+        if let Process::Running(server) = std::mem::replace(&mut member.process, Process::Nowhere) {
+            let mut rng = member.rng.stream(&format!("crash/{}", member.starts));
+            member.process = Process::Stopped(Box::new(server.crash(&mut rng)));
+            let endpoint = member.endpoint;
+            self.kernel.take_down(endpoint);
+            self.refresh_links(cause);
+        }
+    }
+
+    /// Starts a member again from its disk. One whose disk cannot be read stays down; the reason is given.
+    pub(crate) fn restart_member(&mut self, place: usize, cause: Option<EventId>) -> Result<(), String> {
+        let now = self.kernel.now();
+        let member = &mut self.etcd.members[place];
+        let Process::Stopped(disk) = &member.process else { return Ok(()) };
+        member.starts += 1;
+        let server = EtcdServer::start(member.config.clone(), Disk::clone(disk), now, &member.rng, member.starts);
+        member.process = Process::Running(Box::new(server.map_err(|error| error.to_string())?));
+        let endpoint = member.endpoint;
+        self.kernel.bring_up(endpoint);
+        self.kernel.wake(endpoint, now, cause);
+        self.refresh_links(cause);
+        Ok(())
+    }
+
+    /// Changes how long a member's disk takes to make a write safe; `None` for what the cluster began with.
+    pub(crate) fn set_fsync(&mut self, place: usize, fsync: Option<Duration>) {
+        let member = &mut self.etcd.members[place];
+        if let Process::Running(server) = &mut member.process {
+            server.set_fsync(fsync.unwrap_or(member.config.fsync));
+        }
+    }
+}
