@@ -49,7 +49,7 @@ fn cut() -> Cluster {
     printed(&mut cluster, "kubectl uncordon node-2");
     printed(&mut cluster, "kubectl uncordon node-3");
     advance(&mut cluster, 10);
-    cluster.inject(&Fault::CutNode("node-1".to_owned())).unwrap();
+    cluster.inject(&Fault::CutNode("node-1".to_owned())).expect("there is a node-1");
     cluster
 }
 
