@@ -10,12 +10,16 @@
 //! **Simplified here:** one member and no log on disk yet (the Raft group comes behind the same messages); no leases; keys are text; the
 //! response to a put carries the pair as it was written; no quota.
 
+pub mod disk;
 mod error;
 mod member;
 mod message;
+mod pb;
 pub mod server;
+pub mod snap;
 mod store;
 mod value;
+pub mod wal;
 
 pub use error::EtcdError;
 pub use member::{Input, Member, Output};
