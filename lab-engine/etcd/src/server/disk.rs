@@ -199,10 +199,15 @@ impl Disk {
     }
 
     /// Turns over one bit of a record of the log, as a disk does that rots; `rng` deals which. Says where, or nothing if there is no record
-    /// that could be read.
+    /// that could be read. Records that end in a zero byte are spared: their last sector may look as if it had never been written.
     pub fn rot(&mut self, rng: &mut Rng) -> Option<String> {
         self.settle();
-        let records = wal::data_of_records(&self.files, WAL).ok()?;
+        let mut records = wal::data_of_records(&self.files, WAL).ok()?;
+        let ends_in_zero = |file: &str, end: u64| {
+            let last = usize::try_from(end).ok().and_then(|end| self.files.read(file)?.bytes.get(end.checked_sub(1)?).copied());
+            last == Some(0)
+        };
+        records.retain(|(file, at, len)| !ends_in_zero(file, at + len));
         let (file, at, len) = records.get(rng.index(records.len()))?;
         let byte = at + rng.below(*len);
         self.files.flip_bit(file, byte, u32::try_from(rng.below(8)).unwrap_or(0));
