@@ -17,6 +17,7 @@ mod outcome;
 mod raft;
 mod rbac;
 mod read;
+mod wal;
 
 pub use outcome::{AreaReport, CaseReport, Miss, Outcome, Verdict};
 
@@ -41,6 +42,7 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("apiserver-rv", apiserver_rv::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
+    ("wal", wal::run),
 ];
 
 /// Why a file cannot be run.

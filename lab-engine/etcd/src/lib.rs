@@ -11,12 +11,16 @@
 //! response to a put carries the pair as it was written; no quota.
 
 mod client;
+pub mod disk;
 mod error;
 mod member;
 mod message;
+mod pb;
 pub mod server;
+pub mod snap;
 mod store;
 mod value;
+pub mod wal;
 
 pub use client::{Client, ClientOutput};
 pub use error::EtcdError;

@@ -15,21 +15,21 @@
 //! **Simplified here:** members know each other by number, not by URL; the group is not discovered but given; a member takes a snapshot in
 //! one step.
 
+mod codec;
 mod disk;
 mod proposal;
 mod reads;
 mod trace;
 mod watches;
 
-pub use disk::{Disk, PeerMessage};
+pub use disk::{Disk, PeerMessage, StartError};
 pub use proposal::{Change, Proposal};
 pub use trace::{member_name, role_name};
 
 use crate::{CallId, EtcdError, Request, Response, Store};
 use disk::{Data, State, Write};
 use raft::{
-    ConfChange, ConfChangeSingle, Config, Entry, EntryData, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest,
-    StartError, Term,
+    ConfChange, ConfChangeSingle, Config, Entry, EntryData, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest, Term,
 };
 use reads::Reads;
 use sim::{Rng, Time, What};
@@ -169,11 +169,12 @@ impl EtcdServer {
     /// the numbers of requests apart.
     ///
     /// # Errors
-    /// When what is on the disk does not fit together.
-    pub fn start(config: ServerConfig, disk: Disk, now: Time, rng: &Rng, start: u32) -> Result<Self, StartError> {
+    /// When what is on the disk was damaged or does not fit together.
+    pub fn start(config: ServerConfig, mut disk: Disk, now: Time, rng: &Rng, start: u32) -> Result<Self, StartError> {
         let of_raft = Config { max_message_bytes: config.max_message_bytes, ..Config::new(config.id) };
-        let raft = RaftNode::new(of_raft, disk.initial_state(), rng.stream(&format!("raft/{start}")))?;
-        let store = disk.store().map_or_else(|| Store::with_quota(config.quota), |store| Store::clone(&store));
+        let found = disk.open(config.id)?;
+        let raft = RaftNode::new(of_raft, found.initial, rng.stream(&format!("raft/{start}")))?;
+        let store = found.store.map_or_else(|| Store::with_quota(config.quota), |store| Store::clone(&store));
         let mut server = EtcdServer {
             snapshot_index: disk.snapshot_index(),
             told: Told::everything_in(&raft),
@@ -208,6 +209,11 @@ impl EtcdServer {
     /// Changes how long the disk takes from the next write on.
     pub fn set_fsync(&mut self, fsync: Duration) {
         self.config.fsync = fsync;
+    }
+
+    /// The disk, to look at its files or to damage them.
+    pub fn disk(&mut self) -> &mut Disk {
+        &mut self.disk
     }
 
     /// The key space, to look at.
