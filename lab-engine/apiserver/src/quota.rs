@@ -29,7 +29,7 @@ impl Rider {
     }
 
     pub(crate) fn put(&self) -> Op {
-        Op::Put(self.key.clone(), value_of(self.object.clone()))
+        Op::put(self.key.clone(), value_of(self.object.clone()))
     }
 
     /// Reads the key, for the case that the transaction fails.

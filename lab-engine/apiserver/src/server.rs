@@ -380,7 +380,7 @@ impl ApiServer {
         }
         let id = self.call(now, Call::Watch);
         self.etcd_watch = Some(id);
-        let watch = Watch { keys: KeyRange::Prefix(storage::ROOT.into()), start_revision: self.cache.revision() + 1 };
+        let watch = Watch::new(KeyRange::Prefix(storage::ROOT.into()), self.cache.revision() + 1);
         out.push(Output::Etcd(etcd::Request::Watch(id, watch)));
     }
 
@@ -395,8 +395,8 @@ impl ApiServer {
                 Some(id) if self.calls.contains_key(&id) => self.watch_etcd(now, out),
                 _ => out.push(Output::Etcd(etcd::Request::CancelWatch(old))),
             },
-            etcd::Response::Error(id, error) if self.etcd_watch == Some(id) => {
-                self.calls.remove(&id);
+            etcd::Response::Canceled { call, error, .. } if self.etcd_watch == Some(call) => {
+                self.calls.remove(&call);
                 self.etcd_watch = None;
                 if error == EtcdError::Compacted {
                     self.load(now, out);
@@ -419,8 +419,15 @@ impl ApiServer {
                 Some((_, Call::Reread(write))) => self.reread(now, *write, &response, out),
                 _ => {}
             },
-            etcd::Response::Compacted(id) => {
+            etcd::Response::Compacted(id)
+            | etcd::Response::Canceled { call: id, .. }
+            | etcd::Response::Lease(id, _)
+            | etcd::Response::Maintenance(id, _) => {
                 self.calls.remove(&id);
+            }
+            etcd::Response::Error(id, _) if self.etcd_watch == Some(id) => {
+                self.calls.remove(&id);
+                self.watch_etcd(now, out);
             }
             etcd::Response::Error(id, error) => {
                 if let Some((_, call)) = self.calls.remove(&id) {

@@ -18,7 +18,7 @@ use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
-use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn};
+use etcd::{Compare, KeyRange, Op, OpResponse, Range, Txn};
 use serde_json::json;
 use sim::{ObjectRef, Time, Verb};
 use std::sync::Arc;
@@ -220,7 +220,7 @@ impl ApiServer {
         if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
-        let put = Op::Put(key.clone(), value_of(object));
+        let put = Op::put(key.clone(), value_of(object));
         let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
@@ -269,7 +269,7 @@ impl ApiServer {
             Ok(Decision::Put(object)) => {
                 let subject = subject(Verb::Update, &object);
                 let key = storage::key(write.info, &write.namespace, &write.name);
-                self.send_update(now, write, revision, Op::Put(key, value_of(object)), subject, out);
+                self.send_update(now, write, revision, Op::put(key, value_of(object)), subject, out);
             }
             Ok(Decision::Remove(object)) => {
                 let subject = subject(Verb::Delete, &object);
@@ -340,7 +340,7 @@ impl ApiServer {
         }
         match response.responses.into_iter().next() {
             Some(OpResponse::Range(range)) if !response.succeeded => self.reread(now, write, &range, out),
-            Some(OpResponse::Put(kv)) => {
+            Some(OpResponse::Put { kv, .. }) => {
                 let result = object_of(&kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
                 self.finish(write, result, out);
             }
@@ -562,5 +562,5 @@ fn read_key(key: &Arc<str>) -> Op {
 }
 
 pub(crate) fn at_revision(key: &Arc<str>, revision: u64) -> Compare {
-    Compare { key: key.clone(), result: CompareResult::Equal, target: CompareTarget::Mod(revision) }
+    Compare::at_revision(key.clone(), revision)
 }

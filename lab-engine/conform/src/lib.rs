@@ -13,6 +13,7 @@ mod admission;
 mod api;
 mod apiserver_rv;
 mod keys;
+mod mvcc;
 mod outcome;
 mod raft;
 mod rbac;
@@ -40,6 +41,7 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-strategicpatch", api::strategic_patch::run),
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
+    ("mvcc", mvcc::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
     ("wal", wal::run),

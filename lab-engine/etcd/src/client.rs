@@ -143,6 +143,7 @@ fn go_on_after(watch: &mut Watch, revision: Revision) {
 mod tests {
     use super::*;
     use crate::{KeyRange, Range, Txn};
+    use std::sync::Arc;
 
     fn read(call: u64) -> Request {
         Request::Range(CallId(call), Range::all(KeyRange::One("k".into())))
@@ -201,11 +202,11 @@ mod tests {
     #[test]
     fn a_watch_goes_on_where_it_was() {
         let mut client = Client::new(2);
-        let watch = Watch { keys: KeyRange::One("k".into()), start_revision: 3 };
+        let watch = Watch::new(KeyRange::One("k".into()), 3);
         client.send(Request::Watch(CallId(1), watch), &mut Vec::new());
-        assert_eq!(after(|out| client.receive(0, Response::Events(CallId(1), Vec::new(), 9), out)), ["1: answer"]);
+        assert_eq!(after(|out| client.receive(0, Response::Events(CallId(1), Arc::new([]), 9), out)), ["1: answer"]);
         assert_eq!(after(|out| client.lost(0, out)), ["1 <- watch 1 from 10"]);
-        let late = Response::Events(CallId(1), Vec::new(), 10);
+        let late = Response::Events(CallId(1), Arc::new([]), 10);
         assert_eq!(after(|out| client.receive(0, late, out)), ["0 <- 1"], "the old watch is ended");
         assert_eq!(after(|out| client.send(Request::CancelWatch(CallId(1)), out)), ["1 <- 1"]);
     }

@@ -1,5 +1,8 @@
-//! What clients say to etcd and what it answers (`etcdserverpb`: `KV`, `Watch`).
+//! What clients say to etcd about keys, and what it answers (`etcdserverpb`: `KV`, `Watch`). What else there is to say is in
+//! [`crate::maintenance`] and [`crate::lease`].
 
+use crate::lease::{LeaseAnswer, LeaseId, LeaseRequest};
+use crate::maintenance::{Maintenance, MaintenanceAnswer};
 use crate::{EtcdError, Value};
 use sim::{ObjectRef, Verb};
 use std::sync::Arc;
@@ -22,8 +25,14 @@ pub enum Request {
     Watch(CallId, Watch),
     /// Ends the watch of that call.
     CancelWatch(CallId),
+    /// Asks how far the watch of that call is. Answered by [`Response::Events`] without events (`WatchProgressRequest`).
+    WatchProgress(CallId),
     /// Forgets what only revisions before this one can see. Answered by [`Response::Compacted`].
     Compact(CallId, Revision),
+    /// Something about leases. Answered by [`Response::Lease`].
+    Lease(CallId, LeaseRequest),
+    /// Something about the members and their data. Answered by [`Response::Maintenance`].
+    Maintenance(CallId, Maintenance),
 }
 
 impl Request {
@@ -34,7 +43,10 @@ impl Request {
             | Request::Range(call, _)
             | Request::Watch(call, _)
             | Request::CancelWatch(call)
-            | Request::Compact(call, _) => *call,
+            | Request::WatchProgress(call)
+            | Request::Compact(call, _)
+            | Request::Lease(call, _)
+            | Request::Maintenance(call, _) => *call,
         }
     }
 }
@@ -47,10 +59,23 @@ pub enum Response {
     /// Keys were read.
     Range(CallId, RangeResponse),
     /// What a watch saw, in revision order, and the store's revision. No events: the watch has caught up.
-    Events(CallId, Vec<Event>, Revision),
+    Events(CallId, Arc<[Event]>, Revision),
+    /// A watch has ended.
+    Canceled {
+        /// The watch.
+        call: CallId,
+        /// Why.
+        error: EtcdError,
+        /// The revision of the last compaction, if the watch wanted to begin before it; else 0.
+        compact_revision: Revision,
+    },
     /// The store was compacted.
     Compacted(CallId),
-    /// The call was refused; a watch has ended.
+    /// What was asked about leases.
+    Lease(CallId, LeaseAnswer),
+    /// What was asked about the members and their data.
+    Maintenance(CallId, Box<MaintenanceAnswer>),
+    /// The call was refused.
     Error(CallId, EtcdError),
 }
 
@@ -61,14 +86,17 @@ impl Response {
             Response::Txn(call, _)
             | Response::Range(call, _)
             | Response::Events(call, ..)
+            | Response::Canceled { call, .. }
             | Response::Compacted(call)
+            | Response::Lease(call, _)
+            | Response::Maintenance(call, _)
             | Response::Error(call, _) => *call,
         }
     }
 }
 
 /// Some keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyRange {
     /// One key.
     One(Arc<str>),
@@ -89,6 +117,11 @@ impl KeyRange {
             KeyRange::Between(start, end) => (&**start..&**end).contains(&key),
             KeyRange::From(start) => key >= &**start,
         }
+    }
+
+    /// Whether no key can be in the range.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, KeyRange::Between(start, end) if start >= end)
     }
 
     /// The first key that can be in the range.
@@ -112,15 +145,22 @@ pub struct Txn {
     pub subject: Option<(Verb, ObjectRef)>,
 }
 
-/// A condition on one key. An absent key has revision and version 0.
+/// A condition on keys, which must hold for each of them. An absent key has revisions, version and lease 0.
 #[derive(Clone, Debug)]
 pub struct Compare {
-    /// The key.
-    pub key: Arc<str>,
+    /// The keys.
+    pub keys: KeyRange,
     /// How the two sides must relate.
     pub result: CompareResult,
     /// What is compared with what.
     pub target: CompareTarget,
+}
+
+impl Compare {
+    /// Whether the key was last written at this revision; 0: whether it is absent.
+    pub fn at_revision(key: Arc<str>, revision: Revision) -> Self {
+        Compare { keys: KeyRange::One(key), result: CompareResult::Equal, target: CompareTarget::Mod(revision) }
+    }
 }
 
 /// A relation.
@@ -147,17 +187,39 @@ pub enum CompareTarget {
     Version(u64),
     /// The bytes of the value; never holds for an absent key.
     Value(Value),
+    /// The lease that the key is attached to.
+    Lease(LeaseId),
 }
 
 /// One operation of a transaction.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Writes a key.
-    Put(Arc<str>, Value),
+    Put(Put),
     /// Deletes keys.
     Delete(KeyRange),
     /// Reads keys.
     Range(Range),
+    /// A transaction within the transaction, at the same revision.
+    Txn(Txn),
+}
+
+impl Op {
+    /// Writes a key that no lease ends.
+    pub fn put(key: impl Into<Arc<str>>, value: impl Into<Value>) -> Self {
+        Op::Put(Put { key: key.into(), value: Some(value.into()), lease: Some(LeaseId::NONE) })
+    }
+}
+
+/// A write.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// The key.
+    pub key: Arc<str>,
+    /// The value; `None` keeps the one that is there (`ignore_value`).
+    pub value: Option<Value>,
+    /// The lease that the key ends with; `None` keeps the one that is there (`ignore_lease`).
+    pub lease: Option<LeaseId>,
 }
 
 /// A read.
@@ -171,22 +233,101 @@ pub struct Range {
     pub limit: usize,
     /// Whether only the number is wanted.
     pub count_only: bool,
+    /// Whether values are left out.
+    pub keys_only: bool,
+    /// In which order the pairs come, and which of them `limit` keeps.
+    pub sort: Sort,
+    /// Only pairs that were last written at these revisions.
+    pub mod_revisions: Revisions,
+    /// Only pairs that came into being at these revisions.
+    pub create_revisions: Revisions,
+    /// Whether the answer may be older than the question (`serializable`): it is given by the member alone.
+    pub serializable: bool,
 }
 
 impl Range {
     /// All pairs of the range, at present.
     pub fn all(keys: KeyRange) -> Self {
-        Range { keys, revision: 0, limit: 0, count_only: false }
+        Range {
+            keys,
+            revision: 0,
+            limit: 0,
+            count_only: false,
+            keys_only: false,
+            sort: Sort::default(),
+            mod_revisions: Revisions::default(),
+            create_revisions: Revisions::default(),
+            serializable: false,
+        }
+    }
+
+    /// Whether pairs must be seen before any of them can be left out.
+    pub(crate) fn looks_at_all(&self) -> bool {
+        self.sort != Sort::default() || self.mod_revisions != Revisions::default() || self.create_revisions != Revisions::default()
     }
 }
 
+/// Revisions from the first to the last, both included; 0 for no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revisions {
+    /// The first.
+    pub min: Revision,
+    /// The last.
+    pub max: Revision,
+}
+
+impl Revisions {
+    /// Whether the revision is among them.
+    pub fn contains(self, revision: Revision) -> bool {
+        revision >= self.min && (self.max == 0 || revision <= self.max)
+    }
+}
+
+/// An order of pairs. Those that are alike in it stay in the order of their keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sort {
+    /// What is compared.
+    pub by: SortTarget,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+/// What is compared when pairs are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortTarget {
+    /// The key.
+    #[default]
+    Key,
+    /// The number of writes since the creation.
+    Version,
+    /// The revision of the creation.
+    Create,
+    /// The revision of the last write.
+    Mod,
+    /// The bytes of the value.
+    Value,
+}
+
 /// A watch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
     /// Which keys.
     pub keys: KeyRange,
     /// The first revision of interest; 0 for the next one.
     pub start_revision: Revision,
+    /// Whether puts are left out.
+    pub no_put: bool,
+    /// Whether deletions are left out.
+    pub no_delete: bool,
+    /// Whether events carry the pair as it was before.
+    pub prev_kv: bool,
+}
+
+impl Watch {
+    /// A watch of all changes of the keys.
+    pub fn new(keys: KeyRange, start_revision: Revision) -> Self {
+        Watch { keys, start_revision, no_put: false, no_delete: false, prev_kv: false }
+    }
 }
 
 /// A key and its value.
@@ -202,6 +343,8 @@ pub struct KeyValue {
     pub version: u64,
     /// The value.
     pub value: Value,
+    /// The lease that it ends with.
+    pub lease: LeaseId,
 }
 
 /// What a transaction did.
@@ -218,12 +361,19 @@ pub struct TxnResponse {
 /// What one operation of a transaction did.
 #[derive(Clone, Debug)]
 pub enum OpResponse {
-    /// The pair as it was written.
-    Put(KeyValue),
+    /// A key was written.
+    Put {
+        /// The pair as it is now.
+        kv: KeyValue,
+        /// The pair as it was before, if there was one.
+        prev: Option<KeyValue>,
+    },
     /// The pairs that were deleted, as they were before.
     Delete(Vec<KeyValue>),
     /// What was read.
     Range(RangeResponse),
+    /// What the transaction within did.
+    Txn(TxnResponse),
 }
 
 /// What was read.
@@ -235,7 +385,7 @@ pub struct RangeResponse {
     pub kvs: Vec<KeyValue>,
     /// Whether `limit` left some out.
     pub more: bool,
-    /// How many keys are in the range.
+    /// How many keys are in the range, whatever `limit` and the bounds on revisions leave out.
     pub count: usize,
 }
 

@@ -157,6 +157,8 @@ pub(crate) struct KeyValue {
     pub(crate) version: i64,
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) value: Vec<u8>,
+    #[prost(int64, tag = "6")]
+    pub(crate) lease: i64,
 }
 
 /// A change of a key (`mvccpb.Event`), in a snapshot.
@@ -182,6 +184,15 @@ pub(crate) struct KeySpace {
     /// What has changed since.
     #[prost(message, repeated, tag = "4")]
     pub(crate) events: Vec<Event>,
+    /// The leases.
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) leases: Vec<LeaseGrantRequest>,
+    /// The alarms that are on.
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) alarms: Vec<AlarmRequest>,
+    /// The highest number that a member has had.
+    #[prost(uint64, tag = "7")]
+    pub(crate) highest_member: u64,
 }
 
 /// What members agree on (`etcdserverpb.InternalRaftRequest`).
@@ -191,6 +202,15 @@ pub(crate) struct InternalRaftRequest {
     pub(crate) txn: Option<TxnRequest>,
     #[prost(message, optional, tag = "7")]
     pub(crate) compaction: Option<CompactionRequest>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) lease_grant: Option<LeaseGrantRequest>,
+    #[prost(message, optional, tag = "9")]
+    pub(crate) lease_revoke: Option<LeaseRequest>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) alarm: Option<AlarmRequest>,
+    /// A keep-alive. etcd has checkpoints of leases in this place.
+    #[prost(message, optional, tag = "11")]
+    pub(crate) lease_keep_alive: Option<LeaseRequest>,
     #[prost(message, required, tag = "100")]
     pub(crate) header: RequestHeader,
 }
@@ -207,6 +227,35 @@ pub(crate) struct RequestHeader {
 pub(crate) struct CompactionRequest {
     #[prost(int64, tag = "1")]
     pub(crate) revision: i64,
+}
+
+/// `etcdserverpb.LeaseGrantRequest`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct LeaseGrantRequest {
+    #[prost(int64, tag = "1")]
+    pub(crate) ttl: i64,
+    #[prost(int64, tag = "2")]
+    pub(crate) id: i64,
+}
+
+/// `etcdserverpb.LeaseRevokeRequest`, and others with the lease alone.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct LeaseRequest {
+    #[prost(int64, tag = "1")]
+    pub(crate) id: i64,
+}
+
+/// `etcdserverpb.AlarmRequest`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct AlarmRequest {
+    /// 1 to turn it on, 2 to turn all off.
+    #[prost(int32, tag = "1")]
+    pub(crate) action: i32,
+    #[prost(uint64, tag = "2")]
+    pub(crate) member: u64,
+    /// 1 for NOSPACE, 2 for CORRUPT.
+    #[prost(int32, tag = "3")]
+    pub(crate) alarm: i32,
 }
 
 /// `etcdserverpb.TxnRequest`.
@@ -229,8 +278,10 @@ pub(crate) struct Compare {
     pub(crate) target: i32,
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) key: Vec<u8>,
-    #[prost(oneof = "TargetUnion", tags = "4, 5, 6, 7")]
+    #[prost(oneof = "TargetUnion", tags = "4, 5, 6, 7, 8")]
     pub(crate) target_union: Option<TargetUnion>,
+    #[prost(bytes = "vec", tag = "64")]
+    pub(crate) range_end: Vec<u8>,
 }
 
 /// `etcdserverpb.Compare.target_union`.
@@ -244,12 +295,14 @@ pub(crate) enum TargetUnion {
     ModRevision(i64),
     #[prost(bytes = "vec", tag = "7")]
     Value(Vec<u8>),
+    #[prost(int64, tag = "8")]
+    Lease(i64),
 }
 
 /// `etcdserverpb.RequestOp`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RequestOp {
-    #[prost(oneof = "Request", tags = "1, 2, 3")]
+    #[prost(oneof = "Request", tags = "1, 2, 3, 4")]
     pub(crate) request: Option<Request>,
 }
 
@@ -262,6 +315,8 @@ pub(crate) enum Request {
     Put(PutRequest),
     #[prost(message, tag = "3")]
     DeleteRange(DeleteRangeRequest),
+    #[prost(message, tag = "4")]
+    Txn(TxnRequest),
 }
 
 /// `etcdserverpb.RangeRequest`.
@@ -275,8 +330,24 @@ pub(crate) struct RangeRequest {
     pub(crate) limit: i64,
     #[prost(int64, tag = "4")]
     pub(crate) revision: i64,
+    /// 0 for none, 1 for ascending, 2 for descending.
+    #[prost(int32, tag = "5")]
+    pub(crate) sort_order: i32,
+    /// 0 for the key, 1 for the version, 2 and 3 for the revisions of creation and last write, 4 for the value.
+    #[prost(int32, tag = "6")]
+    pub(crate) sort_target: i32,
+    #[prost(bool, tag = "8")]
+    pub(crate) keys_only: bool,
     #[prost(bool, tag = "9")]
     pub(crate) count_only: bool,
+    #[prost(int64, tag = "10")]
+    pub(crate) min_mod_revision: i64,
+    #[prost(int64, tag = "11")]
+    pub(crate) max_mod_revision: i64,
+    #[prost(int64, tag = "12")]
+    pub(crate) min_create_revision: i64,
+    #[prost(int64, tag = "13")]
+    pub(crate) max_create_revision: i64,
 }
 
 /// `etcdserverpb.PutRequest`.
@@ -286,6 +357,12 @@ pub(crate) struct PutRequest {
     pub(crate) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) value: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub(crate) lease: i64,
+    #[prost(bool, tag = "5")]
+    pub(crate) ignore_value: bool,
+    #[prost(bool, tag = "6")]
+    pub(crate) ignore_lease: bool,
 }
 
 /// `etcdserverpb.DeleteRangeRequest`.

@@ -1,7 +1,7 @@
 //! The key space as it should be: the simplest that can be built from the committed entries.
 
 use etcd::server::Change;
-use etcd::{Compare, CompareResult, CompareTarget, Op};
+use etcd::{Compare, CompareResult, CompareTarget, Op, Put};
 use std::collections::BTreeMap;
 
 /// A key's value, when it was made and when it was last written.
@@ -52,7 +52,7 @@ impl Model {
 
     fn apply_op(&mut self, op: &Op, revision: u64) {
         match op {
-            Op::Put(key, value) => {
+            Op::Put(Put { key, value: Some(value), .. }) => {
                 let key = key.to_string();
                 let create_revision = self.pairs.get(&key).map_or(revision, |pair| pair.create_revision);
                 let value = value.0.encode();
@@ -67,11 +67,12 @@ impl Model {
                 }
             }
             Op::Range(_) => {}
+            Op::Put(_) | Op::Txn(_) => panic!("clients here write plainly"),
         }
     }
 
     fn holds(&self, compare: &Compare) -> bool {
-        let pair = self.pairs.get(&*compare.key);
+        let pair = self.pairs.get(&**compare.keys.start());
         let CompareTarget::Mod(wanted) = compare.target else { panic!("clients here compare the last write only") };
         let found = pair.map_or(0, |pair| pair.mod_revision);
         match compare.result {

@@ -5,7 +5,7 @@
 use api::Object;
 use api::http::{Accept, Body, CertificateSubject, Credentials, Method, PatchType, Path, Request, ResourcePath, Response, WatchEvent};
 use apiserver::{ApiServer, Config, Input, Output};
-use etcd::Member;
+use etcd::server::EtcdServer;
 use serde_json::Value;
 use sim::{Seed, Time, What};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) struct Harness {
     pub(crate) server: ApiServer,
-    pub(crate) etcd: Member,
+    pub(crate) etcd: EtcdServer,
     pub(crate) now: Time,
     pub(crate) etcd_cut: bool,
     pub(crate) answers: BTreeMap<u64, Response>,
@@ -30,7 +30,7 @@ impl Harness {
     pub(crate) fn new() -> Self {
         let mut harness = Harness {
             server: ApiServer::new(Seed(1).stream("kube-apiserver"), Config::default()),
-            etcd: Member::new(),
+            etcd: EtcdServer::alone(&Seed(1).stream("etcd-1")).expect("a group of one begins"),
             now: Time::ZERO,
             etcd_cut: false,
             answers: BTreeMap::new(),
@@ -63,11 +63,12 @@ impl Harness {
                     Output::Etcd(_) if self.etcd_cut => {}
                     Output::Etcd(request) => {
                         let mut out = Vec::new();
-                        self.etcd.handle(self.now, etcd::Input::Request { from: 0, request }, &mut out);
+                        self.etcd.handle(self.now, etcd::server::Input::Request { from: 0, request }, &mut out);
                         for output in out {
                             match output {
-                                etcd::Output::Respond { response, .. } => inputs.push_back(Input::Etcd(response)),
-                                etcd::Output::Trace(what) => self.trace.push(what),
+                                etcd::server::Output::Respond { response, .. } => inputs.push_back(Input::Etcd(response)),
+                                etcd::server::Output::Trace(what) | etcd::server::Output::TraceApplied(_, what) => self.trace.push(what),
+                                etcd::server::Output::Peer(_) => {}
                             }
                         }
                     }
@@ -114,9 +115,9 @@ impl Harness {
         for output in held {
             if let Output::Etcd(request) = output {
                 let mut out = Vec::new();
-                self.etcd.handle(self.now, etcd::Input::Request { from: 0, request }, &mut out);
+                self.etcd.handle(self.now, etcd::server::Input::Request { from: 0, request }, &mut out);
                 for output in out {
-                    if let etcd::Output::Respond { response, .. } = output {
+                    if let etcd::server::Output::Respond { response, .. } = output {
                         self.handle(Input::Etcd(response));
                     }
                 }

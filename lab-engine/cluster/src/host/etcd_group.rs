@@ -66,7 +66,7 @@ pub(crate) struct EtcdGroup {
 
 impl EtcdGroup {
     /// A group that begins at time zero.
-    pub(crate) fn new<M>(kernel: &mut Kernel<M>, config: &EtcdConfig, quota: usize) -> Self {
+    pub(crate) fn new<M>(kernel: &mut Kernel<M>, config: &EtcdConfig, limit: usize) -> Self {
         let ids: Vec<NodeId> = (1..=u64::from(config.members)).map(NodeId).collect();
         let members = ids.iter().map(|id| {
             let name = member_name(*id);
@@ -74,7 +74,7 @@ impl EtcdGroup {
             let rng = kernel.rng(&name);
             let config = ServerConfig {
                 fsync: config.fsync(),
-                quota,
+                limit,
                 snapshot_count: SNAPSHOT_COUNT,
                 catch_up_entries: CATCH_UP_ENTRIES,
                 ..ServerConfig::new(*id)

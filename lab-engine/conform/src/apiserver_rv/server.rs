@@ -5,7 +5,8 @@ use api::http::{Body, CertificateSubject, Credentials, Method, Request, Resource
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
 use apiserver::{ApiServer, Config, Input, Output};
-use etcd::{CallId, Member};
+use etcd::CallId;
+use etcd::server::EtcdServer;
 use serde_json::{Value, json};
 use sim::{Seed, Time};
 use std::borrow::Cow;
@@ -25,7 +26,7 @@ pub(super) struct Server {
     /// The resource of the case.
     resource: &'static KindInfo,
     server: ApiServer,
-    etcd: Member,
+    etcd: EtcdServer,
     answers: BTreeMap<u64, Response>,
     events: BTreeMap<u64, VecDeque<WatchEvent>>,
     next: u64,
@@ -39,8 +40,8 @@ impl Server {
     /// A server whose cases are about this core resource.
     pub(super) fn new(plural: &str) -> Self {
         let resource = find_resource("", "v1", plural).expect("the resources of cases are built in");
-        let mut this =
-            Server { resource, server: fresh(), etcd: Member::new(), answers: BTreeMap::new(), events: BTreeMap::new(), next: 1 };
+        let etcd = EtcdServer::alone(&Seed(1).stream("etcd-1")).expect("a group of one begins");
+        let mut this = Server { resource, server: fresh(), etcd, answers: BTreeMap::new(), events: BTreeMap::new(), next: 1 };
         this.handle(Input::Wake);
         this
     }
@@ -63,9 +64,9 @@ impl Server {
 
     fn ask_etcd(&mut self, request: etcd::Request) -> Vec<Input> {
         let mut out = Vec::new();
-        self.etcd.handle(Time::ZERO, etcd::Input::Request { from: CLIENT, request }, &mut out);
+        self.etcd.handle(Time::ZERO, etcd::server::Input::Request { from: CLIENT, request }, &mut out);
         let answers = out.into_iter().filter_map(|output| match output {
-            etcd::Output::Respond { response, .. } => Some(Input::Etcd(response)),
+            etcd::server::Output::Respond { response, .. } => Some(Input::Etcd(response)),
             _ => None,
         });
         answers.collect()

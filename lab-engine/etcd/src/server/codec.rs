@@ -5,7 +5,8 @@
 
 use super::disk::{Data, State};
 use super::{Change, Proposal};
-use crate::message::{Compare, CompareResult, CompareTarget, KeyRange, KeyValue, Op, Range};
+use crate::maintenance::Alarm;
+use crate::message::{Compare, CompareResult, CompareTarget, KeyRange, KeyValue, Op, Range, SortTarget};
 use crate::pb;
 use crate::wal::{ENTRY_CONF_CHANGE_V2, ENTRY_NORMAL, SnapshotMark};
 use crate::{EventKind, Store, Txn};
@@ -77,11 +78,28 @@ fn conf_change(change: &ConfChange, context: Option<&Data>) -> Vec<u8> {
 fn proposal(proposal: &Proposal) -> Vec<u8> {
     // As `idutil` makes ids: the member above the number of its request.
     let header = pb::RequestHeader { id: proposal.member.0 << 48 ^ proposal.request };
-    let (txn, compaction) = match &proposal.change {
-        Change::Txn(txn) => (Some(request(txn)), None),
-        Change::Compact(revision) => (None, Some(pb::CompactionRequest { revision: signed(*revision) })),
+    let nothing = pb::InternalRaftRequest { header, ..pb::InternalRaftRequest::default() };
+    let request = match &proposal.change {
+        Change::Txn(txn) => pb::InternalRaftRequest { txn: Some(request(txn)), ..nothing },
+        Change::Compact(revision) => {
+            pb::InternalRaftRequest { compaction: Some(pb::CompactionRequest { revision: signed(*revision) }), ..nothing }
+        }
+        Change::Grant(id, ttl) => pb::InternalRaftRequest { lease_grant: Some(pb::LeaseGrantRequest { ttl: *ttl, id: id.0 }), ..nothing },
+        Change::Revoke(id) => pb::InternalRaftRequest { lease_revoke: Some(pb::LeaseRequest { id: id.0 }), ..nothing },
+        Change::KeepAlive(id) => pb::InternalRaftRequest { lease_keep_alive: Some(pb::LeaseRequest { id: id.0 }), ..nothing },
+        Change::Raise(member, alarm) => pb::InternalRaftRequest { alarm: Some(raised(*member, *alarm)), ..nothing },
+        Change::Disarm => pb::InternalRaftRequest { alarm: Some(pb::AlarmRequest { action: 2, ..pb::AlarmRequest::default() }), ..nothing },
+        Change::Members => nothing,
     };
-    pb::InternalRaftRequest { txn, compaction, header }.encode_to_vec()
+    request.encode_to_vec()
+}
+
+fn raised(member: NodeId, alarm: Alarm) -> pb::AlarmRequest {
+    let kind = match alarm {
+        Alarm::NoSpace => 1,
+        Alarm::Corrupt => 2,
+    };
+    pb::AlarmRequest { action: 1, member: member.0, alarm: kind }
 }
 
 fn request(txn: &Txn) -> pb::TxnRequest {
@@ -104,13 +122,22 @@ fn compare(compare: &Compare) -> pb::Compare {
         CompareTarget::Create(revision) => (1, pb::TargetUnion::CreateRevision(signed(*revision))),
         CompareTarget::Mod(revision) => (2, pb::TargetUnion::ModRevision(signed(*revision))),
         CompareTarget::Value(value) => (3, pb::TargetUnion::Value(value.0.encode())),
+        CompareTarget::Lease(lease) => (4, pb::TargetUnion::Lease(lease.0)),
     };
-    pb::Compare { result, target, key: compare.key.as_bytes().to_vec(), target_union: Some(union) }
+    let (key, range_end) = ends(&compare.keys);
+    pb::Compare { result, target, key, range_end, target_union: Some(union) }
 }
 
 fn op(op: &Op) -> pb::RequestOp {
     let request = match op {
-        Op::Put(key, value) => pb::Request::Put(pb::PutRequest { key: key.as_bytes().to_vec(), value: value.0.encode() }),
+        Op::Put(put) => pb::Request::Put(pb::PutRequest {
+            key: put.key.as_bytes().to_vec(),
+            value: put.value.as_ref().map(|value| value.0.encode()).unwrap_or_default(),
+            lease: put.lease.unwrap_or_default().0,
+            ignore_value: put.value.is_none(),
+            ignore_lease: put.lease.is_none(),
+        }),
+        Op::Txn(inner) => pb::Request::Txn(request(inner)),
         Op::Delete(keys) => {
             let (key, range_end) = ends(keys);
             pb::Request::DeleteRange(pb::DeleteRangeRequest { key, range_end })
@@ -122,7 +149,27 @@ fn op(op: &Op) -> pb::RequestOp {
 
 fn range_request(range: &Range) -> pb::RangeRequest {
     let (key, range_end) = ends(&range.keys);
-    pb::RangeRequest { key, range_end, limit: signed(range.limit as u64), revision: signed(range.revision), count_only: range.count_only }
+    let target = match range.sort.by {
+        SortTarget::Key => 0,
+        SortTarget::Version => 1,
+        SortTarget::Create => 2,
+        SortTarget::Mod => 3,
+        SortTarget::Value => 4,
+    };
+    pb::RangeRequest {
+        key,
+        range_end,
+        limit: signed(range.limit as u64),
+        revision: signed(range.revision),
+        sort_order: if range.sort.descending { 2 } else { i32::from(target != 0) },
+        sort_target: target,
+        keys_only: range.keys_only,
+        count_only: range.count_only,
+        min_mod_revision: signed(range.mod_revisions.min),
+        max_mod_revision: signed(range.mod_revisions.max),
+        min_create_revision: signed(range.create_revisions.min),
+        max_create_revision: signed(range.create_revisions.max),
+    }
 }
 
 /// The first key, and the one after the last: none for one key, a zero byte for no end.
@@ -162,6 +209,9 @@ fn key_space(store: &Store) -> pb::KeySpace {
         revision: signed(store.revision()),
         compact_revision: signed(compacted),
         events: events.collect(),
+        leases: store.leases().iter().map(|(id, lease)| pb::LeaseGrantRequest { ttl: lease.ttl, id: id.0 }).collect(),
+        alarms: store.alarms().map(|(member, alarm)| raised(member, alarm)).collect(),
+        highest_member: store.highest_member().0,
         pairs: pairs.iter().map(pair).collect(),
     }
 }
@@ -173,6 +223,7 @@ fn pair(kv: &KeyValue) -> pb::KeyValue {
         mod_revision: signed(kv.mod_revision),
         version: signed(kv.version),
         value: kv.value.0.encode(),
+        lease: kv.lease.0,
     }
 }
 

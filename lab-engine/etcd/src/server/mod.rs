@@ -15,10 +15,12 @@
 //! **Simplified here:** members know each other by number, not by URL; the group is not discovered but given; a member takes a snapshot in
 //! one step.
 
+mod apply;
 mod codec;
 mod disk;
 mod proposal;
 mod reads;
+mod requests;
 mod trace;
 mod watches;
 
@@ -26,12 +28,12 @@ pub use disk::{Disk, PeerMessage, StartError};
 pub use proposal::{Change, Proposal};
 pub use trace::{member_name, role_name};
 
+use crate::lease::Expiries;
 use crate::{CallId, EtcdError, Request, Response, Store};
 use disk::{Data, State, Write};
-use raft::{
-    ConfChange, ConfChangeSingle, Config, Entry, EntryData, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest, Term,
-};
+use raft::{ConfChange, ConfChangeSingle, Config, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest, Term};
 use reads::Reads;
+use requests::Moving;
 use sim::{Rng, Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +49,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// How long a member that was removed goes on, so that the others learn of it (`stopWithDelay`).
 const REMOVAL_DELAY: Duration = Duration::from_secs(1);
+
+/// After how long the move of a leadership has failed: an election time-out.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// After how long a snapshot that was sent counts as lost if its receiver has not answered. In etcd the transport reports how the sending
 /// ended (`ReportSnapshot`); here a message that is lost tells nobody.
@@ -65,8 +70,10 @@ pub struct ServerConfig {
     pub catch_up_entries: u64,
     /// The most bytes of entries in one message between members (`maxSizePerMsg`).
     pub max_message_bytes: u64,
-    /// How many keys and changes its store holds at most ([`Store::with_quota`]).
-    pub quota: usize,
+    /// How many keys and changes its store holds at most ([`Store::with_limit`]).
+    pub limit: usize,
+    /// How many bytes its store may take (`--quota-backend-bytes`); 0 for any number, which are then not counted.
+    pub quota_bytes: u64,
 }
 
 impl ServerConfig {
@@ -78,7 +85,8 @@ impl ServerConfig {
             snapshot_count: 10_000,
             catch_up_entries: 5_000,
             max_message_bytes: 1024 * 1024,
-            quota: usize::MAX,
+            limit: usize::MAX,
+            quota_bytes: 0,
         }
     }
 }
@@ -138,6 +146,12 @@ pub struct EtcdServer {
     disk: Disk,
     store: Store,
     watches: Watches,
+    /// When leases end, as counted here.
+    expiries: Expiries,
+    /// Who wants the leadership moved.
+    moving: Vec<Moving>,
+    /// Gives leases their numbers.
+    rng: Rng,
     reads: Reads,
     told: Told,
     /// The proposals of clients that wait here, by number.
@@ -165,6 +179,14 @@ impl EtcdServer {
         Self::start(config, Disk::for_new_group(members), now, rng, 0)
     }
 
+    /// The only member of a group, at time zero, with a disk that takes no time: it answers at once.
+    ///
+    /// # Errors
+    /// Never, as its configuration is given.
+    pub fn alone(rng: &Rng) -> Result<Self, StartError> {
+        Self::bootstrap(ServerConfig::new(NodeId(1)), &[NodeId(1)], Time::ZERO, rng)
+    }
+
     /// A member with what its disk holds; an empty disk is that of a member that joins. `start` counts the starts on this disk: it keeps
     /// the numbers of requests apart.
     ///
@@ -174,15 +196,19 @@ impl EtcdServer {
         let of_raft = Config { max_message_bytes: config.max_message_bytes, ..Config::new(config.id) };
         let found = disk.open(config.id)?;
         let raft = RaftNode::new(of_raft, found.initial, rng.stream(&format!("raft/{start}")))?;
-        let store = found.store.map_or_else(|| Store::with_quota(config.quota), |store| Store::clone(&store));
+        let store =
+            found.store.map_or_else(|| Store::with_limit(config.limit).with_quota(config.quota_bytes), |store| Store::clone(&store));
         let mut server = EtcdServer {
             snapshot_index: disk.snapshot_index(),
             told: Told::everything_in(&raft),
             config,
             raft,
             disk,
+            watches: Watches::at(store.revision()),
+            expiries: Expiries::default(),
+            moving: Vec::new(),
+            rng: rng.stream(&format!("leases/{start}")),
             store,
-            watches: Watches::default(),
             reads: Reads::new(start),
             waiting: BTreeMap::new(),
             unproposed: Vec::new(),
@@ -262,7 +288,11 @@ impl EtcdServer {
             // A message that has no effect is one that its sender repeats if it still matters.
             Input::Peer(message) => drop(self.raft.step(*message)),
         }
+        if self.raft.role() == Role::Leader {
+            self.expiries.take_expired(now).into_iter().for_each(|lease| self.propose_change(Change::Revoke(lease), None));
+        }
         self.settle(now, out);
+        self.answer_moves(now, out);
         self.expire(now, out);
     }
 
@@ -277,26 +307,15 @@ impl EtcdServer {
         let write = self.writing.as_ref().map(|(_, done_at)| *done_at);
         // Who came first waits for the shortest time.
         let deadline = self.waiting.first_key_value().map(|(_, waiting)| waiting.deadline);
-        let wake = [tick, write, deadline, self.reads.next_wake()].into_iter().flatten().min();
+        let lease = if self.raft.role() == Role::Leader { self.expiries.next() } else { None };
+        let own = [tick, write, deadline, lease, self.next_move(), self.reads.next_wake()];
+        let wake = own.into_iter().flatten().min();
         wake.filter(|at| self.stops_at.is_none_or(|stops_at| *at < stops_at))
     }
 
     /// Whether time matters: a group of one elects and heartbeats nobody.
     fn ticks(&self) -> bool {
         self.raft.role() != Role::Leader || self.raft.progress().len() > 1
-    }
-
-    fn request(&mut self, now: Time, from: u32, request: Request, out: &mut Vec<Output>) {
-        let (call, change) = match request {
-            Request::Txn(call, txn) => (call, Change::Txn(txn)),
-            Request::Compact(call, revision) => (call, Change::Compact(revision)),
-            Request::Range(call, range) => return self.reads.add(now, from, call, range),
-            Request::Watch(call, watch) => return self.watches.add(&self.store, from, call, watch, out),
-            Request::CancelWatch(call) => return self.watches.remove(from, call),
-        };
-        self.next_request += 1;
-        self.waiting.insert(self.next_request, Waiting { from, call, deadline: now + REQUEST_TIMEOUT });
-        self.unproposed.push(Arc::new(Proposal { member: self.config.id, request: self.next_request, change }));
     }
 
     /// Does what Raft asks for until it asks for nothing more.
@@ -307,7 +326,10 @@ impl EtcdServer {
             if !self.raft.has_ready() {
                 return;
             }
-            let Ready { messages, reads, write, committed, snapshot_requests, .. } = self.raft.ready();
+            let Ready { messages, reads, write, committed, snapshot_requests, soft_state } = self.raft.ready();
+            if soft_state.is_some_and(|state| state.role == Role::Leader) {
+                self.expiries.renew_all(self.store.leases(), now);
+            }
             self.told.role(&self.raft, out);
             self.told.led(&self.raft, out);
             trace::send(messages, out);
@@ -316,13 +338,7 @@ impl EtcdServer {
                 self.begin_write(now, write, out);
             }
             if let Some(batch) = committed {
-                batch.entries().iter().for_each(|entry| self.apply(entry, out));
-                // A member that joins goes through configurations without it on its way.
-                let was_member = self.raft.conf_state().contains(self.config.id);
-                let _ = self.raft.applied(batch);
-                if was_member && !self.raft.conf_state().contains(self.config.id) {
-                    self.stops_at.get_or_insert(now + REMOVAL_DELAY);
-                }
+                self.apply_batch(now, batch, out);
             }
             self.send_snapshots(now, snapshot_requests);
             self.reads.serve(&self.store, self.raft.log().applied(), out);
@@ -365,41 +381,11 @@ impl EtcdServer {
         if let Some(snapshot) = write.snapshot() {
             self.store = Store::clone(&snapshot.data);
             self.snapshot_index = snapshot.last.index;
-            self.watches.catch_up(&self.store, out);
+            self.watches.replaced(&self.store, out);
         }
         trace::persisted(&self.raft, &write, out);
         let messages = self.raft.persisted(write);
         trace::send(messages, out);
-    }
-
-    /// Applies an entry, and answers whoever waits for it here.
-    fn apply(&mut self, entry: &Entry<Data>, out: &mut Vec<Output>) {
-        let EntryData::Normal(proposal) = &entry.data else { return };
-        let own = proposal.member == self.config.id;
-        let waiting = if own { self.waiting.remove(&proposal.request) } else { None };
-        let call = waiting.map_or(CallId(0), |waiting| waiting.call);
-        let before = self.store.revision();
-        let response = match &proposal.change {
-            Change::Compact(revision) => {
-                self.store.compact(*revision).map_or_else(|error| Response::Error(call, error), |()| Response::Compacted(call))
-            }
-            Change::Txn(txn) => match self.store.txn(txn.clone()) {
-                Ok(response) => {
-                    if let Some((verb, object)) = txn.subject.clone().filter(|_| own && response.succeeded && response.revision > before) {
-                        let what = What::Stored { verb, object, revision: response.revision };
-                        out.push(Output::TraceApplied(entry.id.index, what));
-                    }
-                    Response::Txn(call, response)
-                }
-                Err(error) => Response::Error(call, error),
-            },
-        };
-        if let Some(waiting) = waiting {
-            out.push(Output::Respond { to: waiting.from, response });
-        }
-        if self.store.revision() > before {
-            self.watches.catch_up(&self.store, out);
-        }
     }
 
     /// Keeps the key space on disk and drops the log before it, once enough entries were applied.

@@ -1,5 +1,7 @@
 //! What members agree on: the entries of the log.
 
+use crate::lease::LeaseId;
+use crate::maintenance::Alarm;
 use crate::{Revision, Txn};
 use raft::{NodeId, Payload};
 
@@ -14,13 +16,25 @@ pub struct Proposal {
     pub change: Change,
 }
 
-/// A change of the key space.
+/// A change of the key space and what belongs to it.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A transaction.
     Txn(Txn),
     /// A compaction.
     Compact(Revision),
+    /// A new lease, of this life in seconds.
+    Grant(LeaseId, i64),
+    /// The end of a lease.
+    Revoke(LeaseId),
+    /// A lease has its full time again.
+    KeepAlive(LeaseId),
+    /// A member raises an alarm.
+    Raise(NodeId, Alarm),
+    /// All alarms are taken away.
+    Disarm,
+    /// Nothing: the context of a change of the members, which says who waits for it.
+    Members,
 }
 
 impl Payload for Proposal {
@@ -30,7 +44,7 @@ impl Payload for Proposal {
         const VALUE: u64 = 1024;
         match &self.change {
             Change::Txn(txn) => VALUE * (txn.success.len().max(txn.failure.len()) as u64).max(1),
-            Change::Compact(_) => 8,
+            _ => 16,
         }
     }
 }

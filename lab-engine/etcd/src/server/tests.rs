@@ -65,7 +65,7 @@ impl Group {
     }
 
     fn put(&mut self, id: NodeId, call: u64, key: &str, value: &str) {
-        let txn = Txn { success: vec![Op::Put(key.into(), value.into())], ..Txn::default() };
+        let txn = Txn { success: vec![Op::put(key, value)], ..Txn::default() };
         self.handle(id, Input::Request { from: 0, request: Request::Txn(CallId(call), txn) });
     }
 
@@ -85,6 +85,9 @@ impl Group {
             Response::Error(call, error) => format!("{} {error}", call.0),
             Response::Events(call, events, _) => format!("{} saw {}", call.0, events.len()),
             Response::Compacted(call) => format!("{} compacted", call.0),
+            Response::Canceled { call, error, .. } => format!("{} {error}", call.0),
+            Response::Lease(call, answer) => format!("{} {answer:?}", call.0),
+            Response::Maintenance(call, answer) => format!("{} {answer:?}", call.0),
         };
         std::mem::take(&mut self.answers).into_iter().map(|(_, response)| text(response)).collect()
     }
@@ -199,4 +202,125 @@ fn a_member_that_joins_gets_everything() {
     group.put(NodeId(4), 100, "a", "y");
     group.advance(SECOND);
     assert_eq!(group.said(), ["100 put at 62"]);
+}
+
+impl Group {
+    fn ask(&mut self, id: NodeId, call: u64, request: impl FnOnce(CallId) -> Request) {
+        self.handle(id, Input::Request { from: 0, request: request(CallId(call)) });
+    }
+
+    /// The answers after some seconds.
+    fn said_after(&mut self, seconds: u64) -> Vec<String> {
+        self.advance(SECOND * u32::try_from(seconds).unwrap());
+        self.said()
+    }
+}
+
+#[test]
+fn a_lease_ends_with_its_keys_unless_it_is_kept_alive() {
+    use crate::lease::{LeaseId, LeaseRequest};
+    let mut group = Group::new(3);
+    group.advance(SECOND * 3);
+    let (one, id) = (NodeId(1), LeaseId(0xbeef));
+    group.ask(one, 1, |call| Request::Lease(call, LeaseRequest::Grant { id, ttl: 10 }));
+    assert_eq!(group.said_after(1), ["1 Granted { id: LeaseId(48879), ttl: 10 }"]);
+    let put = crate::Put { key: "k".into(), value: Some("v".into()), lease: Some(id) };
+    group.ask(one, 2, |call| Request::Txn(call, Txn { success: vec![Op::Put(put)], ..Txn::default() }));
+    group.advance(SECOND * 6);
+    group.ask(one, 3, |call| Request::Lease(call, LeaseRequest::KeepAlive(id)));
+    assert_eq!(group.said_after(5), ["2 put at 2", "3 KeptAlive { id: LeaseId(48879), ttl: 10 }"]);
+    group.ask(one, 4, |call| Request::Lease(call, LeaseRequest::TimeToLive(id)));
+    assert_eq!(group.said(), ["4 TimeToLive { id: LeaseId(48879), ttl: 5, granted_ttl: 10, keys: [\"k\"] }"]);
+    group.advance(SECOND * 6);
+    group.read(one, 5, "k");
+    group.ask(one, 6, |call| Request::Lease(call, LeaseRequest::List));
+    assert_eq!(group.said_after(1), ["6 Leases([])", "5 read  at 3"]);
+}
+
+#[test]
+fn a_new_leader_gives_leases_their_full_time() {
+    use crate::lease::{LeaseId, LeaseRequest};
+    let mut group = Group::new(3);
+    group.advance(SECOND * 3);
+    let old = group.leader();
+    group.ask(old, 1, |call| Request::Lease(call, LeaseRequest::Grant { id: LeaseId(1), ttl: 10 }));
+    group.advance(SECOND * 8);
+    group.cut = vec![old];
+    group.advance(SECOND * 5);
+    let new = group.leader();
+    assert!(new != old && group.members[&new].store().leases().get(LeaseId(1)).is_some(), "it is thirteen seconds old");
+    group.advance(SECOND * 10);
+    assert!(group.members[&new].store().leases().get(LeaseId(1)).is_none());
+}
+
+#[test]
+fn a_full_member_raises_an_alarm_until_it_is_disarmed() {
+    use crate::maintenance::Maintenance;
+    let mut group = Group::new(1);
+    let id = NodeId(1);
+    let config = ServerConfig { quota_bytes: 1_000, ..ServerConfig::new(id) };
+    group.members.insert(id, EtcdServer::bootstrap(config, &ids(1), Time::ZERO, &rng(id)).unwrap());
+    for call in 1..=3 {
+        group.put(id, call, "k", &"x".repeat(300));
+    }
+    group.put(id, 4, "k", "");
+    group.ask(id, 5, |call| Request::Maintenance(call, Maintenance::AlarmList));
+    let refused = "etcdserver: mvcc: database space exceeded";
+    let expected = [
+        "1 put at 2".to_owned(),
+        format!("2 {refused}"),
+        format!("3 {refused}"),
+        format!("4 {refused}"),
+        "5 Alarms([(NodeId(1), NoSpace)])".to_owned(),
+    ];
+    assert_eq!(group.said(), expected, "the second would have taken 1114 bytes");
+    group.ask(id, 6, |call| Request::Maintenance(call, Maintenance::AlarmDisarm));
+    group.put(id, 7, "k", "");
+    assert_eq!(group.said(), ["6 Alarms([(NodeId(1), NoSpace)])", "7 put at 3"]);
+}
+
+#[test]
+fn members_are_added_promoted_and_removed() {
+    use crate::maintenance::Maintenance;
+    let mut group = Group::new(3);
+    group.advance(SECOND * 3);
+    let leader = group.leader();
+    let ask = |group: &mut Group, call, what| {
+        group.ask(leader, call, |call| Request::Maintenance(call, what));
+        group.said_after(1).pop().unwrap_or_default()
+    };
+    let learner = ask(&mut group, 1, Maintenance::MemberAdd { learner: true });
+    assert!(learner.contains("Member { id: NodeId(4), learner: true }"), "{learner}");
+    assert_eq!(
+        ask(&mut group, 2, Maintenance::MemberPromote(NodeId(4))),
+        "2 etcdserver: can only promote a learner member which is in sync with leader"
+    );
+    assert_eq!(ask(&mut group, 3, Maintenance::MemberAdd { learner: true }), "3 etcdserver: too many learner members in cluster");
+    let config = ServerConfig { fsync: Duration::from_millis(2), ..ServerConfig::new(NodeId(4)) };
+    let joined = EtcdServer::start(config, Disk::default(), group.now, &rng(NodeId(4)), 0).unwrap();
+    group.members.insert(NodeId(4), joined);
+    group.advance(SECOND);
+    group.put(NodeId(4), 4, "k", "v");
+    assert_eq!(group.said(), ["4 etcdserver: rpc not supported for learner"]);
+    assert!(ask(&mut group, 5, Maintenance::MemberPromote(NodeId(4))).contains("Member { id: NodeId(4), learner: false }"));
+    assert_eq!(ask(&mut group, 6, Maintenance::MemberPromote(NodeId(4))), "6 etcdserver: can only promote a learner member");
+    let left = ask(&mut group, 7, Maintenance::MemberRemove(NodeId(4)));
+    assert!(!left.contains("NodeId(4)"), "{left}");
+    assert_eq!(ask(&mut group, 8, Maintenance::MemberRemove(NodeId(4))), "8 etcdserver: member not found");
+    assert!(ask(&mut group, 9, Maintenance::MemberAdd { learner: false }).contains("NodeId(5)"), "no number is given twice");
+}
+
+#[test]
+fn the_leadership_moves_where_it_is_wanted() {
+    use crate::maintenance::Maintenance;
+    let mut group = Group::new(3);
+    group.advance(SECOND * 3);
+    let old = group.leader();
+    let new = *ids(3).iter().find(|id| **id != old).unwrap();
+    group.ask(new, 1, |call| Request::Maintenance(call, Maintenance::MoveLeader(old)));
+    group.ask(old, 2, |call| Request::Maintenance(call, Maintenance::MoveLeader(NodeId(9))));
+    assert_eq!(group.said(), ["1 etcdserver: not leader", "2 etcdserver: bad leader transferee"]);
+    group.ask(old, 3, |call| Request::Maintenance(call, Maintenance::MoveLeader(new)));
+    assert_eq!(group.said_after(1), ["3 Done"]);
+    assert_eq!(group.leader(), new);
 }

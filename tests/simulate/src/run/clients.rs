@@ -3,7 +3,7 @@
 use super::Message;
 use crate::history::{Ask, Operation, Told};
 use crate::model::{ChangeOfKey, Model};
-use etcd::{CallId, Compare, CompareResult, CompareTarget, EtcdError, KeyRange, Op, OpResponse, Range, Request, Response, Txn, Watch};
+use etcd::{CallId, Compare, EtcdError, KeyRange, Op, OpResponse, Range, Request, Response, Txn, Watch};
 use raft::NodeId;
 use sim::{Endpoint, Kernel, Rng, Time};
 use std::collections::BTreeMap;
@@ -170,7 +170,7 @@ impl Client {
 
     /// After its share a client writes a key that nobody judges, so that the group has something to do.
     fn keep_alive(&mut self, member: NodeId) -> Option<(NodeId, Request)> {
-        let txn = Txn { success: vec![Op::Put("alive".into(), "x".into())], ..Txn::default() };
+        let txn = Txn { success: vec![Op::put("alive", "x")], ..Txn::default() };
         (!self.stopped).then(|| (member, Request::Txn(CallId(self.call), txn)))
     }
 
@@ -180,14 +180,14 @@ impl Client {
         let name = key(number);
         // Written by nobody else.
         let value = u64::from(self.number) << 32 | self.call;
-        let put = || Op::Put(name.as_str().into(), value.to_string().as_str().into());
+        let put = || Op::put(name.as_str(), value.to_string().as_str());
         let (ask, txn) = match self.rng.below(10) {
             0..=3 => (Ask::Read, None),
             4..=6 => (Ask::Write(value), Some(Txn { success: vec![put()], ..Txn::default() })),
             7 => (Ask::Delete, Some(Txn { success: vec![Op::Delete(KeyRange::One(name.as_str().into()))], ..Txn::default() })),
             _ => {
                 let last = self.known.get(&number).copied().unwrap_or(0);
-                let compare = Compare { key: name.as_str().into(), result: CompareResult::Equal, target: CompareTarget::Mod(last) };
+                let compare = Compare::at_revision(name.as_str().into(), last);
                 (Ask::WriteIf(value, last), Some(Txn { compares: vec![compare], success: vec![put()], ..Txn::default() }))
             }
         };
@@ -208,7 +208,7 @@ impl Client {
         }
         let call = match answer {
             Response::Txn(call, _) | Response::Range(call, _) | Response::Error(call, _) => *call,
-            Response::Events(..) | Response::Compacted(_) => return Ok(()),
+            _ => return Ok(()),
         };
         // What comes after the client has given up is not heard.
         let Some((place, ..)) = self.waiting.take_if(|(_, waiting, _)| *waiting == call.0) else { return Ok(()) };
@@ -243,7 +243,7 @@ impl Watching {
         }
         self.call = call;
         self.member = member;
-        let watch = Watch { keys: KeyRange::From("\0".into()), start_revision: self.next };
+        let watch = Watch::new(KeyRange::From("\0".into()), self.next);
         Some((member, Request::Watch(CallId(call), watch)))
     }
 
@@ -260,11 +260,11 @@ impl Watching {
                 }
                 self.next = self.next.max(revision + 1);
             }
-            Response::Error(call, EtcdError::Compacted) if call.0 == self.call => {
+            Response::Canceled { call, error: EtcdError::Compacted, .. } if call.0 == self.call => {
                 // What was compacted is not to be seen any more; it goes on from the present.
                 (self.call, self.next) = (0, model.revision + 1);
             }
-            Response::Error(call, _) if call.0 == self.call => self.call = 0,
+            Response::Error(call, _) | Response::Canceled { call, .. } if call.0 == self.call => self.call = 0,
             _ => {}
         }
         Ok(())
