@@ -3,7 +3,7 @@
 //! Linearizability (Herlihy and Wing, 1990) is checked key by key, which is enough as it is a local property. The search is that of Wing and
 //! Gong ("Testing and Verifying Concurrent Objects", 1993) with Lowe's memory of where it has been ("Testing for Linearizability", 2017): two
 //! ways to the same set of operations and the same state go on alike, and the second need not be gone. The crate `stateright` has a
-//! tester without that memory, which takes hours for some histories; the tests here compare the two.
+//! tester without that memory: it tries every order before it refuses a history. The tests here compare the two.
 //!
 //! A request without an answer may have had its effect at any time since, or never. So that the search stays short, without letting
 //! anything pass: a write that never came into the log is left out; deletions without an answer are alike, so that the first that was asked

@@ -10,6 +10,7 @@
 //! - each member's key space is the one that the committed entries make, each applied once ([`model`]);
 //! - a watch sees every change once and in order;
 //! - what clients were told is linearizable ([`history`]);
+//! - nobody asks to be woken for ever in the same moment;
 //! - once all faults are gone, the group works again and all members agree.
 //!
 //! Modelled on the simulation testing of TigerBeetle (VOPR) and etcd's robustness tests (`tests/robustness`).

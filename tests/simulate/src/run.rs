@@ -21,6 +21,9 @@ const TROUBLE: Duration = Duration::from_secs(40);
 /// How long the group then has to work again.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// How much may happen in one moment: more means that someone asks to be woken for ever.
+const MOMENT: u64 = 100_000;
+
 /// What travels.
 #[derive(Clone, Debug)]
 enum Message {
@@ -175,8 +178,14 @@ impl Run {
 
     /// Lets time pass until `until`.
     fn pass(&mut self, until: Time) -> Result<(), String> {
+        let mut moment = (self.kernel.now(), self.kernel.steps());
         while let Some(occurrence) = self.kernel.next_until(until) {
             self.step(occurrence)?;
+            if self.kernel.now() > moment.0 {
+                moment = (self.kernel.now(), self.kernel.steps());
+            } else if self.kernel.steps() > moment.1 + MOMENT {
+                return Err("time stands still".to_owned());
+            }
         }
         self.kernel.idle_until(until);
         Ok(())
