@@ -11,11 +11,13 @@
 //! - a watch sees every change once and in order;
 //! - what clients were told is linearizable ([`history`]);
 //! - nobody asks to be woken for ever in the same moment;
-//! - once all faults are gone, the group works again and all members agree.
+//! - once all faults are gone, the group works again and all members agree;
+//! - a log that a crash has torn is repaired, and a disk that has rotted is refused.
 //!
 //! Modelled on the simulation testing of TigerBeetle (VOPR) and etcd's robustness tests (`tests/robustness`).
 //!
-//! **Simplified here:** no clock skew: members count ticks. Disks lose and cut off writes, and are slow, but what they hold does not rot.
+//! **Simplified here:** no clock skew: members count ticks. One disk of a group rots at most, in what its checksums cover; its member stays
+//! down.
 
 pub mod history;
 pub mod invariants;
