@@ -80,7 +80,7 @@ impl File {
 
     fn crash(&mut self, rng: &mut Rng) {
         // A disk that was nearly done, one that had hardly begun, and what lies between.
-        let survives = [0, 100_000, 500_000, 900_000, 1_000_000][rng.index(5)];
+        let survives = [0, 300_000, 500_000, 800_000, 1_000_000][rng.index(5)];
         for (sector, old) in std::mem::take(&mut self.unsafe_sectors) {
             if rng.chance(survives) {
                 continue;

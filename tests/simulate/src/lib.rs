@@ -10,11 +10,14 @@
 //! - each member's key space is the one that the committed entries make, each applied once ([`model`]);
 //! - a watch sees every change once and in order;
 //! - what clients were told is linearizable ([`history`]);
-//! - once all faults are gone, the group works again and all members agree.
+//! - nobody asks to be woken for ever in the same moment;
+//! - once all faults are gone, the group works again and all members agree;
+//! - a log that a crash has torn is repaired, and a disk that has rotted is refused.
 //!
 //! Modelled on the simulation testing of TigerBeetle (VOPR) and etcd's robustness tests (`tests/robustness`).
 //!
-//! **Simplified here:** no clock skew: members count ticks. Disks lose and cut off writes, and are slow, but what they hold does not rot.
+//! **Simplified here:** no clock skew: members count ticks. One disk of a group rots at most, in what its checksums cover; its member stays
+//! down.
 
 pub mod history;
 pub mod invariants;

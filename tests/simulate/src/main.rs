@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     let mut out = std::io::stdout().lock();
     let (mut broken, mut steps, mut committed, mut answered, mut crashes, mut terms) = (0_u64, 0, 0, 0, 0, 0);
+    let (mut torn, mut rotten) = (0, 0);
     let mut done = 0_u64;
     for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
         done += 1;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
                 answered += report.answered;
                 crashes += report.crashes;
                 terms += report.terms;
+                torn += report.torn;
+                rotten += report.rotten;
             }
             Err(failure) => {
                 broken += 1;
@@ -58,7 +61,8 @@ fn main() -> ExitCode {
     }
     let _ = writeln!(
         out,
-        "{done} seeds: {steps} steps, {committed} entries committed, {answered} requests answered, {crashes} crashes, {terms} terms"
+        "{done} seeds: {steps} steps, {committed} entries committed, {answered} requests answered, {crashes} crashes, {torn} torn logs, \
+         {rotten} rotten disks, {terms} terms"
     );
     let _ = writeln!(out, "{} passed, {broken} failed", done - broken);
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -21,6 +21,9 @@ const TROUBLE: Duration = Duration::from_secs(40);
 /// How long the group then has to work again.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// How much may happen in one moment: more means that someone asks to be woken for ever.
+const MOMENT: u64 = 100_000;
+
 /// What travels.
 #[derive(Clone, Debug)]
 enum Message {
@@ -61,6 +64,10 @@ pub struct Report {
     pub crashes: usize,
     /// Terms in which somebody led.
     pub terms: u64,
+    /// Logs whose last record a crash had torn, and that were repaired.
+    pub torn: usize,
+    /// Disks that rotted and were refused.
+    pub rotten: usize,
 }
 
 /// A place for a member: its server, or its disk while it is down.
@@ -69,6 +76,8 @@ struct Place {
     server: Option<EtcdServer>,
     disk: Option<Disk>,
     starts: u32,
+    /// Whether its disk has rotted: it never starts again.
+    rotten: bool,
 }
 
 /// The run.
@@ -82,7 +91,10 @@ struct Run {
     rng: Rng,
     /// Whether messages between members are datagrams, which get lost, doubled and overtaken.
     wild: bool,
+    /// Who crashes as soon as its disk is busy.
+    doomed: BTreeSet<NodeId>,
     crashes: usize,
+    torn: usize,
 }
 
 /// Runs a seed.
@@ -104,6 +116,8 @@ pub fn run(seed: u64) -> Result<Report, Broken> {
         answered: operations.iter().filter(|operation: &&Operation| operation.told.is_some()).count(),
         crashes: run.crashes,
         terms: terms.unwrap_or(0),
+        torn: run.torn,
+        rotten: run.places.values().filter(|place| place.rotten).count(),
     })
 }
 
@@ -127,7 +141,9 @@ impl Run {
             clients,
             config,
             rng,
+            doomed: BTreeSet::new(),
             crashes: 0,
+            torn: 0,
         };
         for id in &members {
             run.add_place(*id, Disk::for_new_group(&members));
@@ -139,7 +155,7 @@ impl Run {
     fn add_place(&mut self, id: NodeId, disk: Disk) {
         let endpoint = self.kernel.endpoint(&format!("etcd-{id}"));
         self.by_endpoint.insert(endpoint, id);
-        self.places.insert(id, Place { endpoint, server: None, disk: Some(disk), starts: 0 });
+        self.places.insert(id, Place { endpoint, server: None, disk: Some(disk), starts: 0, rotten: false });
     }
 
     fn start(&mut self, id: NodeId) {
@@ -148,7 +164,9 @@ impl Run {
         let Some(place) = self.places.get_mut(&id) else { return };
         let Some(disk) = place.disk.take() else { return };
         let server = EtcdServer::start(ServerConfig { id, ..self.config.clone() }, disk, now, &rng, place.starts);
-        place.server = Some(server.expect("what a member wrote it can read"));
+        let mut server = server.expect("what a member wrote it can read, whatever a crash has taken");
+        self.torn += usize::from(server.disk().repaired().is_some());
+        place.server = Some(server);
         place.starts += 1;
         let endpoint = place.endpoint;
         self.invariants.started(id);
@@ -166,6 +184,31 @@ impl Run {
         self.clients.disconnected(id);
     }
 
+    /// A member crashes during its next write.
+    fn crash_in_writing(&mut self, id: NodeId) {
+        self.doomed.insert(id);
+    }
+
+    /// A member crashes, and a bit of its log turns over: it must not start from that.
+    fn rot(&mut self, id: NodeId) -> Result<(), String> {
+        self.crash(id);
+        let mut deal = self.rng.stream("rot");
+        let rng = self.kernel.rng(&format!("etcd-{id}"));
+        let Some(place) = self.places.get_mut(&id) else { return Ok(()) };
+        let Some(mut disk) = place.disk.take() else { return Ok(()) };
+        let Some(at) = disk.rot(&mut deal) else {
+            // It has joined and written nothing yet.
+            place.disk = Some(disk);
+            return Ok(());
+        };
+        place.rotten = true;
+        match EtcdServer::start(ServerConfig { id, ..self.config.clone() }, disk, self.kernel.now(), &rng, place.starts) {
+            Err(error) if error.to_string().contains("crc mismatch") => Ok(()),
+            Err(error) => Err(format!("member {id} has a flipped bit in {at}, and its checksums say nothing of it: {error}")),
+            Ok(_) => Err(format!("member {id} starts with a flipped bit in {at}")),
+        }
+    }
+
     /// Who leads, as far as a member says so of itself.
     fn leader(&self) -> Option<NodeId> {
         let leads = |place: &&Place| place.server.as_ref().is_some_and(|server| server.raft().role() == Role::Leader);
@@ -175,8 +218,14 @@ impl Run {
 
     /// Lets time pass until `until`.
     fn pass(&mut self, until: Time) -> Result<(), String> {
+        let mut moment = (self.kernel.now(), self.kernel.steps());
         while let Some(occurrence) = self.kernel.next_until(until) {
             self.step(occurrence)?;
+            if self.kernel.now() > moment.0 {
+                moment = (self.kernel.now(), self.kernel.steps());
+            } else if self.kernel.steps() > moment.1 + MOMENT {
+                return Err("time stands still".to_owned());
+            }
         }
         self.kernel.idle_until(until);
         Ok(())
@@ -218,6 +267,7 @@ impl Run {
         let (endpoint, mut out) = (*endpoint, Vec::new());
         server.handle(now, input, &mut out);
         self.invariants.look(server)?;
+        let writes = server.is_writing();
         if let Some(at) = server.next_wake() {
             self.kernel.wake(endpoint, at, None);
         }
@@ -229,6 +279,9 @@ impl Run {
                 Output::Peer(message) => self.send_peer(endpoint, message),
                 Output::Trace(_) | Output::TraceApplied(..) => {}
             }
+        }
+        if writes && self.doomed.remove(&id) {
+            self.crash(id);
         }
         Ok(())
     }
@@ -260,7 +313,7 @@ impl Run {
             let pause = faults.pause();
             let until = (self.kernel.now() + pause).min(end);
             self.pass(until)?;
-            faults.make(self);
+            faults.make(self)?;
         }
         Ok(())
     }
@@ -268,6 +321,7 @@ impl Run {
     /// Takes all faults away, and sees whether the group works and agrees.
     fn recover(&mut self) -> Result<(), String> {
         self.kernel.network().heal_all();
+        self.doomed.clear();
         let down: Vec<NodeId> = self.places.iter().filter(|(_, place)| place.server.is_none()).map(|(id, _)| *id).collect();
         down.into_iter().for_each(|id| self.start(id));
         for server in self.places.values_mut().filter_map(|place| place.server.as_mut()) {
@@ -282,7 +336,7 @@ impl Run {
         self.pass(self.kernel.now() + RECOVERY)?;
         let leader = self.leader().ok_or("nobody leads after all faults were gone")?;
         let group = self.places[&leader].server.as_ref().map(|server| server.raft().conf_state().clone()).unwrap_or_default();
-        for (id, place) in self.places.iter().filter(|(id, _)| group.contains(**id)) {
+        for (id, place) in self.places.iter().filter(|(id, place)| group.contains(**id) && !place.rotten) {
             let server = place.server.as_ref().expect("all were started");
             let applied = server.raft().log().applied();
             if applied.since(raft::Index(0)) != self.invariants.committed() {

@@ -237,6 +237,11 @@ impl EtcdServer {
         self.config.fsync = fsync;
     }
 
+    /// Whether the disk is busy with a write.
+    pub fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
     /// The disk, to look at its files or to damage them.
     pub fn disk(&mut self) -> &mut Disk {
         &mut self.disk

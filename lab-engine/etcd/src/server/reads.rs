@@ -48,6 +48,14 @@ impl Reads {
 
     pub(crate) fn forget_client(&mut self, from: u32) {
         self.reads.retain(|read| read.from != from);
+        self.rest();
+    }
+
+    /// Nobody is to be asked again once no read waits for an answer.
+    fn rest(&mut self) {
+        if self.reads.iter().all(|read| read.index.is_some()) {
+            self.retry_at = None;
+        }
     }
 
     /// Asks for the index of reads that have none.
@@ -75,9 +83,7 @@ impl Reads {
                 read.index = Some(answer.index);
             }
         }
-        if self.reads.iter().all(|read| read.index.is_some()) {
-            self.retry_at = None;
-        }
+        self.rest();
     }
 
     /// Serves the reads whose index is applied.
@@ -102,12 +108,32 @@ impl Reads {
             out.push(Output::Respond { to: read.from, response: Response::Error(read.call, EtcdError::Timeout) });
             false
         });
-        if self.reads.is_empty() {
-            self.retry_at = None;
-        }
+        self.rest();
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
         self.reads.iter().map(|read| read.deadline).chain(self.retry_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KeyRange;
+
+    #[test]
+    fn nobody_is_asked_again_for_a_client_that_is_gone() {
+        let mut reads = Reads::new(0);
+        let range = Range::all(KeyRange::One("a".into()));
+        reads.add(Time::ZERO, 1, CallId(1), range.clone());
+        reads.add(Time::ZERO, 2, CallId(1), range);
+        for (read, context) in reads.reads.iter_mut().zip(1..) {
+            read.asked = Some(ReadContext(context));
+        }
+        reads.retry_at = Some(Time::ZERO + RETRY);
+        reads.confirmed(&[ReadState { context: ReadContext(1), index: Index(9) }]);
+        assert_eq!(reads.next_wake(), Some(Time::ZERO + RETRY), "the second is still without an answer");
+        reads.forget_client(2);
+        assert_eq!(reads.next_wake(), Some(Time::ZERO + super::super::REQUEST_TIMEOUT), "the first waits for its index alone");
     }
 }

@@ -234,7 +234,7 @@ fn a_lease_ends_with_its_keys_unless_it_is_kept_alive() {
     group.advance(SECOND * 6);
     group.read(one, 5, "k");
     group.ask(one, 6, |call| Request::Lease(call, LeaseRequest::List));
-    assert_eq!(group.said_after(1), ["6 Leases([])", "5 read  at 3"]);
+    assert_eq!(group.said_after(1), ["5 read  at 3", "6 Leases([])"]);
 }
 
 #[test]

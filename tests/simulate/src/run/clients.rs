@@ -170,7 +170,8 @@ impl Client {
 
     /// After its share a client writes a key that nobody judges, so that the group has something to do.
     fn keep_alive(&mut self, member: NodeId) -> Option<(NodeId, Request)> {
-        let txn = Txn { success: vec![Op::put("alive", "x")], ..Txn::default() };
+        let value = "x".repeat(self.rng.index(3_000));
+        let txn = Txn { success: vec![Op::put("alive", value.as_str())], ..Txn::default() };
         (!self.stopped).then(|| (member, Request::Txn(CallId(self.call), txn)))
     }
 
@@ -180,7 +181,9 @@ impl Client {
         let name = key(number);
         // Written by nobody else.
         let value = u64::from(self.number) << 32 | self.call;
-        let put = || Op::put(name.as_str(), value.to_string().as_str());
+        // Some fill several sectors of a disk.
+        let width = self.rng.index(10).pow(3) * 3;
+        let put = || Op::put(name.as_str(), format!("{value:0width$}").as_str());
         let (ask, txn) = match self.rng.below(10) {
             0..=3 => (Ask::Read, None),
             4..=6 => (Ask::Write(value), Some(Txn { success: vec![put()], ..Txn::default() })),

@@ -1,4 +1,5 @@
-//! What goes wrong: crashes, cuts, slow and lossy links, slow disks, moves of the leader, changes of the members.
+//! What goes wrong: crashes, which tear what the disk was writing, rotting disks, cuts, slow and lossy links, slow disks, moves of the leader,
+//! changes of the members.
 
 use super::{Place, Run};
 use etcd::server::Disk;
@@ -16,6 +17,8 @@ pub(super) struct Faults {
     changes_members: bool,
     /// Whether it is mostly the leader that is hit, and again as soon as there is another.
     hunts_leaders: bool,
+    /// Whether a disk rots in this run.
+    rots: bool,
 }
 
 impl Faults {
@@ -23,7 +26,8 @@ impl Faults {
         let mut rng = rng.stream("faults");
         let changes_members = rng.chance(500_000);
         let hunts_leaders = rng.chance(500_000);
-        Faults { rng, changes_members, hunts_leaders }
+        let rots = rng.chance(250_000);
+        Faults { rng, changes_members, hunts_leaders, rots }
     }
 
     /// How long until the next fault.
@@ -46,9 +50,12 @@ impl Faults {
     }
 
     /// Makes one.
-    pub(super) fn make(&mut self, run: &mut Run) {
+    ///
+    /// # Errors
+    /// When a disk that has rotted is believed.
+    pub(super) fn make(&mut self, run: &mut Run) -> Result<(), String> {
         let id = self.victim(run);
-        match self.rng.below(14) {
+        match self.rng.below(18) {
             0 | 1 => run.crash(id),
             2..=4 => {
                 let down = self.member(run);
@@ -78,8 +85,12 @@ impl Faults {
                     server.set_fsync(fsync);
                 }
             }
+            // With three members the group bears the loss of one.
+            13 if self.rots && run.places.values().all(|place| !place.rotten) => run.rot(id)?,
+            14..=16 => run.crash_in_writing(id),
             _ => self.move_or_change(run, id),
         }
+        Ok(())
     }
 
     /// The other members do not reach it any more; its clients do.
