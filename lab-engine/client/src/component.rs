@@ -59,6 +59,8 @@ pub enum Input {
     WatchEnded(RequestId, Option<Transport>),
     /// More text of a streamed answer (`logs -f`); the flag says whether it is the last.
     Stream(RequestId, Arc<str>, bool),
+    /// A member of etcd answers, for whoever talks to it itself.
+    Etcd(Box<etcd::Response>),
     /// A request to serve (kubelets only): the API server forwards `log`, `exec` and `attach`.
     Serve(ServeId, Box<Request>),
 }
@@ -70,6 +72,8 @@ pub enum Action {
     Request(RequestId, Box<Request>),
     /// Forget a request; end a watch.
     Cancel(RequestId),
+    /// Ask the member of etcd of this name. Only `etcdctl` does; components know the API server alone.
+    Etcd(Arc<str>, Box<etcd::Request>),
     /// Answer a request that it serves.
     Respond(ServeId, Response),
     /// Send more text of a streamed answer, after a first `Respond`; the flag says whether it is the last.
@@ -97,6 +101,14 @@ impl Outbox {
         self.next_request += 1;
         self.actions.push(Action::Request(id, Box::new(request)));
         id
+    }
+
+    /// Asks a member of etcd; gives the call.
+    pub fn etcd(&mut self, member: &Arc<str>, request: impl FnOnce(etcd::CallId) -> etcd::Request) -> etcd::CallId {
+        let call = etcd::CallId(self.next_request);
+        self.next_request += 1;
+        self.actions.push(Action::Etcd(member.clone(), Box::new(request(call))));
+        call
     }
 
     /// Forgets a request: its answer will not come; a watch ends.

@@ -232,7 +232,7 @@ impl Component for Kubectl {
                     self.news(now, number, News::Text(text, last), out);
                 }
             }
-            Input::Serve(..) => {}
+            Input::Serve(..) | Input::Etcd(_) => {}
         }
     }
 

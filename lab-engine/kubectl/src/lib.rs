@@ -11,6 +11,7 @@
 
 mod command;
 mod commands;
+mod etcdctl;
 mod files;
 mod flags;
 mod identity;

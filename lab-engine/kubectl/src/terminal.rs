@@ -1,11 +1,12 @@
 //! The learner's terminal: runs one line at a time and keeps files and exit status.
 //!
-//! **Simplified here:** only `kubectl` (or `k`), `cat`, `clear`, `echo`, `export`, `help`, `ls`, `rm`, `sleep`, `true`, `false` and the tools
+//! **Simplified here:** only `kubectl` (or `k`), `etcdctl`, `cat`, `clear`, `echo`, `export`, `help`, `ls`, `rm`, `sleep`, `true`, `false` and the tools
 //! of a pipe exist.
 
 use crate::commands;
+use crate::etcdctl::{self, Etcdctl};
 use crate::files::Files;
-use crate::invocation::{Environment, Kubectl};
+use crate::invocation::{Environment, Kubectl, Usage};
 use crate::shell::{self, Simple};
 use crate::tools;
 use client::{Component, Input, Outbox};
@@ -40,6 +41,36 @@ impl Default for Terminal {
     }
 }
 
+/// A program that runs until it has its answers.
+#[derive(Debug)]
+enum Program {
+    Kubectl(Kubectl),
+    Etcdctl(Etcdctl),
+}
+
+impl Program {
+    fn interrupt(&mut self, out: &mut Outbox) {
+        match self {
+            Program::Kubectl(kubectl) => kubectl.interrupt(out),
+            Program::Etcdctl(etcdctl) => etcdctl.interrupt(out),
+        }
+    }
+
+    fn take_output(&mut self) -> Vec<Output> {
+        match self {
+            Program::Kubectl(kubectl) => kubectl.take_output(),
+            Program::Etcdctl(etcdctl) => etcdctl.take_output(),
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        match self {
+            Program::Kubectl(kubectl) => kubectl.next_wake(),
+            Program::Etcdctl(etcdctl) => etcdctl.next_wake(),
+        }
+    }
+}
+
 /// The learner's terminal.
 #[derive(Debug)]
 pub struct Terminal {
@@ -47,7 +78,7 @@ pub struct Terminal {
     namespace: String,
     files: Files,
     queue: VecDeque<Simple>,
-    running: Option<(Kubectl, Simple)>,
+    running: Option<(Program, Simple)>,
     /// Until when `sleep` sleeps.
     sleeping: Option<Time>,
     /// What a command printed into its pipe.
@@ -114,9 +145,9 @@ impl Terminal {
         if self.sleeping.take().is_some() {
             self.code = 130;
         }
-        if let Some((mut kubectl, _)) = self.running.take() {
-            kubectl.interrupt(out);
-            self.output.extend(kubectl.take_output());
+        if let Some((mut program, _)) = self.running.take() {
+            program.interrupt(out);
+            self.output.extend(program.take_output());
             self.code = 130;
         }
     }
@@ -137,8 +168,9 @@ impl Terminal {
         let word = before.rsplit(' ').next().unwrap_or("");
         let earlier: Vec<&str> = before[..before.len() - word.len()].split_whitespace().collect();
         let candidates: Vec<&str> = match earlier[..] {
-            [] | [.., "|" | ";" | "&&" | "||"] => ["kubectl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect(),
+            [] | [.., "|" | ";" | "&&" | "||"] => ["kubectl", "etcdctl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect(),
             ["kubectl" | "k"] => commands::names(),
+            ["etcdctl"] => etcdctl::COMMANDS.to_vec(),
             [.., "-f" | "--filename"] | ["cat" | "rm", ..] => self.files.iter().map(|(path, _)| path).collect(),
             ["kubectl" | "k", group] if !commands::below(group).is_empty() => commands::below(group),
             ["kubectl" | "k", "get" | "delete" | "scale" | "describe" | "explain" | "label" | "annotate" | "patch" | "expose" | "wait"] => {
@@ -168,23 +200,32 @@ impl Terminal {
                 continue;
             }
             match command.words.first().map(String::as_str) {
-                Some("kubectl" | "k") => {
-                    let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace };
-                    match Kubectl::start(&command.words[1..], &environment) {
-                        Ok(kubectl) => {
-                            self.running = Some((kubectl, command));
-                            self.feed(now, Input::Wake, out);
-                        }
-                        Err(usage) => {
-                            self.code = 1;
-                            self.emit(&mut command, vec![Output { stream: Stream::Stderr, text: format!("{}\n", usage.0) }]);
-                        }
+                Some("kubectl" | "k" | "etcdctl" | "etcdutl") => match self.program(&command) {
+                    Ok(program) => {
+                        self.running = Some((program, command));
+                        self.feed(now, Input::Wake, out);
                     }
-                }
+                    Err(usage) => {
+                        self.code = 1;
+                        self.emit(&mut command, vec![Output { stream: Stream::Stderr, text: format!("{}\n", usage.0) }]);
+                    }
+                },
                 Some("sleep") => self.sleep(now, &command.words[1..]),
                 _ => self.builtin(&mut command),
             }
         }
+    }
+
+    /// Makes a program ready to run.
+    fn program(&self, command: &Simple) -> Result<Program, Usage> {
+        let (name, args) = command.words.split_first().map_or(("", &[][..]), |(name, args)| (name.as_str(), args));
+        if matches!(name, "kubectl" | "k") {
+            let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace };
+            return Ok(Program::Kubectl(Kubectl::start(args, &environment)?));
+        }
+        let endpoints = self.variables.get("ETCDCTL_ENDPOINTS").map(String::as_str);
+        let read = |path: &str| self.files.read(path).map(str::to_owned);
+        Ok(Program::Etcdctl(Etcdctl::start(args, &command.stdin, endpoints, read)?))
     }
 
     /// Leaves out the rest of a pipe whose first command does not run.
@@ -226,17 +267,27 @@ impl Terminal {
     }
 
     fn feed(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        let Some((mut kubectl, mut command)) = self.running.take() else { return };
-        kubectl.handle(now, input, out);
-        let printed = kubectl.take_output();
-        if let Some(namespace) = kubectl.take_namespace() {
-            self.namespace = namespace;
-        }
-        let ended = kubectl.exit_code();
-        self.emit(&mut command, printed);
+        let Some((mut program, mut command)) = self.running.take() else { return };
+        let ended = match &mut program {
+            Program::Kubectl(kubectl) => {
+                kubectl.handle(now, input, out);
+                if let Some(namespace) = kubectl.take_namespace() {
+                    self.namespace = namespace;
+                }
+                kubectl.exit_code()
+            }
+            Program::Etcdctl(etcdctl) => {
+                etcdctl.handle(now, input, out);
+                if let Some((path, text)) = etcdctl.take_file() {
+                    self.write(&path, false, &text);
+                }
+                etcdctl.exit_code()
+            }
+        };
+        self.emit(&mut command, program.take_output());
         match ended {
             Some(code) => self.code = code,
-            None => self.running = Some((kubectl, command)),
+            None => self.running = Some((program, command)),
         }
     }
 
@@ -295,7 +346,10 @@ impl Terminal {
             },
             "ls" => text = self.files.iter().map(|(path, _)| format!("{path}\n")).collect(),
             "clear" => text = "\u{1b}[2J\u{1b}[H".to_owned(),
-            "help" => text = format!("kubectl ({}), {}\n", commands::names().join(", "), OWN.join(", ")),
+            "help" => {
+                text =
+                    format!("kubectl ({}), etcdctl ({}), {}\n", commands::names().join(", "), etcdctl::COMMANDS.join(", "), OWN.join(", "))
+            }
             "cat" if args.is_empty() => text.clone_from(&command.stdin),
             "cat" | "rm" => text = self.cat_or_rm(name, args),
             name if tools::NAMES.contains(&name) => match tools::run(name, args, &command.stdin) {
@@ -372,6 +426,6 @@ impl Component for Terminal {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        self.sleeping.or_else(|| self.running.as_ref().and_then(|(kubectl, _)| kubectl.next_wake()))
+        self.sleeping.or_else(|| self.running.as_ref().and_then(|(program, _)| program.next_wake()))
     }
 }

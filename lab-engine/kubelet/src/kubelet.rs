@@ -502,7 +502,7 @@ impl Component for Kubelet {
             Input::Wake => self.wake(now, out),
             Input::Response(id, answer) => self.answered(id, answer, now, out),
             Input::Serve(id, request) => self.serve(now, id, &request, out),
-            Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) => {}
+            Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) | Input::Etcd(_) => {}
         }
     }
 

@@ -168,6 +168,12 @@ impl<C: Component> Host<C> {
                     self.slots[number].connection.ended(id);
                     Message::Forget(id)
                 }
+                Action::Etcd(member, request) => {
+                    if let Some(to) = self.kernel.find(&member) {
+                        self.kernel.send(endpoint, to, Message::Store(request), cause);
+                    }
+                    continue;
+                }
                 Action::Respond(id, response) => {
                     self.serve_back(endpoint, id, |id| Message::Served(id, Box::new(response)), cause);
                     continue;
@@ -264,6 +270,7 @@ fn receive(connection: &mut Connection, message: Message) -> Option<Input> {
             wanted.then_some(Input::Stream(id, text, last))
         }
         Message::Serve(id, request) => Some(Input::Serve(id, request)),
+        Message::Stored(response) => Some(Input::Etcd(response)),
         _ => None,
     }
 }
