@@ -22,7 +22,8 @@ const REVIEWS: &[(&str, &str, &str, bool)] = &[
 const VERSION: &str = "v1.36.0";
 
 /// Answers a GET of a path that names no resource.
-pub(crate) fn answer(path: &str) -> Response {
+pub(crate) fn answer(path: &str, custom: &crate::crd::CustomResources) -> Response {
+    let _ = custom;
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts[..] {
@@ -54,9 +55,9 @@ pub(crate) fn answer(path: &str) -> Response {
 fn groups() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for info in KINDS.iter().filter(|info| !info.group.is_empty()) {
-        let versions = groups.entry(info.group).or_default();
-        if !versions.contains(&info.version) {
-            versions.push(info.version);
+        let versions = groups.entry(&info.group).or_default();
+        if !versions.contains(&&*info.version) {
+            versions.push(&info.version);
         }
     }
     for (group, ..) in REVIEWS {
@@ -97,12 +98,12 @@ fn resource_json(info: &KindInfo) -> Vec<Value> {
         own["verbs"] = json!(["create"]);
     }
     if !info.short_names.is_empty() {
-        own["shortNames"] = json!(info.short_names);
+        own["shortNames"] = info.short_names.to_json();
     }
     if !info.categories.is_empty() {
-        own["categories"] = json!(info.categories);
+        own["categories"] = info.categories.to_json();
     }
-    let subresources: &[(&str, &str, &[&str])] = match info.plural {
+    let subresources: &[(&str, &str, &[&str])] = match &*info.plural {
         "pods" => &[
             ("attach", "PodAttachOptions", &["create", "get"]),
             ("binding", "Binding", &["create"]),
@@ -112,11 +113,11 @@ fn resource_json(info: &KindInfo) -> Vec<Value> {
             ("status", "Pod", &["get", "patch", "update"]),
         ],
         "deployments" | "replicasets" => {
-            &[("scale", "Scale", &["get", "patch", "update"]), ("status", info.kind, &["get", "patch", "update"])]
+            &[("scale", "Scale", &["get", "patch", "update"]), ("status", &info.kind, &["get", "patch", "update"])]
         }
         "namespaces" => &[("finalize", "Namespace", &["update"]), ("status", "Namespace", &["get", "patch", "update"])],
         "serviceaccounts" => &[("token", "TokenRequest", &["create"])],
-        "nodes" | "services" => &[("status", info.kind, &["get", "patch", "update"])],
+        "nodes" | "services" => &[("status", &info.kind, &["get", "patch", "update"])],
         _ => &[],
     };
     let sub = |(name, kind, verbs): &(&str, &str, &[&str])| json!({"name": format!("{}/{name}", info.plural), "singularName": "", "namespaced": info.namespaced, "kind": kind, "verbs": verbs});

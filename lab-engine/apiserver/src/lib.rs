@@ -19,6 +19,7 @@ mod cache;
 mod chain;
 mod collection;
 mod continue_token;
+mod crd;
 mod discovery;
 mod escalation;
 mod list_options;

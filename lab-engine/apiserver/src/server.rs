@@ -3,6 +3,7 @@
 use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
+use crate::crd::CustomResources;
 use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
@@ -195,6 +196,7 @@ pub struct ApiServer {
     pub(crate) known: Known,
     pub(crate) tokens: Tokens,
     pub(crate) upkeep: Upkeep,
+    pub(crate) custom: CustomResources,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -233,6 +235,7 @@ impl ApiServer {
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
             known: Known::default(),
             upkeep: Upkeep::default(),
+            custom: CustomResources::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),
@@ -431,6 +434,7 @@ impl ApiServer {
         self.cache.fill(&response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
         self.rbac = Rbac::of(self.cache.objects());
+        self.custom = CustomResources::of(self.cache.objects());
         self.node_graph = NodeGraph::of(self.cache.objects(), policy::node_rules());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
         let events: Vec<Arc<str>> =
@@ -457,7 +461,7 @@ impl ApiServer {
         }
         for event in events {
             let Some(change) = self.cache.apply(event) else { continue };
-            if change.info == api::core::Event::INFO {
+            if change.info == *api::core::Event::INFO {
                 if change.deleted {
                     self.forget_expiry(&event.key);
                 } else {
@@ -483,6 +487,7 @@ impl ApiServer {
             for ((client, id), events) in self.watchers.dispatch(&change, now) {
                 out.push(Output::Watch { client, id, events });
             }
+            self.observe_definition(now, &change, out);
             for object in bootstrap::consequences(&change) {
                 self.create_own(now, object, Vec::new(), out);
             }
@@ -563,7 +568,7 @@ impl ApiServer {
         }
         let served = match &request.path {
             Path::Other(path) => {
-                let response = crate::discovery::answer(path);
+                let response = crate::discovery::answer(path, &self.custom);
                 out.push(Output::Respond { client, id, response });
                 Ok(())
             }

@@ -5,7 +5,7 @@
 use crate::command::Failure;
 use crate::resources::Context;
 use api::http::ResourcePath;
-use api::kinds::{KindInfo, find_kind};
+use api::kinds::Kind;
 use api::yaml::{Document, excerpt, read_documents};
 use serde_json::Value;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) struct Manifest {
     /// The file, or `STDIN`.
     pub(crate) source: String,
     /// Its kind.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// Its name; may be empty.
     pub(crate) name: String,
     /// Its namespace; empty for objects of the cluster.
@@ -30,7 +30,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// The object's path.
     pub(crate) fn path(&self) -> ResourcePath {
-        ResourcePath::object(self.info, &self.namespace, &self.name)
+        ResourcePath::object(&self.info, &self.namespace, &self.name)
     }
 
     /// An error with, where it is known, the place in the file.
@@ -108,7 +108,7 @@ fn resolve(source: &str, text: &Arc<str>, document: Document, mut value: Value, 
             "error validating {source:?}: error validating data: {list}; if you choose to ignore these errors, turn validation off with --validate=false"
         ));
     }
-    let info = find_kind(&api_version, &kind).ok_or_else(|| {
+    let info = context.kinds.find_kind(&api_version, &kind).ok_or_else(|| {
         format!(
             "resource mapping not found for name: {name:?} namespace: {own:?} from {source:?}: \
              no matches for kind {kind:?} in version {api_version:?}\nensure CRDs are installed first"

@@ -1,10 +1,11 @@
 //! `kubectl apply`, `create -f` and `replace`: objects as files describe them.
 //!
 //! Client-side apply remembers what was applied in an annotation; the patch that it sends is the three-way one of
-//! [`api::patch::three_way_strategic`].
+//! [`api::patch::three_way_strategic`], or for custom kinds [`api::patch::three_way_merge`].
 //!
 //! **Simplified here:** no `--prune`, no kustomizations.
 
+use super::change::{merged, three_way};
 use super::submit::{DryRun, Submit};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
@@ -12,7 +13,6 @@ use crate::manifest::{Manifest, load};
 use crate::resources::{Context, result_name};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::labels::Selector;
-use api::patch::three_way_strategic;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -130,7 +130,7 @@ fn one(manifest: Manifest, mode: Mode, submit: Rc<Submit>, io: &mut Io<'_>) -> S
 /// Sends a write of the manifest and tells what came of it.
 fn finish(request: Request, manifest: Manifest, verb: &'static str, doing: &'static str, submit: Rc<Submit>) -> Step {
     Step::ask(request, move |answer, io| match answer {
-        Ok(body) => submit.show(manifest.info, &json_of(body), verb, io),
+        Ok(body) => submit.show(&manifest.info, &json_of(body), verb, io),
         Err(failure) => {
             io.complain(&manifest.explain(&failure, doing));
             Step::Done(1)
@@ -140,9 +140,9 @@ fn finish(request: Request, manifest: Manifest, verb: &'static str, doing: &'sta
 
 fn send_create(manifest: Manifest, value: Value, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
     if submit.dry_run == DryRun::Client {
-        return submit.show(manifest.info, &value, "created", io);
+        return submit.show(&manifest.info, &value, "created", io);
     }
-    let path = ResourcePath::collection(manifest.info, &manifest.namespace);
+    let path = ResourcePath::collection(&manifest.info, &manifest.namespace);
     let request = submit.request(Method::Post, path, Body::Json(value));
     finish(request, manifest, "created", "creating", submit)
 }
@@ -159,21 +159,20 @@ fn patch(manifest: Manifest, live: &Value, submit: Rc<Submit>, io: &mut Io<'_>) 
     }
     let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
     let wanted = with_last_applied(&manifest.value);
-    let patch = match three_way_strategic(manifest.info, &last, &wanted, live) {
+    let (type_, patch) = match three_way(&manifest.info, &last, &wanted, live) {
         Ok(patch) => patch,
         Err(message) => return io.error(&message),
     };
     if patch == json!({}) {
-        return submit.show(manifest.info, live, "unchanged", io);
+        return submit.show(&manifest.info, live, "unchanged", io);
     }
     if submit.dry_run == DryRun::Client {
-        let merged = api::patch::strategic_merge(manifest.info, live.clone(), &patch);
-        return match merged {
-            Ok(merged) => submit.show(manifest.info, &merged, "configured", io),
+        return match merged(&manifest.info, live.clone(), &patch) {
+            Ok(merged) => submit.show(&manifest.info, &merged, "configured", io),
             Err(message) => io.error(&message),
         };
     }
-    let request = submit.request(Method::Patch, manifest.path(), Body::Patch(PatchType::StrategicMerge, patch));
+    let request = submit.request(Method::Patch, manifest.path(), Body::Patch(type_, patch));
     finish(request, manifest, "configured", "applying patch to", submit)
 }
 
@@ -186,7 +185,7 @@ fn replace_one(manifest: Manifest, force: bool, submit: Rc<Submit>) -> Step {
     let request = Request::new(Method::Delete, manifest.path()).body(Body::Json(options));
     Step::ask(request, move |answer, io| {
         match answer {
-            Ok(_) => io.print(super::delete::deleted_line(manifest.info, &manifest.namespace, &manifest.name, false)),
+            Ok(_) => io.print(super::delete::deleted_line(&manifest.info, &manifest.namespace, &manifest.name, false)),
             Err(failure) if failure.is_not_found() => {}
             Err(failure) => return io.fail(&failure),
         }
@@ -195,7 +194,7 @@ fn replace_one(manifest: Manifest, force: bool, submit: Rc<Submit>) -> Step {
             if !gone {
                 return Step::Done(1);
             }
-            let path = ResourcePath::collection(manifest.info, &manifest.namespace);
+            let path = ResourcePath::collection(&manifest.info, &manifest.namespace);
             let request = submit.request(Method::Post, path, Body::Json(manifest.value.clone()));
             finish(request, manifest, "replaced", "replacing", submit)
         })
@@ -242,9 +241,9 @@ pub(super) fn diff(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String
                     };
                     let last = live["metadata"]["annotations"][LAST_APPLIED].as_str();
                     let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-                    let merged = three_way_strategic(manifest.info, &last, &manifest.value, &live)
-                        .and_then(|patch| api::patch::strategic_merge(manifest.info, live.clone(), &patch));
-                    match merged {
+                    let after = three_way(&manifest.info, &last, &manifest.value, &live)
+                        .and_then(|(_, patch)| merged(&manifest.info, live.clone(), &patch));
+                    match after {
                         Ok(merged) => print_difference(&manifest, live, merged, io),
                         Err(message) => io.error(&message),
                     }
@@ -266,7 +265,7 @@ fn print_difference(manifest: &Manifest, mut live: Value, mut merged: Value, io:
     }
     let text = |value: &Value| if *value == json!({}) { String::new() } else { crate::output::yaml::write(value) };
     let (old, new) = (text(&live), text(&merged));
-    let name = result_name(manifest.info, &manifest.name);
+    let name = result_name(&manifest.info, &manifest.name);
     io.print(format!("--- LIVE {name}\n+++ MERGED {name}\n{}", super::lines::difference(&old, &new)));
     Step::Done(1)
 }

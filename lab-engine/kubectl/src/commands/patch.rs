@@ -72,22 +72,22 @@ fn one(target: &Target, kind: PatchType, patch: Value, subresource: String, subm
         let patched = match kind {
             PatchType::Json => api::patch::json_patch(target.live.clone(), &patch),
             PatchType::Merge => Ok(api::patch::merge(target.live.clone(), &patch)),
-            _ => api::patch::strategic_merge(target.info, target.live.clone(), &patch),
+            _ => api::patch::strategic_merge(&target.info, target.live.clone(), &patch),
         };
         return match patched {
-            Ok(patched) => submit.show(target.info, &patched, words(&target.live, &patched), io),
+            Ok(patched) => submit.show(&target.info, &patched, words(&target.live, &patched), io),
             Err(message) => io.error(&message),
         };
     }
     let mut path = target.path();
     path.subresource = Cow::Owned(subresource);
     let request = submit.request(Method::Patch, path, Body::Patch(kind, patch));
-    let (submit, before, info) = (Rc::clone(submit), target.live.clone(), target.info);
+    let (submit, before, info) = (Rc::clone(submit), target.live.clone(), target.info.clone());
     Step::ask(request, move |answer, io| match answer {
         Ok(body) => {
             let after = json_of(body);
             let shown = if after["metadata"]["name"].is_null() { &before } else { &after };
-            submit.show(info, shown, words(&before, &after), io)
+            submit.show(&info, shown, words(&before, &after), io)
         }
         Err(failure) => io.fail(&failure),
     })
