@@ -8,7 +8,7 @@
 //! Every request passes the chain first: who sends it (`authentication`), whether that user may (`authorization`, [`rbac`]), and for writes
 //! the plugins of [`admission`].
 //!
-//! **Simplified here:** no server-side apply; no OpenAPI document; one watch on etcd for all
+//! **Simplified here:** no server-side apply; no OpenAPI v2; one watch on etcd for all
 //! resources; requests are not limited (API Priority and Fairness).
 
 pub mod admission;
@@ -24,6 +24,7 @@ mod discovery;
 mod escalation;
 mod list_options;
 mod node_authorizer;
+mod openapi;
 mod params;
 mod policy;
 mod printers;

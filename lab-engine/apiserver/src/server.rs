@@ -568,7 +568,7 @@ impl ApiServer {
         }
         let served = match &request.path {
             Path::Other(path) => {
-                let response = crate::discovery::answer(path, &self.custom);
+                let response = crate::discovery::answer(path, request.accept, &self.custom);
                 out.push(Output::Respond { client, id, response });
                 Ok(())
             }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// The longest expression, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// How deep an expression may nest.
-const MAX_DEPTH: u16 = 64;
+/// How deep an expression may nest; a chain of operators nests once for each.
+const MAX_DEPTH: u16 = 120;
 
 /// What an unbounded list, map or text may hold: a request has three megabytes at most.
 const UNBOUNDED: u64 = 3 * 1024 * 1024;
@@ -91,6 +91,9 @@ impl Expression {
             let (column, what) = first.map_or((0, String::new()), |error| (error.pos.1, error.msg.clone()));
             failed(usize::try_from(column).unwrap_or(0), format!("Syntax error: {what}"))
         })?;
+        if !is_shallow(&ast) {
+            return Err(format!("compilation failed: the expression nests more than {MAX_DEPTH} deep"));
+        }
         let mut names = Names::default();
         names.walk(&ast);
         for name in names.functions.iter().filter(|name| !FUNCTIONS.contains(&name.as_str())) {
@@ -228,7 +231,6 @@ pub(crate) fn escape(name: &str) -> String {
 
 /// Follows the fields that an expression selects; gives the schema of what it stands for, where that is known.
 fn undefined<'s>(ast: &Ast, schema: &'s Schema, root: bool) -> Result<Option<&'s Schema>, String> {
-    let all = |asts: &[Ast]| asts.iter().try_for_each(|ast| undefined(ast, schema, root).map(drop));
     match &ast.expr {
         Expr::Ident(name) if name == "self" || name == "oldSelf" => return Ok(Some(schema)),
         Expr::Select(select) => {
@@ -246,17 +248,7 @@ fn undefined<'s>(ast: &Ast, schema: &'s Schema, root: bool) -> Result<Option<&'s
                 _ => Err(select.field.clone()),
             };
         }
-        Expr::Call(call) => {
-            call.target.iter().try_for_each(|target| undefined(target, schema, root).map(drop))?;
-            all(&call.args)?;
-        }
-        Expr::List(list) => all(&list.elements)?,
-        Expr::Comprehension(over) => {
-            for part in [&over.iter_range, &over.accu_init, &over.loop_cond, &over.loop_step, &over.result] {
-                undefined(part, schema, root)?;
-            }
-        }
-        _ => {}
+        _ => parts(ast).into_iter().try_for_each(|part| undefined(part, schema, root).map(drop))?,
     }
     Ok(None)
 }
@@ -506,6 +498,37 @@ fn made<'a>(own: u64, parts: Vec<(u64, Range<'a>)>) -> (u64, Range<'a>) {
     (cost, Range::Made(count, parts.into_iter().map(|(_, range)| range).max_by_key(weight).map(Box::new)))
 }
 
+/// Whether a tree can be walked by recursion; looked at without.
+fn is_shallow(ast: &Ast) -> bool {
+    let mut left = vec![(ast, 0)];
+    while let Some((ast, depth)) = left.pop() {
+        if depth > MAX_DEPTH {
+            return false;
+        }
+        left.extend(parts(ast).into_iter().map(|part| (part, depth + 1)));
+    }
+    true
+}
+
+/// The expressions that an expression is made of.
+fn parts(ast: &Ast) -> Vec<&Ast> {
+    fn of_entry(entry: &EntryExpr) -> Vec<&Ast> {
+        match entry {
+            EntryExpr::StructField(field) => vec![&field.value],
+            EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+        }
+    }
+    match &ast.expr {
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => Vec::new(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Map(map) => map.entries.iter().flat_map(|entry| of_entry(&entry.expr)).collect(),
+        Expr::Struct(made) => made.entries.iter().flat_map(|entry| of_entry(&entry.expr)).collect(),
+        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),
+        Expr::Comprehension(over) => vec![&over.iter_range, &over.accu_init, &over.loop_cond, &over.loop_step, &over.result],
+    }
+}
+
 /// What an expression names.
 #[derive(Default)]
 struct Names {
@@ -516,52 +539,27 @@ struct Names {
 
 impl Names {
     fn walk(&mut self, ast: &Ast) {
+        let outer = self.bound.len();
         match &ast.expr {
-            Expr::Unspecified | Expr::Literal(_) => {}
-            Expr::Ident(name) => {
-                if !self.bound.contains(name) {
-                    self.variables.insert(name.clone());
-                }
-            }
-            Expr::Select(select) => self.walk(&select.operand),
-            Expr::List(list) => list.elements.iter().for_each(|element| self.walk(element)),
-            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
-            Expr::Struct(made) => {
-                self.functions.insert(made.type_name.clone());
-                made.entries.iter().for_each(|entry| self.entry(&entry.expr));
-            }
-            Expr::Call(call) => {
-                // Operators are calls of functions like `_==_`, `!_` and `@in`; `optional.of` is a call with a target.
-                if call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                    let of_optional =
-                        call.target.as_ref().is_some_and(|target| matches!(&target.expr, Expr::Ident(name) if name == "optional"));
-                    let prefix = if of_optional { "optional." } else { "" };
-                    self.functions.insert(format!("{prefix}{}", call.func_name));
-                }
-                call.target.iter().for_each(|target| self.walk(target));
-                call.args.iter().for_each(|argument| self.walk(argument));
+            Expr::Ident(name) if !self.bound.contains(name) => drop(self.variables.insert(name.clone())),
+            Expr::Struct(made) => drop(self.functions.insert(made.type_name.clone())),
+            // Operators are calls of functions like `_==_`, `!_` and `@in`; `optional.of` is a call with a target.
+            Expr::Call(call) if call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                let of_optional = call.target.as_ref().is_some_and(|of| matches!(&of.expr, Expr::Ident(name) if name == "optional"));
+                let prefix = if of_optional { "optional." } else { "" };
+                self.functions.insert(format!("{prefix}{}", call.func_name));
             }
             Expr::Comprehension(over) => {
                 self.walk(&over.iter_range);
                 self.walk(&over.accu_init);
-                let outer = self.bound.len();
                 self.bound.extend([over.iter_var.clone(), over.accu_var.clone()]);
                 self.bound.extend(over.iter_var2.clone());
-                for part in [&over.loop_cond, &over.loop_step, &over.result] {
-                    self.walk(part);
-                }
+                [&over.loop_cond, &over.loop_step, &over.result].into_iter().for_each(|part| self.walk(part));
                 self.bound.truncate(outer);
+                return;
             }
+            _ => {}
         }
-    }
-
-    fn entry(&mut self, entry: &EntryExpr) {
-        match entry {
-            EntryExpr::StructField(field) => self.walk(&field.value),
-            EntryExpr::MapEntry(entry) => {
-                self.walk(&entry.key);
-                self.walk(&entry.value);
-            }
-        }
+        parts(ast).into_iter().for_each(|part| self.walk(part));
     }
 }

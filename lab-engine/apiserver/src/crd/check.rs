@@ -54,10 +54,10 @@ pub(crate) fn shown(value: &Value) -> String {
     }
 }
 
-/// A float as Go's `%v` writes it: with an exponent from 21 digits before the point on, or four zeros after it.
+/// A float as Go's `%v` writes it: with an exponent from a million on, or below a ten-thousandth.
 pub(crate) fn go_float(number: f64) -> String {
     let size = number.abs();
-    if size != 0.0 && !(1e-4..1e21).contains(&size) {
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
         let text = format!("{number:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
@@ -173,8 +173,11 @@ fn numeric(checks: &Checks, number: f64, value: &Value, path: &str, errors: &mut
     if let Some(factor) = checks.multiple_of.filter(|factor| *factor > 0.0 && (number / factor).fract() != 0.0) {
         errors.push(invalid(path, value, format_args!("should be a multiple of {}", go_float(factor))));
     }
+    // Beside a whole number a bound is written as one.
+    let whole = |bound: f64| value.is_i64() && bound.fract() == 0.0 && bound.abs() < 1e15;
+    let written = |bound: f64| if whole(bound) { format!("{bound:.0}") } else { go_float(bound) };
     if let Some(max) = checks.maximum {
-        let max_text = go_float(max);
+        let max_text = written(max);
         if checks.exclusive_maximum && number >= max {
             errors.push(invalid(path, value, format_args!("should be less than {max_text}")));
         } else if number > max {
@@ -182,7 +185,7 @@ fn numeric(checks: &Checks, number: f64, value: &Value, path: &str, errors: &mut
         }
     }
     if let Some(min) = checks.minimum {
-        let min_text = go_float(min);
+        let min_text = written(min);
         if checks.exclusive_minimum && number <= min {
             errors.push(invalid(path, value, format_args!("should be greater than {min_text}")));
         } else if number < min {
@@ -438,7 +441,9 @@ mod tests {
 
     #[test]
     fn floats_are_written_as_go_writes_them() {
-        for (number, text) in [(10.0, "10"), (0.5, "0.5"), (1e21, "1e+21"), (0.00001, "1e-05"), (-3.25, "-3.25")] {
+        for (number, text) in
+            [(10.0, "10"), (0.5, "0.5"), (1e6, "1e+06"), (1_234_567.0, "1.234567e+06"), (0.00001, "1e-05"), (-3.25, "-3.25")]
+        {
             assert_eq!(go_float(number), text);
         }
     }

@@ -13,7 +13,6 @@ pub(crate) mod definition;
 mod formats;
 pub(crate) mod naming;
 pub(crate) mod object;
-pub(crate) mod openapi;
 pub(crate) mod rules;
 pub(crate) mod schema;
 mod shape;
@@ -49,8 +48,6 @@ pub(crate) struct Served {
     pub(crate) kind: Kind,
     /// The kind in the version in which objects are stored.
     pub(crate) stored: Kind,
-    /// The kind of its lists.
-    pub(crate) list_kind: String,
     /// Its schema.
     pub(crate) schema: Schema,
     /// Whether the schema has defaults, so that reading an object may change it.
@@ -218,7 +215,6 @@ fn served(definition: &Dynamic, version: &Value, stored: &str) -> Served {
     Served {
         deprecated: (version["deprecated"] == true).then(|| version["deprecationWarning"].as_str().map_or_else(warning, str::to_owned)),
         stored: info(stored),
-        list_kind: text(&names["listKind"]),
         has_defaults: shape::has_defaults(&schema),
         schema,
         written: version["schema"]["openAPIV3Schema"].clone(),

@@ -211,7 +211,10 @@ impl Served {
                 Some(count) if count < 0 => "should be a non-negative integer".to_owned(),
                 Some(count) if count > i64::from(i32::MAX) => format!("should be less than or equal to {}", i32::MAX),
                 Some(_) => continue,
-                None => format!("{field} accessor error: {found} is of the type {}, expected int64", go_type(found)),
+                None => {
+                    let shown = api::jsonpath::text(found);
+                    format!("{field} accessor error: {shown} is of the type {}, expected int64", go_type(found))
+                }
             };
             errors.push(FieldError::new(FieldErrorKind::Invalid, field, found.as_i64().unwrap_or(0).to_string(), wrong));
         }
