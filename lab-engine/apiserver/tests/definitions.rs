@@ -270,3 +270,22 @@ fn huge_enums_and_slow_patterns_cost_little() {
     let message = refusal(harness.post("/apis/example.com/v1/namespaces/default/foos", foo)).1;
     assert!(message.contains("should match '^(a+)+$'"));
 }
+
+/// The definitions of the documentation, where the collection of manifests is at hand.
+#[test]
+fn definitions_of_the_documentation_are_accepted() {
+    let mut left = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus"))];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let Some(text) = path.extension().filter(|end| *end == "yaml").and_then(|_| std::fs::read_to_string(&path).ok()) else { continue };
+        for document in api::yaml::read_documents(&text).unwrap_or_default() {
+            if document.value["kind"] == "CustomResourceDefinition" && document.value["spec"].is_object() {
+                let response = Harness::new().post(&format!("{CRDS}?fieldValidation=Strict"), document.value);
+                assert_eq!(response.code, 201, "{}: {:?}", path.display(), response.result);
+            }
+        }
+    }
+}

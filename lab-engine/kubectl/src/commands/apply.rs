@@ -9,7 +9,7 @@ use super::change::{merged, three_way};
 use super::submit::{DryRun, Submit};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
-use crate::manifest::{Manifest, load};
+use crate::manifest::{Manifest, load, load_known};
 use crate::resources::{Context, result_name};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::labels::Selector;
@@ -71,7 +71,7 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         return Err("must specify one of -f and -k".to_owned());
     }
     let selector = Selector::parse(parsed.get("selector").unwrap_or(""))?;
-    let mut manifests = load(&paths, context)?;
+    let (mut manifests, unknown) = load_known(&paths, context)?;
     manifests.retain(|manifest| {
         let pairs = manifest.value["metadata"]["labels"].as_object().into_iter().flatten();
         selector.matches(&pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or("").to_owned())).collect())
@@ -82,7 +82,7 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         _ => "apply",
     };
     if manifests.is_empty() {
-        return Err(format!("no objects passed to {verb}"));
+        return Err(if unknown.is_empty() { format!("no objects passed to {verb}") } else { unknown.join("\n") });
     }
     let manager = match mode {
         Mode::Create { .. } => "kubectl-create",
@@ -95,6 +95,9 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         for manifest in manifests {
             let submit = Rc::clone(&submit);
             io.later(move |io| one(manifest, mode, submit, io));
+        }
+        for message in unknown {
+            io.later(move |io| io.error(&message));
         }
         Step::Done(0)
     }))

@@ -1,7 +1,7 @@
 //! `kubectl patch`: a strategic merge patch unless `--type` says otherwise, written in JSON or YAML.
 
 use super::submit::{DryRun, Submit};
-use crate::command::{Io, Job, Step, json_of};
+use crate::command::{Failure, Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::resources::{Context, Target, chosen, gather};
 use api::http::{Body, Method, PatchType};
@@ -88,6 +88,15 @@ fn one(target: &Target, kind: PatchType, patch: Value, subresource: String, subm
             let after = json_of(body);
             let shown = if after["metadata"]["name"].is_null() { &before } else { &after };
             submit.show(&info, shown, words(&before, &after), io)
+        }
+        Err(Failure::Refused(status)) if status.reason == "UnsupportedMediaType" => {
+            let type_ = match kind {
+                PatchType::Json => "application/json-patch+json",
+                PatchType::Merge => "application/merge-patch+json",
+                PatchType::StrategicMerge => "application/strategic-merge-patch+json",
+                PatchType::Apply => "application/apply-patch+yaml",
+            };
+            io.error(&format!("{type_} is not supported by {}, Kind={}: {}", info.api_version(), info.kind, status.message))
         }
         Err(failure) => io.fail(&failure),
     })
