@@ -71,19 +71,15 @@ const fn builtin(group: &str, kind: &str) -> &'static KindInfo {
     let mut i = 0;
     while i < crate::kinds::KINDS.len() {
         let info = &crate::kinds::KINDS[i];
-        if cow_eq(&info.group, group) && cow_eq(&info.kind, kind) {
+        if let (Cow::Borrowed(own_group), Cow::Borrowed(own_kind)) = (&info.group, &info.kind)
+            && str_eq(own_group, group)
+            && str_eq(own_kind, kind)
+        {
             return info;
         }
         i += 1;
     }
     panic!("no such kind")
-}
-
-const fn cow_eq(a: &Cow<'static, str>, b: &str) -> bool {
-    match a {
-        Cow::Borrowed(a) => str_eq(a, b),
-        Cow::Owned(_) => false,
-    }
 }
 
 const fn str_eq(a: &str, b: &str) -> bool {

@@ -16,7 +16,7 @@ use api::Object;
 use api::core::{Pod, Service};
 use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
-use api::kinds::{Gvr, Kind, find_resource};
+use api::kinds::Kind;
 use api::status::Status;
 use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn, Value};
 use serde_json::json;
@@ -127,12 +127,6 @@ impl ApiServer {
             return self.write_subresource(now, write, request, out);
         }
         self.start_write(now, write, request, path, out)
-    }
-
-    /// The kind that a path names.
-    fn kind_at(&self, gvr: &Gvr) -> Option<Kind> {
-        let built_in = find_resource(&gvr.group, &gvr.version, &gvr.resource).map(Kind::from);
-        built_in.or_else(|| self.custom.find(gvr).map(|served| served.kind.clone()))
     }
 
     /// Begins a write of the object or its status.
@@ -525,22 +519,6 @@ impl Write {
             batch: None,
             riders: Vec::new(),
             told_quotas: Vec::new(),
-        }
-    }
-
-    /// The object in the version that is written.
-    fn present(&self, object: Object) -> Object {
-        match &self.served {
-            Some(served) => served.present(object),
-            None => object,
-        }
-    }
-
-    /// The object in the version in which it is stored.
-    fn to_stored(&self, object: Object) -> Object {
-        match &self.served {
-            Some(served) => served.to_stored(object),
-            None => object,
         }
     }
 

@@ -27,8 +27,7 @@ fn with_spec(spec: Value) -> Value {
 fn wrong(definition: Value) -> String {
     let (code, message) = refusal(Harness::new().post(CRDS, definition));
     assert_eq!(code, 422, "{message}");
-    let all = message.split_once("is invalid: ").map_or(message.as_str(), |(_, all)| all).to_owned();
-    all
+    message.split_once("is invalid: ").map_or(message.as_str(), |(_, all)| all).to_owned()
 }
 
 fn changed(change: impl FnOnce(&mut Value)) -> Value {

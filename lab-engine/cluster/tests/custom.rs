@@ -92,7 +92,7 @@ fn defined() -> Cluster {
 fn a_custom_resource_from_its_definition_to_its_end() {
     let mut cluster = booted();
     assert_eq!(complaint(&mut cluster, "kubectl get crontabs"), "error: the server doesn't have a resource type \"crontabs\"\n");
-    cluster.terminal_mut().files_mut().write("both.yaml", &format!("{DEFINITION}---\n{TAB}")).expect("a file");
+    cluster.terminal_mut().files_mut().write("both.yaml", format!("{DEFINITION}---\n{TAB}")).expect("a file");
     let first = cluster.run_line("kubectl apply -f both.yaml", MINUTE);
     assert_eq!(first.stdout, "customresourcedefinition.apiextensions.k8s.io/crontabs.stable.example.com created\n");
     assert!(first.stderr.contains("no matches for kind \"CronTab\" in version \"stable.example.com/v1\"\nensure CRDs are installed first"));

@@ -96,13 +96,13 @@ impl Expression {
         }
         let mut names = Names::default();
         names.walk(&ast);
-        for name in names.functions.iter().filter(|name| !FUNCTIONS.contains(&name.as_str())) {
+        if let Some(name) = names.functions.iter().find(|name| !FUNCTIONS.contains(&name.as_str())) {
             return Err(failed(at(name), format!("undeclared reference to '{name}' (in container '')")));
         }
         // Dotted names of functions and of types look like variables.
         let known =
             |name: &str| variables.contains(&name) || matches!(name, "optional" | "int" | "string" | "bool" | "double" | "list" | "map");
-        for name in names.variables.iter().filter(|name| !known(name)) {
+        if let Some(name) = names.variables.iter().find(|name| !known(name)) {
             return Err(failed(at(name), format!("undeclared reference to '{name}' (in container '')")));
         }
         Ok(Expression { ast, variables: names.variables })

@@ -10,6 +10,7 @@ pub(crate) mod cel;
 pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod definition;
+mod extensions;
 mod formats;
 pub(crate) mod naming;
 pub(crate) mod object;

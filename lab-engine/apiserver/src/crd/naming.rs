@@ -10,7 +10,7 @@ use crate::params::DeleteOptions;
 use crate::server::{ApiServer, Call, Output};
 use crate::storage;
 use crate::write::{Action, Write, at_revision};
-use api::kinds::find_kind;
+use api::kinds::{Gvr, Kind, find_kind, find_resource};
 use api::status::Status;
 use api::{Dynamic, Object};
 use etcd::{KeyRange, Op, Txn};
@@ -40,6 +40,12 @@ impl ApiServer {
                 self.finalize_definition(now, &definition, out);
             }
         }
+    }
+
+    /// The kind that a path names.
+    pub(crate) fn kind_at(&self, gvr: &Gvr) -> Option<Kind> {
+        let built_in = find_resource(&gvr.group, &gvr.version, &gvr.resource).map(Kind::from);
+        built_in.or_else(|| self.custom.find(gvr).map(|served| served.kind.clone()))
     }
 
     fn definitions(&self) -> impl Iterator<Item = Arc<Dynamic>> {

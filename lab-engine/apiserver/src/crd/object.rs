@@ -5,6 +5,7 @@
 
 use crate::crd::{Served, check, rules, shape};
 use crate::subresource::Subresource;
+use crate::write::Write;
 use api::decode::{Decoded, FieldValidation};
 use api::json::join;
 use api::kinds::find_kind;
@@ -256,6 +257,24 @@ impl Served {
         }
         let nested = scale.spec.iter().rev().fold(replicas, |inner, step| json!({ step: inner }));
         api::patch::merge(patch, &nested)
+    }
+}
+
+impl Write {
+    /// The object in the version that is written.
+    pub(crate) fn present(&self, object: Object) -> Object {
+        match &self.served {
+            Some(served) => served.present(object),
+            None => object,
+        }
+    }
+
+    /// The object in the version in which it is stored.
+    pub(crate) fn to_stored(&self, object: Object) -> Object {
+        match &self.served {
+            Some(served) => served.to_stored(object),
+            None => object,
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn explain(kind: &Kind, path: &[String], recursive: bool, document: &Value, io: 
     let here = here.unwrap_or(root);
     let mut text = format!("GROUP:      {}\nKIND:       {}\nVERSION:    {}\n\n", kind.group, kind.kind, kind.version);
     if let Some(name) = path.last() {
-        let _ = writeln!(text, "FIELD: {name} <{}>{}\n", type_name(document, here), if required { " -required-" } else { "" });
+        let _ = writeln!(text, "FIELD: {name} <{}>{}\n", type_name(here), if required { " -required-" } else { "" });
         choices(&mut text, here, "");
     }
     let described = here["description"].as_str().filter(|words| !words.is_empty()).unwrap_or("<empty>");
@@ -82,15 +82,15 @@ fn is_required(object: &Value, name: &str) -> bool {
     object["required"].as_array().is_some_and(|required| required.iter().any(|one| one == name))
 }
 
-fn type_name(document: &Value, schema: &Value) -> String {
+fn type_name(schema: &Value) -> String {
     let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
     if let Some(name) = reference.and_then(|reference| reference.rsplit('.').next()) {
         return name.to_owned();
     }
     match schema["type"].as_str() {
-        Some("array") => format!("[]{}", type_name(document, &schema["items"])),
+        Some("array") => format!("[]{}", type_name(&schema["items"])),
         Some("object") if schema["additionalProperties"].is_object() => {
-            format!("map[string]{}", type_name(document, &schema["additionalProperties"]))
+            format!("map[string]{}", type_name(&schema["additionalProperties"]))
         }
         Some("object") => "Object".to_owned(),
         Some(other) => other.to_owned(),
@@ -110,7 +110,7 @@ fn fields(text: &mut String, document: &Value, object: &Value, level: usize, rec
     let pad = "  ".repeat(level);
     for (name, schema) in object["properties"].as_object().into_iter().flatten() {
         let required = if is_required(object, name) { " -required-" } else { "" };
-        let _ = writeln!(text, "{pad}{name}\t<{}>{required}", type_name(document, schema));
+        let _ = writeln!(text, "{pad}{name}\t<{}>{required}", type_name(schema));
         let inner = structure(document, schema);
         if recursive {
             // Metadata is the same everywhere.
