@@ -1,14 +1,16 @@
 //! CEL with bounds: expressions are read once, checked for what they name, and their cost is known before they run.
 //!
-//! An expression of the `cel` crate cannot be interrupted, so its cost is bounded from above beforehand ([`Expression::cost`]): the tree is
-//! walked once with the values that it may meet, or with the sizes that a schema allows. Units are those of `cel-go/checker/cost.go`: one per
-//! step, a tenth per character. What costs too much does not run.
+//! An expression of the `cel` crate cannot be interrupted, so its cost is bounded from above beforehand ([`Expression::cost`]). What costs too
+//! much does not run.
 //!
-//! **Simplified here:** the bound knows no short cuts (`&&`, `exists`), where upstream counts what was really done; of the libraries of
-//! Kubernetes there are strings, lists (`isSorted`, `sum`, `min`, `max`) and `matches`; no types are inferred beyond fields of schemas.
+//! **Simplified here:** of the libraries of Kubernetes there are strings, lists (`isSorted`, `sum`, `min`, `max`) and regular expressions; no
+//! types are inferred beyond fields of schemas.
 
+use crate::crd::cost::{self, Range};
 use crate::crd::schema::{Additional, Pattern, Schema};
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, operators};
+use cel::common::ast::{CallExpr, EntryExpr, Expr};
+use cel::common::types::{CelList, CelMap, CelString, DYN_TYPE};
+use cel::common::value::{CowVal, Val};
 use cel::extractors::This;
 use cel::objects::{Key, Map};
 use cel::parser::{Expression as Ast, PrattParser};
@@ -23,9 +25,6 @@ const MAX_BYTES: usize = 8 * 1024;
 /// How deep an expression may nest; a chain of operators nests once for each.
 const MAX_DEPTH: u16 = 120;
 
-/// What an unbounded list, map or text may hold: a request has three megabytes at most.
-const UNBOUNDED: u64 = 3 * 1024 * 1024;
-
 /// The functions that may be called, apart from operators and macros.
 const FUNCTIONS: &[&str] = &[
     "bool",
@@ -35,6 +34,8 @@ const FUNCTIONS: &[&str] = &[
     "double",
     "dyn",
     "endsWith",
+    "find",
+    "findAll",
     "hasValue",
     "indexOf",
     "int",
@@ -86,7 +87,7 @@ impl Expression {
         if source.len() > MAX_BYTES {
             return Err(format!("compilation failed: the expression has {} bytes; at most {MAX_BYTES} are read", source.len()));
         }
-        let ast = PrattParser::new().max_recursion_depth(MAX_DEPTH).parse(source).map_err(|errors| {
+        let mut ast = PrattParser::new().max_recursion_depth(MAX_DEPTH).parse(source).map_err(|errors| {
             let first = errors.errors.first();
             let (column, what) = first.map_or((0, String::new()), |error| (error.pos.1, error.msg.clone()));
             failed(usize::try_from(column).unwrap_or(0), format!("Syntax error: {what}"))
@@ -105,6 +106,7 @@ impl Expression {
         if let Some(name) = names.variables.iter().find(|name| !known(name)) {
             return Err(failed(at(name), format!("undeclared reference to '{name}' (in container '')")));
         }
+        sort_keys(&mut ast);
         Ok(Expression { ast, variables: names.variables })
     }
 
@@ -120,7 +122,7 @@ impl Expression {
 
     /// At most what it costs, when names stand for what `variable` tells.
     pub(crate) fn cost<'a>(&'a self, variable: &dyn Fn(&str) -> Range<'a>) -> u64 {
-        Costs { variable, bound: Vec::new() }.of(&self.ast).0
+        cost::of(&self.ast, variable)
     }
 
     /// Its value.
@@ -130,10 +132,13 @@ impl Expression {
     pub(crate) fn evaluate(&self, mut variable: impl FnMut(&str) -> Value) -> Result<Value, String> {
         let mut env = Env::stdlib();
         let extended = env.add_extension(cel::extensions::strings);
+        let extended = extended.and_then(|()| env.add_overload(SORTED, "sorted(dyn)", vec![DYN_TYPE], sorted));
         extended.map_err(|error| error.to_string())?;
         let mut context = Context::with_env(Arc::new(env));
         let added = context
             .add_function("matches", matches)
+            .and_then(|()| context.add_function("find", find))
+            .and_then(|()| context.add_function("findAll", find_all))
             .and_then(|()| context.add_function("isSorted", is_sorted))
             .and_then(|()| context.add_function("sum", sum))
             .and_then(|()| context.add_function("min", |This(list): This<Arc<Vec<Value>>>| extreme(&list, std::cmp::Ordering::Less)))
@@ -153,6 +158,71 @@ impl Expression {
 fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
     let regex = Pattern::new(&pattern).regex.map_err(|error| ExecutionError::function_error("matches", error))?;
     Ok(regex.is_match(&text))
+}
+
+fn find(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<Value, ExecutionError> {
+    let regex = Pattern::new(&pattern).regex.map_err(|error| ExecutionError::function_error("find", error))?;
+    Ok(Value::from(regex.find(&text).map_or("", |found| found.as_str())))
+}
+
+fn find_all(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<Value, ExecutionError> {
+    let regex = Pattern::new(&pattern).regex.map_err(|error| ExecutionError::function_error("findAll", error))?;
+    let found = regex.find_iter(&text).map(|found| Value::String(Arc::new(found.as_str().to_owned())));
+    Ok(Value::List(Arc::new(found.collect())))
+}
+
+/// The function that [`sort_keys`] puts around what is walked. No author can name it.
+pub(crate) const SORTED: &str = "@sorted";
+
+/// Makes comprehensions walk maps in the order of their keys: the crate's maps have none, and a run shall be the same every time.
+fn sort_keys(ast: &mut Ast) {
+    match &mut ast.expr {
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => {}
+        Expr::Select(select) => sort_keys(&mut select.operand),
+        Expr::List(list) => list.elements.iter_mut().for_each(sort_keys),
+        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| sort_keys_of(&mut entry.expr)),
+        Expr::Struct(made) => made.entries.iter_mut().for_each(|entry| sort_keys_of(&mut entry.expr)),
+        Expr::Call(call) => {
+            call.target.iter_mut().for_each(|target| sort_keys(target));
+            call.args.iter_mut().for_each(sort_keys);
+        }
+        Expr::Comprehension(over) => {
+            for part in [&mut over.iter_range, &mut over.accu_init, &mut over.loop_cond, &mut over.loop_step, &mut over.result] {
+                sort_keys(part);
+            }
+            if over.iter_var2.is_none() {
+                let range = std::mem::take(&mut over.iter_range);
+                let id = range.id;
+                over.iter_range = Ast { id, expr: Expr::Call(CallExpr { func_name: SORTED.to_owned(), target: None, args: vec![range] }) };
+            }
+        }
+    }
+}
+
+fn sort_keys_of(entry: &mut EntryExpr) {
+    match entry {
+        EntryExpr::StructField(field) => sort_keys(&mut field.value),
+        EntryExpr::MapEntry(entry) => {
+            sort_keys(&mut entry.key);
+            sort_keys(&mut entry.value);
+        }
+    }
+}
+
+/// The keys of a map, sorted; anything else as it is.
+fn sorted<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let range = args.into_iter().next().ok_or_else(|| ExecutionError::function_error(SORTED, "no argument"))?;
+    let Some(map) = range.downcast_ref::<CelMap<'_>>() else { return Ok(range) };
+    let mut keys: Vec<(String, Box<dyn Val + 'v>)> = Vec::with_capacity(map.inner().len());
+    if let Some(map) = map.as_iterable() {
+        let mut items = map.iter();
+        while let Some(key) = items.next() {
+            let text = key.downcast_ref::<CelString<'_>>().map_or_else(|| format!("{key:?}"), |text| text.inner().to_owned());
+            keys.push((text, key.clone_as_boxed()));
+        }
+    }
+    keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(CowVal::owned(CelList::from(keys.into_iter().map(|(_, key)| key).collect::<Vec<_>>())))
 }
 
 fn is_sorted(This(list): This<Arc<Vec<Value>>>) -> bool {
@@ -251,251 +321,6 @@ fn undefined<'s>(ast: &Ast, schema: &'s Schema, root: bool) -> Result<Option<&'s
         _ => parts(ast).into_iter().try_for_each(|part| undefined(part, schema, root).map(drop))?,
     }
     Ok(None)
-}
-
-/// What a value may be, for its cost.
-#[derive(Clone, Debug)]
-pub(crate) enum Range<'a> {
-    /// One of these values.
-    Values(Vec<&'a Json>),
-    /// A value of this schema; `None` for any value.
-    Schema(Option<&'a Schema>),
-    /// Something computed: at most so many parts, which are such.
-    Made(u64, Option<Box<Range<'a>>>),
-}
-
-impl<'a> Range<'a> {
-    /// At most how many characters, elements or entries it has.
-    fn size(&self) -> u64 {
-        match self {
-            Range::Values(values) => values.iter().map(|value| size(value)).max().unwrap_or(0),
-            Range::Schema(Some(schema)) => {
-                let checks = &schema.checks;
-                let allowed = || checks.allowed.as_ref()?.iter().map(size).max();
-                let count = match schema.type_ {
-                    Some(crate::crd::schema::Type::Array) => checks.max_items,
-                    Some(crate::crd::schema::Type::Object) if !schema.properties.is_empty() => Some(schema.properties.len() as u64),
-                    Some(crate::crd::schema::Type::Object) => checks.max_properties,
-                    Some(crate::crd::schema::Type::String) => checks.max_length.or_else(allowed),
-                    Some(_) => Some(1),
-                    None => None,
-                };
-                count.unwrap_or(UNBOUNDED)
-            }
-            Range::Schema(None) => UNBOUNDED,
-            Range::Made(size, _) => *size,
-        }
-    }
-
-    fn field(&self, name: &str) -> Range<'a> {
-        match self {
-            Range::Values(values) => Range::Values(
-                values
-                    .iter()
-                    .filter_map(|value| value.as_object()?.iter().find(|(own, _)| escape(own) == name || *own == name))
-                    .map(|(_, v)| v)
-                    .collect(),
-            ),
-            Range::Schema(schema) => Range::Schema(schema.and_then(|schema| {
-                schema.properties.iter().find(|(own, _)| escape(own) == name).map(|(_, part)| part).or_else(|| schema.field(name))
-            })),
-            Range::Made(_, part) => part.as_deref().cloned().unwrap_or(Range::Made(1, None)),
-        }
-    }
-
-    /// What its elements are, or for maps its keys and values alike.
-    fn element(&self) -> Range<'a> {
-        match self {
-            Range::Values(values) => Range::Values(
-                values
-                    .iter()
-                    .flat_map(|value| match value {
-                        Json::Array(items) => items.iter().collect::<Vec<_>>(),
-                        Json::Object(fields) => fields.values().collect(),
-                        _ => Vec::new(),
-                    })
-                    .collect(),
-            ),
-            Range::Schema(schema) => Range::Schema(schema.and_then(|schema| match (&schema.items, &schema.additional) {
-                (Some(items), _) => Some(&**items),
-                (None, Additional::Schema(part)) => Some(part),
-                _ => None,
-            })),
-            Range::Made(_, part) => part.as_deref().cloned().unwrap_or(Range::Made(1, None)),
-        }
-    }
-}
-
-fn size(value: &Json) -> u64 {
-    match value {
-        Json::String(text) => text.len() as u64,
-        Json::Array(items) => items.len() as u64,
-        Json::Object(fields) => fields.len() as u64,
-        _ => 1,
-    }
-}
-
-/// Everything in a value, counted.
-fn weight(range: &Range<'_>) -> u64 {
-    fn of(value: &Json) -> u64 {
-        match value {
-            Json::Array(items) => items.iter().map(of).fold(1, u64::saturating_add),
-            Json::Object(fields) => fields.iter().map(|(name, value)| name.len() as u64 / 10 + of(value)).fold(1, u64::saturating_add),
-            Json::String(text) => 1 + text.len() as u64 / 10,
-            _ => 1,
-        }
-    }
-    match range {
-        Range::Values(values) => values.iter().map(|value| of(value)).max().unwrap_or(1),
-        Range::Made(size, Some(part)) => size.saturating_mul(weight(part)).saturating_add(1),
-        other => other.size() / 10 + 1,
-    }
-}
-
-struct Costs<'a, 'v> {
-    variable: &'v dyn Fn(&str) -> Range<'a>,
-    /// Variables of comprehensions, innermost last.
-    bound: Vec<(&'a str, Range<'a>)>,
-}
-
-impl<'a> Costs<'a, '_> {
-    /// The cost of an expression, and what it gives.
-    fn of(&mut self, ast: &'a Ast) -> (u64, Range<'a>) {
-        match &ast.expr {
-            Expr::Unspecified => (0, Range::Made(1, None)),
-            Expr::Literal(cel::common::ast::LiteralValue::String(text)) => (0, Range::Made(text.inner().len() as u64, None)),
-            Expr::Literal(_) => (0, Range::Made(1, None)),
-            Expr::Ident(name) => {
-                let bound = self.bound.iter().rev().find(|(own, _)| own == name).map(|(_, range)| range.clone());
-                (1, bound.unwrap_or_else(|| (self.variable)(name)))
-            }
-            Expr::Select(select) => {
-                let (cost, range) = self.of(&select.operand);
-                (cost.saturating_add(1), if select.test { Range::Made(1, None) } else { range.field(&select.field) })
-            }
-            Expr::List(list) => {
-                let parts: Vec<_> = list.elements.iter().map(|element| self.of(element)).collect();
-                made(10, parts)
-            }
-            Expr::Map(map) => {
-                let mut parts = Vec::new();
-                for entry in &map.entries {
-                    self.entry(&entry.expr, &mut parts);
-                }
-                made(30, parts)
-            }
-            Expr::Struct(structure) => {
-                let mut parts = Vec::new();
-                for entry in &structure.entries {
-                    self.entry(&entry.expr, &mut parts);
-                }
-                made(40, parts)
-            }
-            Expr::Call(call) => self.call(call),
-            Expr::Comprehension(over) => self.comprehension(over),
-        }
-    }
-
-    fn entry(&mut self, entry: &'a EntryExpr, parts: &mut Vec<(u64, Range<'a>)>) {
-        match entry {
-            EntryExpr::StructField(field) => parts.push(self.of(&field.value)),
-            EntryExpr::MapEntry(entry) => {
-                let key = self.of(&entry.key);
-                parts.extend([key, self.of(&entry.value)]);
-            }
-        }
-    }
-
-    fn call(&mut self, call: &'a CallExpr) -> (u64, Range<'a>) {
-        let parts: Vec<(u64, Range<'a>)> = call.target.iter().map(|target| &**target).chain(&call.args).map(|part| self.of(part)).collect();
-        let mut cost = parts.iter().map(|(cost, _)| *cost).fold(1, u64::saturating_add);
-        let ranges: Vec<Range<'a>> = parts.into_iter().map(|(_, range)| range).collect();
-        let of = |index: usize| ranges.get(index).map_or(1, Range::size);
-        let tenth = |size: u64| size / 10 + 1;
-        let mut gives = Range::Made(1, None);
-        match call.func_name.as_str() {
-            operators::CONDITIONAL => {
-                let wider = if weight(ranges.get(1).unwrap_or(&gives)) >= weight(ranges.get(2).unwrap_or(&gives)) { 1 } else { 2 };
-                gives = ranges.into_iter().nth(wider).unwrap_or(gives);
-            }
-            operators::ADD => {
-                cost = cost.saturating_add(tenth(of(0).saturating_add(of(1))));
-                let part = ranges.iter().filter(|range| range.size() > 0).map(Range::element).max_by_key(weight);
-                gives = Range::Made(of(0).saturating_add(of(1)), part.map(Box::new));
-            }
-            operators::EQUALS
-            | operators::NOT_EQUALS
-            | operators::LESS
-            | operators::LESS_EQUALS
-            | operators::GREATER
-            | operators::GREATER_EQUALS => {
-                let least = ranges.iter().map(weight).min().unwrap_or(1);
-                cost = cost.saturating_add(least / 10);
-            }
-            operators::INDEX | operators::OPT_INDEX => gives = ranges.first().map_or(gives, Range::element),
-            operators::OPT_SELECT | "value" | "orValue" | "or" | "optMap" | "dyn" | "optional.of" | "optional.ofNonZeroValue" => {
-                gives = ranges.into_iter().max_by_key(weight).unwrap_or(gives);
-            }
-            operators::IN => cost = cost.saturating_add(of(1).saturating_mul(ranges.first().map_or(1, weight))),
-            "contains" => cost = cost.saturating_add(tenth(of(0)).saturating_mul(tenth(of(1)))),
-            "matches" => cost = cost.saturating_add(tenth(of(0)).saturating_mul(of(1) / 4 + 1)),
-            "replace" => {
-                cost = cost.saturating_add(tenth(of(0)));
-                gives = Range::Made(of(0).saturating_mul(of(2).max(1)).saturating_add(of(2)), None);
-            }
-            "split" => {
-                cost = cost.saturating_add(tenth(of(0)));
-                gives = Range::Made(of(0).saturating_add(1), Some(Box::new(Range::Made(of(0), None))));
-            }
-            "join" => {
-                let inner = ranges.first().map_or(1, |range| range.element().size()).saturating_add(of(1));
-                let whole = of(0).saturating_mul(inner);
-                cost = cost.saturating_add(tenth(whole));
-                gives = Range::Made(whole, None);
-            }
-            "lowerAscii" | "upperAscii" | "trim" | "substring" | "reverse" | "string" | "bytes" | "indexOf" | "lastIndexOf"
-            | "startsWith" | "endsWith" | "charAt" => {
-                cost = cost.saturating_add(tenth(of(0)));
-                gives = Range::Made(of(0).max(20), None);
-            }
-            "isSorted" | "sum" | "min" | "max" => {
-                cost = cost.saturating_add(of(0));
-                gives = ranges.first().map_or(gives, Range::element);
-            }
-            _ => {}
-        }
-        (cost, gives)
-    }
-
-    fn comprehension(&mut self, over: &'a ComprehensionExpr) -> (u64, Range<'a>) {
-        let (range_cost, range) = self.of(&over.iter_range);
-        let (init_cost, _) = self.of(&over.accu_init);
-        let rounds = range.size();
-        let outer = self.bound.len();
-        self.bound.push((&over.iter_var, range.element()));
-        if let Some(second) = &over.iter_var2 {
-            self.bound.push((second, range.element()));
-        }
-        // What `map` and `filter` gather is appended in place: it costs nothing to carry along.
-        self.bound.push((&over.accu_var, Range::Made(0, None)));
-        let (condition, _) = self.of(&over.loop_cond);
-        let (step, gives) = self.of(&over.loop_step);
-        self.bound.truncate(outer);
-        let round = condition.saturating_add(step).saturating_add(1);
-        let cost = range_cost.saturating_add(init_cost).saturating_add(rounds.saturating_mul(round));
-        let gathers = matches!(over.accu_init.expr, Expr::List(_));
-        let part = match gives {
-            Range::Made(_, part) => part,
-            other => Some(Box::new(other)),
-        };
-        (cost, if gathers { Range::Made(rounds, part) } else { Range::Made(1, None) })
-    }
-}
-
-fn made<'a>(own: u64, parts: Vec<(u64, Range<'a>)>) -> (u64, Range<'a>) {
-    let cost = parts.iter().map(|(cost, _)| *cost).fold(own, u64::saturating_add);
-    let count = parts.len() as u64;
-    (cost, Range::Made(count, parts.into_iter().map(|(_, range)| range).max_by_key(weight).map(Box::new)))
 }
 
 /// Whether a tree can be walked by recursion; looked at without.

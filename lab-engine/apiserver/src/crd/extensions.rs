@@ -3,7 +3,8 @@
 //!
 //! **Simplified here:** of the costs of rules that of each rule is bounded, not their sum.
 
-use crate::crd::cel::{Expression, Range};
+use crate::crd::cel::Expression;
+use crate::crd::cost::Range;
 use crate::crd::rules;
 use crate::crd::schema::{Additional, Schema};
 use crate::crd::structural::{Errors, invalid, invalid_text, list, on, properties, text};

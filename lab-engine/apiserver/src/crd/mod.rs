@@ -9,6 +9,7 @@
 pub(crate) mod cel;
 pub(crate) mod check;
 pub(crate) mod columns;
+mod cost;
 pub(crate) mod definition;
 mod extensions;
 mod formats;

@@ -6,8 +6,9 @@
 //! **Simplified here:** texts with a `format` stay texts; elements of `set` lists compare as lists do; a violated rule that ratcheting
 //! lets pass is not warned of.
 
-use crate::crd::cel::{self, Expression, Range};
+use crate::crd::cel::{self, Expression};
 use crate::crd::check::{same_element, shown};
+use crate::crd::cost::Range;
 use crate::crd::schema::{Schema, Type};
 use api::json::join;
 use api::status::{FieldError, FieldErrorKind};
@@ -314,6 +315,28 @@ mod tests {
             violations(list, json!([{"name": "c", "size": 0}, {"name": "b", "size": 1}, {"name": "a", "size": 3}]), Some(old)),
             ["spec[1]: Invalid value: cannot shrink"]
         );
+    }
+
+    #[test]
+    fn maps_are_walked_in_the_order_of_their_keys() {
+        let names: Map<String, Value> = (0..40).map(|n| (format!("key{n:02}"), json!("v"))).collect();
+        let rule = json!([{"rule": "self.all(k, self[k] == 'w')", "messageExpression": "self.map(k, k).join(',')"}]);
+        let schema = json!({"type": "object", "additionalProperties": {"type": "string"}, "x-kubernetes-validations": rule});
+        let wanted = names.keys().cloned().collect::<Vec<_>>().join(",");
+        assert_eq!(violations(schema, names.into(), None), [format!("spec: Invalid value: {wanted}")]);
+    }
+
+    #[test]
+    fn texts_lists_and_patterns_have_functions() {
+        for rule in [
+            "self.matches('b+') && self.find('b+') == 'bb' && self.findAll('b').size() == 2",
+            "self.split('-').isSorted() && self.upperAscii() == 'A-BB' && self.substring(2) == 'bb'",
+            "[1, 2, 3].sum() == 6 && [1, 3, 2].max() == 3 && [2, 1].min() == 1 && self in ['a-bb']",
+            "self.lowerAscii().replace('-', '+').trim() == 'a+bb' && self.indexOf('b') == 2",
+        ] {
+            let schema = json!({"type": "string", "x-kubernetes-validations": [{"rule": rule}]});
+            assert_eq!(violations(schema, json!("a-bb"), None), Vec::<String>::new(), "{rule}");
+        }
     }
 
     #[test]
