@@ -206,6 +206,8 @@ pub struct ApiServer {
     held: Vec<(u32, u64, Box<Request>)>,
     /// Requests for Pods in a namespace so new that it lacks its `default` ServiceAccount, until when they wait for it.
     awaiting_account: Vec<(Time, u32, u64, Box<Request>)>,
+    /// Questions for all kinds that came while a definition was being named.
+    pub(crate) awaiting_names: Vec<(u32, u64, Box<Request>)>,
     /// Reads that must see a revision which the cache has not reached.
     behind: Vec<(u64, Read)>,
     ready: bool,
@@ -243,6 +245,7 @@ impl ApiServer {
             etcd_watch: None,
             held: Vec::new(),
             awaiting_account: Vec::new(),
+            awaiting_names: Vec::new(),
             behind: Vec::new(),
             ready: false,
             started: false,
@@ -287,6 +290,8 @@ impl ApiServer {
             Input::Request { client, id, request } if self.ready => {
                 if admission::awaits_account(&self.cache, &request) && self.pass(now, &request).is_ok() {
                     self.awaiting_account.push((now + ACCOUNT_WAIT, client, id, request));
+                } else if self.awaits_names(&request) {
+                    self.awaiting_names.push((client, id, request));
                 } else {
                     self.serve(now, client, id, *request, out);
                 }
@@ -297,12 +302,14 @@ impl ApiServer {
                 self.proxies.cancel(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
                 self.awaiting_account.retain(|(_, from, number, _)| (*from, *number) != (client, id));
+                self.awaiting_names.retain(|held| (held.0, held.1) != (client, id));
             }
             Input::Disconnected { client } => {
                 self.watchers.remove_client(client);
                 self.proxies.remove_client(client);
                 self.held.retain(|held| held.0 != client);
                 self.awaiting_account.retain(|(_, from, ..)| *from != client);
+                self.awaiting_names.retain(|held| held.0 != client);
             }
             Input::Etcd(response) => self.etcd(now, response, out),
             Input::Kubelet { id, response } => self.proxies.answered(id, response, out),
@@ -494,6 +501,7 @@ impl ApiServer {
         }
         self.keep_up(now, out);
         self.serve_with_account(now, out);
+        self.serve_named(now, out);
         self.catch_up(now, out);
     }
 
@@ -560,7 +568,7 @@ impl ApiServer {
         }
     }
 
-    fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
+    pub(crate) fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
         let mut origin = Origin::new(client, id, &request);
         match self.pass(now, &request) {
             Ok((user, reason)) => (origin.user, origin.reason) = (user, reason),

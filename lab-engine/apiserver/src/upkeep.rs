@@ -83,10 +83,11 @@ impl ApiServer {
 
     /// The objects of a namespace that quotas count.
     fn counted<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Object> {
-        KINDS.iter().filter(|info| is_counted(info)).flat_map(move |info| {
-            let prefix = storage::namespace_prefix(info, namespace);
-            self.cache.range_of(prefix)
-        })
+        // The versions of a custom resource lie under one prefix.
+        let custom: BTreeSet<String> = self.custom.all().map(|served| storage::namespace_prefix(&served.kind, namespace)).collect();
+        let built_in = KINDS.iter().filter(|info| is_counted(info)).map(|info| storage::namespace_prefix(info, namespace));
+        let prefixes: Vec<String> = built_in.chain(custom).collect();
+        prefixes.into_iter().flat_map(|prefix| self.cache.range_of(prefix))
     }
 
     /// Writes an object in place of the state whose revision it carries; 0 for a new one.

@@ -528,8 +528,13 @@ impl Write {
             return;
         }
         // Custom resources are there for controllers of the learner, and definitions for the server itself.
-        if self.info.custom || crate::crd::is_definition(&self.info) {
-            return;
+        if self.info.custom {
+            return self.warnings.extend(crate::crd::object::finalizer_warnings(object, old));
+        }
+        if crate::crd::is_definition(&self.info) {
+            let known = old.map(crate::crd::definition::warnings).unwrap_or_default();
+            let own = crate::crd::definition::warnings(object).into_iter();
+            return self.warnings.extend(own.filter(|warning| !known.contains(warning)));
         }
         // Admission reads the classes of Pods' priorities.
         if object.is_dynamic() && self.info.kind != "PriorityClass" {

@@ -260,8 +260,13 @@ fn objects_go_with_their_definition() {
     let mut harness = harness();
     harness.post(TABS, tab("plain", json!({"cronSpec": "* * * * *"})));
     let mut held = tab("held", json!({"cronSpec": "* * * * *"}));
-    held["metadata"]["finalizers"] = json!(["example.com/wait"]);
-    harness.post(TABS, held);
+    held["metadata"]["finalizers"] = json!(["example.com/wait", "wait"]);
+    assert_eq!(
+        harness.post(TABS, held).warnings,
+        [
+            "metadata.finalizers: \"wait\": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
+        ]
+    );
     let path = format!("{CRDS}/crontabs.stable.example.com");
     let deleted = json(harness.delete(&path));
     assert_eq!(deleted["metadata"]["finalizers"], json!(["customresourcecleanup.apiextensions.k8s.io"]));
@@ -282,16 +287,18 @@ fn objects_go_with_their_definition() {
 fn rbac_quota_and_namespaces_hold_for_custom_kinds() {
     let mut harness = harness();
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
-                       "spec": {"hard": {"count/crontabs.stable.example.com": "1"}}});
+                       "spec": {"hard": {"count/crontabs.stable.example.com": "2"}}});
     harness.post("/api/v1/namespaces/default/resourcequotas", quota);
-    assert_eq!(harness.post(TABS, tab("a", json!({"cronSpec": "* * * * *"}))).code, 201);
-    let message = refusal(harness.post(TABS, tab("b", json!({"cronSpec": "* * * * *"})))).1;
+    for name in ["a", "b"] {
+        assert_eq!(harness.post(TABS, tab(name, json!({"cronSpec": "* * * * *"}))).code, 201);
+    }
+    let message = refusal(harness.post(TABS, tab("c", json!({"cronSpec": "* * * * *"})))).1;
     assert!(message.contains("exceeded quota: few, requested: count/crontabs.stable.example.com=1"), "{message}");
     let used = json(harness.get("/api/v1/namespaces/default/resourcequotas/few"));
-    assert_eq!(used["status"]["used"]["count/crontabs.stable.example.com"], "1");
+    assert_eq!(used["status"]["used"]["count/crontabs.stable.example.com"], "2");
     harness.delete(&format!("{TABS}/a"));
     let used = json(harness.get("/api/v1/namespaces/default/resourcequotas/few"));
-    assert_eq!(used["status"]["used"]["count/crontabs.stable.example.com"], "0");
+    assert_eq!(used["status"]["used"]["count/crontabs.stable.example.com"], "1");
     let mut jane = request(Method::Get, TABS);
     jane.credentials = common::certificate("jane", &["dev"]);
     assert_eq!(

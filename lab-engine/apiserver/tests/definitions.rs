@@ -214,6 +214,14 @@ fn columns_scale_and_selectable_fields() {
 }
 
 #[test]
+fn formats_that_nothing_knows_are_warned_of() {
+    let spec = json!({"type": "object", "properties": {
+        "a": {"type": "string", "format": "date-time"}, "b": {"type": "string", "format": "color"}, "c": {"type": "integer", "format": "int32"},
+    }});
+    assert_eq!(Harness::new().post(CRDS, with_spec(spec)).warnings, ["unrecognized format \"color\""]);
+}
+
+#[test]
 fn what_an_established_definition_cannot_change() {
     let mut harness = Harness::new();
     harness.post(CRDS, definition(json!({"type": "object"})));

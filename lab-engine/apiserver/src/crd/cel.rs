@@ -17,7 +17,7 @@ use cel::parser::{Expression as Ast, PrattParser};
 use cel::{Context, Env, ExecutionError, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The longest expression, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
@@ -130,11 +130,7 @@ impl Expression {
     /// # Errors
     /// What CEL says, for example that a key is missing.
     pub(crate) fn evaluate(&self, mut variable: impl FnMut(&str) -> Value) -> Result<Value, String> {
-        let mut env = Env::stdlib();
-        let extended = env.add_extension(cel::extensions::strings);
-        let extended = extended.and_then(|()| env.add_overload(SORTED, "sorted(dyn)", vec![DYN_TYPE], sorted));
-        extended.map_err(|error| error.to_string())?;
-        let mut context = Context::with_env(Arc::new(env));
+        let mut context = Context::with_env(environment()?);
         let added = context
             .add_function("matches", matches)
             .and_then(|()| context.add_function("find", find))
@@ -153,6 +149,18 @@ impl Expression {
             other => other.to_string().chars().take(300).collect(),
         })
     }
+}
+
+/// The standard functions, those on texts, and our own: made once.
+fn environment() -> Result<Arc<Env>, String> {
+    static ENVIRONMENT: OnceLock<Result<Arc<Env>, String>> = OnceLock::new();
+    let made = ENVIRONMENT.get_or_init(|| {
+        let mut env = Env::stdlib();
+        let extended = env.add_extension(cel::extensions::strings);
+        let extended = extended.and_then(|()| env.add_overload(SORTED, "sorted(dyn)", vec![DYN_TYPE], sorted));
+        extended.map(|()| Arc::new(env)).map_err(|error| error.to_string())
+    });
+    made.clone()
 }
 
 fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {

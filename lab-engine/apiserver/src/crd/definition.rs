@@ -6,7 +6,7 @@
 //!
 //! **Simplified here:** a definition with a conversion webhook is refused: nothing could call it.
 
-use crate::crd::structural;
+use crate::crd::{formats, structural};
 use api::json::Rest;
 use api::jsonpath::JsonPath;
 use api::meta::Timestamp;
@@ -15,6 +15,7 @@ use api::status::{FieldError, FieldErrorKind};
 use api::{Dynamic, Object};
 use serde_json::{Map, Value, json};
 use sim::Time;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The finalizer with which a definition waits for its objects to be deleted.
@@ -162,6 +163,34 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
 
 fn invalid(path: impl Into<String>, value: &str, detail: impl Into<String>) -> FieldError {
     FieldError::invalid(path, value, detail)
+}
+
+/// What a definition is warned of: formats that nothing knows, and sets of what is no scalar.
+pub(crate) fn warnings(object: &Object) -> Vec<String> {
+    let mut warnings = BTreeSet::new();
+    if let Some(definition) = super::definition_of(object) {
+        for version in versions(part(definition, "spec")) {
+            schema_warnings(&version["schema"]["openAPIV3Schema"], &mut warnings);
+        }
+    }
+    warnings.into_iter().collect()
+}
+
+fn schema_warnings(schema: &Value, warnings: &mut BTreeSet<String>) {
+    let (type_, format) = (text(schema, "type"), text(schema, "format"));
+    if !format.is_empty() && !formats::is_known(type_, format) {
+        warnings.insert(format!("unrecognized format {format:?}"));
+    }
+    let items = text(&schema["items"], "type");
+    if text(schema, "x-kubernetes-list-type") == "set" && matches!(items, "object" | "array") {
+        warnings.insert(format!(
+            "x-kubernetes-list-type: set for items of type {items:?} is not supported by server-side apply or CEL validation rules"
+        ));
+    }
+    let parts = schema["properties"].as_object().into_iter().flatten().map(|(_, part)| part);
+    parts.chain([&schema["items"], &schema["additionalProperties"]]).filter(|part| part.is_object()).for_each(|part| {
+        schema_warnings(part, warnings);
+    });
 }
 
 /// What is wrong with a definition; `old` is what an update replaces.

@@ -2,11 +2,54 @@
 //!
 //! **Simplified here:** `bsonobjectid`, `isbn`, `creditcard`, `ssn`, `hexcolor`, `rgbcolor` are not looked at.
 
+use api::names;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The formats that are known, without dashes; those of numbers and texts apart.
+const KNOWN: [&str; 26] = [
+    "bsonobjectid",
+    "byte",
+    "cidr",
+    "creditcard",
+    "date",
+    "datetime",
+    "duration",
+    "email",
+    "hexcolor",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "isbn",
+    "isbn10",
+    "isbn13",
+    "k8slongname",
+    "k8sshortname",
+    "mac",
+    "password",
+    "rgbcolor",
+    "ssn",
+    "uri",
+    "uuid",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+];
+
+/// Whether values of a type can have the format.
+pub(crate) fn is_known(type_: &str, format: &str) -> bool {
+    match type_ {
+        "" | "string" => KNOWN.contains(&format.replace('-', "").as_str()),
+        "integer" => matches!(format, "int32" | "int64"),
+        "number" => matches!(format, "float" | "double"),
+        _ => false,
+    }
+}
 
 /// Whether a text has the format.
 pub(crate) fn holds(format: &str, text: &str) -> bool {
     match format {
+        "k8s-short-name" => names::dns1123_label(text).is_empty(),
+        "k8s-long-name" => names::dns1123_subdomain(text).is_empty(),
         "date" => is_date(text),
         "date-time" | "datetime" => is_date_time(text),
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),

@@ -1,7 +1,9 @@
 //! The controllers of definitions inside the API server: names, establishing, and the objects of what is deleted
 //! (`pkg/controller/{status,establish,finalizer}`).
 //!
-//! **Simplified here:** they work as soon as a change is seen; an establishing controller of several servers would wait five seconds.
+//! **Simplified here:** they work as soon as a change is seen; an establishing controller of several servers would wait five seconds. A
+//! question for all kinds that comes while a definition is being named is answered when it is: a real `kubectl` takes longer to start than
+//! that.
 
 use crate::cache::Change;
 use crate::crd::definition::{FINALIZER, condition, edit, part, set_condition};
@@ -10,6 +12,7 @@ use crate::params::DeleteOptions;
 use crate::server::{ApiServer, Call, Output};
 use crate::storage;
 use crate::write::{Action, Write, at_revision};
+use api::http::{Accept, Request};
 use api::kinds::{Gvr, Kind, find_kind, find_resource};
 use api::status::Status;
 use api::{Dynamic, Object};
@@ -140,6 +143,20 @@ impl ApiServer {
         (accepted, told)
     }
 
+    /// Whether a request asks for all kinds while one is about to be there.
+    pub(crate) fn awaits_names(&self, request: &Request) -> bool {
+        request.accept == Accept::Discovery && self.definitions().any(|definition| is_being_named(&definition))
+    }
+
+    /// Serves what waited for names, once all definitions have theirs or are refused them.
+    pub(crate) fn serve_named(&mut self, now: Time, out: &mut Vec<Output>) {
+        if !self.awaiting_names.is_empty() && !self.definitions().any(|definition| is_being_named(&definition)) {
+            for (client, id, request) in std::mem::take(&mut self.awaiting_names) {
+                self.serve(now, client, id, *request, out);
+            }
+        }
+    }
+
     /// Names became free: the other definitions of the group may have them now.
     fn reconsider_group(&mut self, now: Time, gone: &Dynamic, out: &mut Vec<Output>) {
         let group = &part(gone, "spec")["group"];
@@ -213,6 +230,12 @@ impl ApiServer {
             out.push(Output::WatchEnded { client, id });
         }
     }
+}
+
+fn is_being_named(definition: &Dynamic) -> bool {
+    let status = part(definition, "status");
+    let named = status["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
+    !named || (condition(status, "NamesAccepted") && !condition(status, "Established"))
 }
 
 fn copy(from: &Value, to: &mut Value, name: &str) {

@@ -13,6 +13,7 @@ use api::schema as builtin;
 use api::status::{Cause, FieldError, FieldErrorKind, Status};
 use api::{Dynamic, Object};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Refused<T> = Result<T, Box<Status>>;
@@ -276,6 +277,23 @@ impl Write {
             None => object,
         }
     }
+}
+
+/// What the finalizers that `new` has and `old` has not are warned of.
+pub(crate) fn finalizer_warnings(new: &Object, old: Option<&Object>) -> Vec<String> {
+    let known = old.map(|old| &old.metadata().finalizers[..]).unwrap_or_default();
+    let added: BTreeSet<&String> = new.metadata().finalizers.iter().filter(|finalizer| !known.contains(finalizer)).collect();
+    let plain = added.into_iter().filter(|finalizer| !finalizer.contains('/'));
+    let warned = plain.filter(|finalizer| !matches!(finalizer.as_str(), "orphan" | "foregroundDeletion" | "kubernetes"));
+    warned
+        .map(|finalizer| {
+            let path = if finalizer.contains('.') { " including a path (/)" } else { "" };
+            format!(
+                "metadata.finalizers: {finalizer:?}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other \
+                 finalizer writers"
+            )
+        })
+        .collect()
 }
 
 /// The value at a path of fields.
