@@ -249,7 +249,7 @@ fn hostile_definitions_end_in_a_message_soon() {
         deep = json!({"type": "object", "properties": {"a": deep}});
     }
     assert!(wrong(with_spec(deep)).contains("must not nest deeper than 40"));
-    let wide: Value = (0..60_000).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect::<serde_json::Map<_, _>>().into();
+    let wide: Value = (0..51_000).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect::<serde_json::Map<_, _>>().into();
     assert!(wrong(with_spec(json!({"type": "object", "properties": wide}))).contains("nor hold more than 50000 schemas"));
     let bomb = with_spec(json!({"type": "string", "pattern": "(a{0,1000}){0,1000}"}));
     assert!(wrong(bomb).contains("must be a valid regular expression"));
@@ -276,6 +276,24 @@ fn huge_enums_and_slow_patterns_cost_little() {
                      "spec": {"one": "value-49999", "slow": format!("{}b", "a".repeat(20_000))}});
     let message = refusal(harness.post("/apis/example.com/v1/namespaces/default/foos", foo)).1;
     assert!(message.contains("should match '^(a+)+$'"));
+}
+
+#[test]
+fn objects_that_would_take_too_long_are_refused() {
+    let mut harness = Harness::new();
+    let alternatives: Vec<Value> = (0..500).map(|n| json!({"minimum": n})).collect();
+    let spec = json!({"type": "object", "properties": {
+        "wide": {"type": "array", "items": {"type": "integer", "allOf": alternatives}},
+        "long": {"type": "string", "pattern": "^(a?){200}a{200}$"},
+    }});
+    assert_eq!(harness.post(CRDS, with_spec(spec)).code, 201);
+    let mut post = |spec: Value| {
+        let foo = json!({"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "a"}, "spec": spec});
+        refusal(harness.post("/apis/example.com/v1/namespaces/default/foos", foo)).1
+    };
+    assert!(post(json!({"wide": vec![1000; 20_000]})).contains("too large to be validated against its schema here"));
+    let message = post(json!({"long": "a".repeat(500_000)}));
+    assert!(message.contains("too many to be matched with"), "{message}");
 }
 
 /// The definitions of the documentation, where the collection of manifests is at hand.

@@ -22,6 +22,9 @@ use std::sync::{Arc, OnceLock};
 /// The longest expression, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
+/// The longest text in which all matches are searched for, in bytes.
+const MAX_SEARCHED: usize = 4096;
+
 /// How deep an expression may nest; a chain of operators nests once for each.
 const MAX_DEPTH: u16 = 120;
 
@@ -163,19 +166,32 @@ fn environment() -> Result<Arc<Env>, String> {
     made.clone()
 }
 
-fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
-    let regex = Pattern::new(&pattern).regex.map_err(|error| ExecutionError::function_error("matches", error))?;
-    Ok(regex.is_match(&text))
+fn pattern(text: &str, pattern: &str) -> Result<Pattern, ExecutionError> {
+    let pattern = Pattern::new(pattern);
+    // Told before anything is searched for: finding takes as long as matching.
+    pattern.matches(text).map_err(|error| ExecutionError::function_error("matches", error))?;
+    Ok(pattern)
 }
 
-fn find(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<Value, ExecutionError> {
-    let regex = Pattern::new(&pattern).regex.map_err(|error| ExecutionError::function_error("find", error))?;
-    Ok(Value::from(regex.find(&text).map_or("", |found| found.as_str())))
+fn matches(This(text): This<Arc<String>>, by: Arc<String>) -> Result<bool, ExecutionError> {
+    Pattern::new(&by).matches(&text).map_err(|error| ExecutionError::function_error("matches", error))
 }
 
-fn find_all(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<Value, ExecutionError> {
-    let regex = Pattern::new(&pattern).regex.map_err(|error| ExecutionError::function_error("findAll", error))?;
-    let found = regex.find_iter(&text).map(|found| Value::String(Arc::new(found.as_str().to_owned())));
+fn find(This(text): This<Arc<String>>, by: Arc<String>) -> Result<Value, ExecutionError> {
+    let found = pattern(&text, &by)?.regex.ok().and_then(|regex| regex.find(&text).map(|found| found.as_str().to_owned()));
+    Ok(Value::from(found.unwrap_or_default()))
+}
+
+fn find_all(This(text): This<Arc<String>>, by: Arc<String>) -> Result<Value, ExecutionError> {
+    // Each match is searched for anew.
+    if text.len() > MAX_SEARCHED {
+        return Err(ExecutionError::function_error(
+            "findAll",
+            format!("the text has {} bytes; at most {MAX_SEARCHED} are searched", text.len()),
+        ));
+    }
+    let regex = pattern(&text, &by)?.regex.ok();
+    let found = regex.iter().flat_map(|regex| regex.find_iter(&text)).map(|found| Value::String(Arc::new(found.as_str().to_owned())));
     Ok(Value::List(Arc::new(found.collect())))
 }
 

@@ -7,7 +7,7 @@
 //! **Simplified here:** several wrong properties are told in the order of their names; upstream's order is random.
 
 use crate::crd::formats;
-use crate::crd::schema::{Additional, Checks, ListType, Schema, Type};
+use crate::crd::schema::{Additional, Checks, ListType, MAX_MATCH_STEPS, Schema, Type};
 use crate::crd::shape::is_of;
 use api::json::join;
 use api::status::{FieldError, FieldErrorKind};
@@ -17,23 +17,51 @@ use std::collections::BTreeSet;
 /// How many errors are told of one object; a hostile one could have thousands.
 const MAX_ERRORS: usize = 100;
 
+/// How many steps one object may take: looking at one value with one schema is a step.
+const MAX_STEPS: u64 = 1_000_000;
+
 /// Appends what is wrong with a value at `path`; `old` is what it was before, if it can be compared.
 pub(crate) fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
-    if errors.len() >= MAX_ERRORS || old == Some(value) {
+    let mut found = Findings { errors: std::mem::take(errors), left: MAX_STEPS };
+    visit(schema, value, old, path, &mut found);
+    *errors = found.errors;
+    if found.left == 0 {
+        let detail = "the object is too large to be validated against its schema here";
+        errors.push(FieldError::forbidden(named(path), detail));
+    }
+}
+
+/// What was found, and how much may still be looked at.
+struct Findings {
+    errors: Vec<FieldError>,
+    left: u64,
+}
+
+impl Findings {
+    /// Takes steps; `false` when there are not enough left, after which nothing is looked at any more.
+    fn spend(&mut self, steps: u64) -> bool {
+        let enough = self.left > steps;
+        self.left = if enough { self.left - steps } else { 0 };
+        enough
+    }
+}
+
+fn visit(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, found: &mut Findings) {
+    if found.errors.len() >= MAX_ERRORS || old == Some(value) || !found.spend(1) {
         return;
     }
-    wrong_type(schema, value, path, errors);
+    wrong_type(schema, value, path, found);
     if value.is_null() {
         return;
     }
-    compositions(&schema.checks, value, path, errors);
-    scalar(&schema.checks, value, path, errors);
+    compositions(&schema.checks, value, path, found);
+    scalar(&schema.checks, value, path, found);
     match value {
-        Value::Array(items) => list(schema, items, old, path, errors),
-        Value::Object(_) => map(schema, value, old, path, errors),
+        Value::Array(items) => list(schema, items, old, path, found),
+        Value::Object(_) => map(schema, value, old, path, found),
         _ => {}
     }
-    allowed(&schema.checks, value, path, errors);
+    allowed(&schema.checks, value, path, found);
 }
 
 fn invalid(path: &str, value: &Value, detail: impl std::fmt::Display) -> FieldError {
@@ -66,7 +94,7 @@ pub(crate) fn go_float(number: f64) -> String {
     number.to_string()
 }
 
-fn wrong_type(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn wrong_type(schema: &Schema, value: &Value, path: &str, found: &mut Findings) {
     let wanted = match schema.type_ {
         _ if schema.int_or_string => "integer,string",
         Some(type_) => type_.as_str(),
@@ -79,7 +107,7 @@ fn wrong_type(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<Field
         (_, None) => true,
     };
     if !fits {
-        let found = match value {
+        let is = match value {
             Value::Null => "null",
             Value::Bool(_) => "boolean",
             Value::Number(_) if is_of(Type::Integer, value) => "integer",
@@ -88,90 +116,98 @@ fn wrong_type(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<Field
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        let detail = format!("{path} in body must be of type {wanted}: {found:?}");
-        errors.push(FieldError::new(FieldErrorKind::TypeInvalid, named(path), format!("{found:?}"), detail));
+        let detail = format!("{path} in body must be of type {wanted}: {is:?}");
+        found.errors.push(FieldError::new(FieldErrorKind::TypeInvalid, named(path), format!("{is:?}"), detail));
     }
 }
 
 /// `allOf`, `anyOf`, `oneOf` and `not`.
-fn compositions(checks: &Checks, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let wrong = |schema: &Schema| {
-        let mut found = Vec::new();
-        check(schema, value, None, path, &mut found);
-        found
+fn compositions(checks: &Checks, value: &Value, path: &str, found: &mut Findings) {
+    let wrong = |schema: &Schema, found: &mut Findings| {
+        let mut inner = Findings { errors: Vec::new(), left: found.left };
+        visit(schema, value, None, path, &mut inner);
+        found.left = inner.left;
+        inner.errors
     };
     let composed = |detail: String| FieldError::new(FieldErrorKind::Invalid, "<nil>", "\"\"", detail);
-    let fewest = |found: Vec<Vec<FieldError>>| found.into_iter().min_by_key(Vec::len).unwrap_or_default();
+    let fewest = |each: Vec<Vec<FieldError>>| each.into_iter().min_by_key(Vec::len).unwrap_or_default();
     if !checks.any_of.is_empty() {
-        let found: Vec<_> = checks.any_of.iter().map(wrong).collect();
-        if found.iter().all(|errors| !errors.is_empty()) {
-            errors.push(composed(format!("{path:?} must validate at least one schema (anyOf)")));
-            errors.extend(fewest(found));
+        let each: Vec<_> = checks.any_of.iter().map(|schema| wrong(schema, found)).collect();
+        if each.iter().all(|errors| !errors.is_empty()) {
+            found.errors.push(composed(format!("{path:?} must validate at least one schema (anyOf)")));
+            found.errors.extend(fewest(each));
         }
     }
     if !checks.one_of.is_empty() {
-        let found: Vec<_> = checks.one_of.iter().map(wrong).collect();
-        match found.iter().filter(|errors| errors.is_empty()).count() {
+        let each: Vec<_> = checks.one_of.iter().map(|schema| wrong(schema, found)).collect();
+        match each.iter().filter(|errors| errors.is_empty()).count() {
             1 => {}
             0 => {
-                errors.push(composed(format!("{path:?} must validate one and only one schema (oneOf). Found none valid")));
-                errors.extend(fewest(found));
+                found.errors.push(composed(format!("{path:?} must validate one and only one schema (oneOf). Found none valid")));
+                found.errors.extend(fewest(each));
             }
             many => {
                 let detail = format!("{path:?} must validate one and only one schema (oneOf). Found {many} valid alternatives");
-                errors.push(composed(detail));
+                found.errors.push(composed(detail));
             }
         }
     }
     if !checks.all_of.is_empty() {
-        let found: Vec<_> = checks.all_of.iter().map(wrong).collect();
-        let valid = found.iter().filter(|errors| errors.is_empty()).count();
-        errors.extend(found.into_iter().flatten());
+        let each: Vec<_> = checks.all_of.iter().map(|schema| wrong(schema, found)).collect();
+        let valid = each.iter().filter(|errors| errors.is_empty()).count();
+        found.errors.extend(each.into_iter().flatten());
         if valid != checks.all_of.len() {
             let none = if valid == 0 { ". None validated" } else { "" };
-            errors.push(composed(format!("{path:?} must validate all the schemas (allOf){none}")));
+            found.errors.push(composed(format!("{path:?} must validate all the schemas (allOf){none}")));
         }
     }
-    if checks.not.as_ref().is_some_and(|not| wrong(not).is_empty()) {
-        errors.push(composed(format!("{path:?} must not validate the schema (not)")));
+    if checks.not.as_ref().is_some_and(|not| wrong(not, found).is_empty()) {
+        found.errors.push(composed(format!("{path:?} must not validate the schema (not)")));
     }
 }
 
-fn scalar(checks: &Checks, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn scalar(checks: &Checks, value: &Value, path: &str, found: &mut Findings) {
     match value {
         Value::String(text) => {
             let length = text.chars().count() as u64;
             if let Some(max) = checks.max_length.filter(|max| length > *max) {
                 let bytes = if max == 1 { "byte" } else { "bytes" };
                 let detail = format!("may not be more than {max} {bytes}");
-                errors.push(FieldError::new(FieldErrorKind::TooLong, named(path), "", detail));
+                found.errors.push(FieldError::new(FieldErrorKind::TooLong, named(path), "", detail));
             }
             if let Some(min) = checks.min_length.filter(|min| length < *min) {
-                errors.push(invalid(path, value, format_args!("should be at least {min} chars long")));
+                found.errors.push(invalid(path, value, format_args!("should be at least {min} chars long")));
             }
-            if let Some(pattern) = &checks.pattern
-                && let Ok(regex) = &pattern.regex
-                && !regex.is_match(text)
-            {
-                errors.push(invalid(path, value, format_args!("should match '{}'", pattern.text)));
+            if let Some(pattern) = checks.pattern.as_ref().filter(|pattern| pattern.regex.is_ok()) {
+                if pattern.steps(text) <= MAX_MATCH_STEPS && !found.spend(pattern.steps(text) / 64) {
+                    return;
+                }
+                match pattern.matches(text) {
+                    Ok(true) => {}
+                    Ok(false) => found.errors.push(invalid(path, value, format_args!("should match '{}'", pattern.text))),
+                    Err(why) => {
+                        let detail = format!("{path} in body {why}");
+                        found.errors.push(FieldError::new(FieldErrorKind::Invalid, named(path), "", detail));
+                    }
+                }
             }
             if !formats::holds(&checks.format, text) {
                 let detail = format!("{path} in body must be of type {}: {text:?}", checks.format);
-                errors.push(FieldError::new(FieldErrorKind::TypeInvalid, named(path), format!("{text:?}"), detail));
+                found.errors.push(FieldError::new(FieldErrorKind::TypeInvalid, named(path), format!("{text:?}"), detail));
             }
         }
         Value::Number(number) => {
             if let Some(number) = number.as_f64() {
-                numeric(checks, number, value, path, errors);
+                numeric(checks, number, value, path, found);
             }
         }
         _ => {}
     }
 }
 
-fn numeric(checks: &Checks, number: f64, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn numeric(checks: &Checks, number: f64, value: &Value, path: &str, found: &mut Findings) {
     if let Some(factor) = checks.multiple_of.filter(|factor| *factor > 0.0 && (number / factor).fract() != 0.0) {
-        errors.push(invalid(path, value, format_args!("should be a multiple of {}", go_float(factor))));
+        found.errors.push(invalid(path, value, format_args!("should be a multiple of {}", go_float(factor))));
     }
     // Beside a whole number a bound is written as one.
     let whole = |bound: f64| value.is_i64() && bound.fract() == 0.0 && bound.abs() < 1e15;
@@ -179,42 +215,42 @@ fn numeric(checks: &Checks, number: f64, value: &Value, path: &str, errors: &mut
     if let Some(max) = checks.maximum {
         let max_text = written(max);
         if checks.exclusive_maximum && number >= max {
-            errors.push(invalid(path, value, format_args!("should be less than {max_text}")));
+            found.errors.push(invalid(path, value, format_args!("should be less than {max_text}")));
         } else if number > max {
-            errors.push(invalid(path, value, format_args!("should be less than or equal to {max_text}")));
+            found.errors.push(invalid(path, value, format_args!("should be less than or equal to {max_text}")));
         }
     }
     if let Some(min) = checks.minimum {
         let min_text = written(min);
         if checks.exclusive_minimum && number <= min {
-            errors.push(invalid(path, value, format_args!("should be greater than {min_text}")));
+            found.errors.push(invalid(path, value, format_args!("should be greater than {min_text}")));
         } else if number < min {
-            errors.push(invalid(path, value, format_args!("should be greater than or equal to {min_text}")));
+            found.errors.push(invalid(path, value, format_args!("should be greater than or equal to {min_text}")));
         }
     }
 }
 
 /// More, or fewer, parts than allowed.
-fn quantity(count: usize, bounds: (Option<u64>, Option<u64>), what: &str, path: &str, errors: &mut Vec<FieldError>) {
+fn quantity(count: usize, bounds: (Option<u64>, Option<u64>), what: &str, path: &str, found: &mut Findings) {
     let count = count as u64;
     if let Some(min) = bounds.0.filter(|min| count < *min) {
-        errors.push(invalid(path, &Value::from(count), format_args!("should have at least {min} {what}")));
+        found.errors.push(invalid(path, &Value::from(count), format_args!("should have at least {min} {what}")));
     }
     if let Some(max) = bounds.1.filter(|max| count > *max) {
         let items = if max == 1 { "item" } else { "items" };
         let detail = format!("must have at most {max} {items}");
-        errors.push(FieldError::new(FieldErrorKind::TooMany, named(path), count.to_string(), detail));
+        found.errors.push(FieldError::new(FieldErrorKind::TooMany, named(path), count.to_string(), detail));
     }
 }
 
-fn list(schema: &Schema, items: &[Value], old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+fn list(schema: &Schema, items: &[Value], old: Option<&Value>, path: &str, found: &mut Findings) {
     let checks = &schema.checks;
     if let Some(part) = &schema.items {
         for (index, item) in items.iter().enumerate() {
-            check(part, item, same_element(schema, item, old), &format!("{path}[{index}]"), errors);
+            visit(part, item, same_element(schema, item, old), &format!("{path}[{index}]"), found);
         }
     }
-    quantity(items.len(), (checks.min_items, checks.max_items), "items", path, errors);
+    quantity(items.len(), (checks.min_items, checks.max_items), "items", path, found);
 }
 
 /// What an element of a `map` list was before.
@@ -225,29 +261,32 @@ pub(crate) fn same_element<'v>(schema: &Schema, item: &Value, old: Option<&'v Va
     old?.as_array()?.iter().find(|other| schema.map_keys.iter().all(|key| other.get(key) == item.get(key)))
 }
 
-fn map(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+fn map(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, found: &mut Findings) {
     let Value::Object(fields) = value else { return };
     let checks = &schema.checks;
-    quantity(fields.len(), (checks.min_properties, checks.max_properties), "properties", path, errors);
+    quantity(fields.len(), (checks.min_properties, checks.max_properties), "properties", path, found);
     let old = old.filter(|_| !schema.atomic_map);
     for (name, value) in fields {
         let here = join(path, name);
         match schema.field(name) {
-            Some(part) => check(part, value, old.and_then(|old| old.get(name)), &here, errors),
+            Some(part) => visit(part, value, old.and_then(|old| old.get(name)), &here, found),
             None if matches!(schema.additional, Additional::Allowed(false)) => {
                 let detail = format!("{here} in body is a forbidden property");
-                errors.push(FieldError::new(FieldErrorKind::Invalid, here.clone(), shown(value), detail));
+                found.errors.push(FieldError::new(FieldErrorKind::Invalid, here.clone(), shown(value), detail));
             }
             None => {}
         }
     }
     for name in checks.required.iter().filter(|name| !fields.contains_key(*name)) {
-        errors.push(FieldError::required(join(path, name), ""));
+        found.errors.push(FieldError::required(join(path, name), ""));
     }
 }
 
-fn allowed(checks: &Checks, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn allowed(checks: &Checks, value: &Value, path: &str, found: &mut Findings) {
     let Some(allowed) = &checks.allowed else { return };
+    if !found.spend(allowed.len() as u64 / 64) {
+        return;
+    }
     if !allowed.iter().any(|one| same(one, value)) {
         let text = |value: &Value| match value {
             Value::String(text) => format!("{text:?}"),
@@ -255,7 +294,7 @@ fn allowed(checks: &Checks, value: &Value, path: &str, errors: &mut Vec<FieldErr
         };
         let list: Vec<String> = allowed.iter().map(text).collect();
         let detail = format!("supported values: {}", list.join(", "));
-        errors.push(FieldError::new(FieldErrorKind::NotSupported, named(path), shown(value), detail));
+        found.errors.push(FieldError::new(FieldErrorKind::NotSupported, named(path), shown(value), detail));
     }
 }
 

@@ -9,8 +9,14 @@ use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// The largest compiled pattern, in bytes. `regex-lite` takes time linear in pattern and text.
-const MAX_PATTERN_BYTES: usize = 256 * 1024;
+/// The largest compiled pattern, in bytes, and smaller sizes to tell patterns apart by.
+const PATTERN_BYTES: [usize; 4] = [1024, 4 * 1024, 16 * 1024, 64 * 1024];
+
+/// What a state of a compiled pattern takes, in bytes.
+const STATE_BYTES: usize = 32;
+
+/// How many steps one match may take: `regex-lite` takes at most one per state and byte of the text.
+pub(crate) const MAX_MATCH_STEPS: u64 = 20_000_000;
 
 /// A JSON type that a schema can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +82,38 @@ pub(crate) struct Pattern {
     pub(crate) text: String,
     /// Compiled; the message when it is none.
     pub(crate) regex: Result<Regex, String>,
+    states: u64,
 }
 
 impl Pattern {
     pub(crate) fn new(text: &str) -> Self {
-        let built = RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).nest_limit(50).build();
-        Pattern { text: text.to_owned(), regex: built.map_err(|error| error.to_string()) }
+        let build = |bytes: usize| RegexBuilder::new(text).size_limit(bytes).nest_limit(50).build();
+        let mut size = PATTERN_BYTES[0];
+        let mut built = build(size);
+        for bytes in &PATTERN_BYTES[1..] {
+            if built.is_err() {
+                size = *bytes;
+                built = build(size);
+            }
+        }
+        Pattern { text: text.to_owned(), regex: built.map_err(|error| error.to_string()), states: (size / STATE_BYTES) as u64 }
+    }
+
+    /// At most how many steps matching a text takes.
+    pub(crate) fn steps(&self, text: &str) -> u64 {
+        self.states.saturating_mul(text.len() as u64 + 1)
+    }
+
+    /// Whether a text matches.
+    ///
+    /// # Errors
+    /// The pattern is none, or would take too long for a text of this length.
+    pub(crate) fn matches(&self, text: &str) -> Result<bool, String> {
+        let regex = self.regex.as_ref().map_err(String::clone)?;
+        if self.steps(text) > MAX_MATCH_STEPS {
+            return Err(format!("has {} bytes, too many to be matched with '{}' here", text.len(), self.text));
+        }
+        Ok(regex.is_match(text))
     }
 }
 
