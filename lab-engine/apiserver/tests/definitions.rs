@@ -180,6 +180,15 @@ fn rules_are_compiled_and_their_cost_is_bounded() {
     );
     let bounded = json!({"type": "array", "maxItems": 25, "items": {"type": "string", "maxLength": 10}});
     assert_eq!(Harness::new().post(CRDS, rule(bounded, walk)).code, 201);
+    // What takes the same for each element of one list is no danger; for lists within lists it is.
+    let numbers = json!({"type": "array", "items": {"type": "integer"}});
+    let equal = json!({"rule": "self.all(x, x == 5)"});
+    assert_eq!(Harness::new().post(CRDS, rule(numbers.clone(), equal.clone())).code, 201);
+    let mut inner = numbers;
+    inner["x-kubernetes-validations"] = json!([equal]);
+    assert!(wrong(with_spec(json!({"type": "array", "items": inner}))).contains("exceeds budget by factor of more than 100x"));
+    let each = json!({"type": "array", "items": {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 0"}]}});
+    assert_eq!(Harness::new().post(CRDS, with_spec(each)).code, 201);
     let items = json!({"type": "array", "items": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}});
     assert!(wrong(with_spec(items)).contains("oldSelf cannot be used on the uncorrelatable portion of the schema within"));
 }

@@ -32,23 +32,10 @@ pub(crate) enum Range<'a> {
 
 impl<'a> Range<'a> {
     /// At most how many characters, elements or entries it has.
-    fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             Range::Values(values) => values.iter().map(|value| size(value)).max().unwrap_or(0),
-            Range::Schema(Some(schema)) => {
-                let checks = &schema.checks;
-                let allowed = || checks.allowed.as_ref()?.iter().map(size).max();
-                let count = match schema.type_ {
-                    Some(Type::Array) => checks.max_items,
-                    Some(Type::Object) if !schema.properties.is_empty() => Some(schema.properties.len() as u64),
-                    Some(Type::Object) => checks.max_properties,
-                    Some(Type::String) => checks.max_length.or_else(allowed),
-                    Some(_) => Some(1),
-                    None => None,
-                };
-                count.unwrap_or(UNBOUNDED)
-            }
-            Range::Schema(None) => UNBOUNDED,
+            Range::Schema(schema) => schema.map_or(UNBOUNDED, most),
             Range::Made(size, _) => *size,
         }
     }
@@ -103,6 +90,32 @@ impl<'a> Range<'a> {
             })),
             Range::Made(_, part) => part.as_deref().cloned().unwrap_or(Range::Made(1, None)),
         }
+    }
+}
+
+/// At most how many parts a value of a schema has: what it allows, or what fits into a request.
+fn most(schema: &Schema) -> u64 {
+    let checks = &schema.checks;
+    match schema.type_ {
+        Some(Type::Array) => checks.max_items.unwrap_or_else(|| UNBOUNDED / (schema.items.as_deref().map_or(1, least) + 1)),
+        Some(Type::Object) if !schema.properties.is_empty() => schema.properties.len() as u64,
+        // A key takes its quotes and a colon.
+        Some(Type::Object) => checks.max_properties.unwrap_or(UNBOUNDED / 5),
+        Some(Type::String) => {
+            let longest = checks.allowed.as_ref().and_then(|allowed| allowed.iter().map(size).max());
+            checks.max_length.or(longest).unwrap_or(UNBOUNDED)
+        }
+        Some(_) => 1,
+        None => UNBOUNDED,
+    }
+}
+
+/// The fewest bytes that a value of a schema takes.
+fn least(schema: &Schema) -> u64 {
+    match schema.type_ {
+        Some(Type::Array | Type::Object | Type::String) => 2,
+        Some(Type::Boolean) => 4,
+        Some(Type::Integer | Type::Number) | None => 1,
     }
 }
 
@@ -191,7 +204,6 @@ impl<'a> Costs<'a, '_> {
         let mut cost = parts.iter().map(|(cost, _)| *cost).fold(1, u64::saturating_add);
         let ranges: Vec<Range<'a>> = parts.into_iter().map(|(_, range)| range).collect();
         let of = |index: usize| ranges.get(index).map_or(1, Range::size);
-        let tenth = |size: u64| size / 10 + 1;
         let mut gives = Range::Made(1, None);
         match call.func_name.as_str() {
             operators::CONDITIONAL => {
@@ -221,36 +233,16 @@ impl<'a> Costs<'a, '_> {
                 gives = ranges.into_iter().max_by_key(weight).unwrap_or(gives);
             }
             operators::IN => cost = cost.saturating_add(of(1).saturating_mul(ranges.first().map_or(1, weight))),
-            "contains" => cost = cost.saturating_add(tenth(of(0)).saturating_mul(tenth(of(1)))),
-            "find" | "findAll" => {
-                cost = cost.saturating_add(tenth(of(0)).saturating_mul(of(1) / 4 + 1));
-                gives = Range::Made(of(0), Some(Box::new(Range::Made(of(0), None))));
-            }
-            "matches" => cost = cost.saturating_add(tenth(of(0)).saturating_mul(of(1) / 4 + 1)),
-            "replace" => {
-                cost = cost.saturating_add(tenth(of(0)));
-                gives = Range::Made(of(0).saturating_mul(of(2).max(1)).saturating_add(of(2)), None);
-            }
-            "split" => {
-                cost = cost.saturating_add(tenth(of(0)));
-                gives = Range::Made(of(0).saturating_add(1), Some(Box::new(Range::Made(of(0), None))));
-            }
-            "join" => {
-                let inner = ranges.first().map_or(1, |range| range.element().size()).saturating_add(of(1));
-                let whole = of(0).saturating_mul(inner);
-                cost = cost.saturating_add(tenth(whole));
-                gives = Range::Made(whole, None);
-            }
-            "lowerAscii" | "upperAscii" | "trim" | "substring" | "reverse" | "string" | "bytes" | "indexOf" | "lastIndexOf"
-            | "startsWith" | "endsWith" | "charAt" => {
-                cost = cost.saturating_add(tenth(of(0)));
-                gives = Range::Made(of(0).max(20), None);
-            }
             "isSorted" | "sum" | "min" | "max" => {
                 cost = cost.saturating_add(of(0));
                 gives = ranges.first().map_or(gives, Range::element);
             }
-            _ => {}
+            name => {
+                if let Some((more, what)) = on_texts(name, &of, ranges.first()) {
+                    cost = cost.saturating_add(more);
+                    gives = what;
+                }
+            }
         }
         (cost, gives)
     }
@@ -271,7 +263,7 @@ impl<'a> Costs<'a, '_> {
         self.bound.truncate(outer);
         // The crate copies each element.
         let copy = if matches!(range, Range::Schema(_)) { 0 } else { weight(&range.element()) / 10 };
-        let round = condition.saturating_add(step).saturating_add(copy).saturating_add(1);
+        let round = condition.saturating_add(step).saturating_add(copy);
         let cost = range_cost.saturating_add(init_cost).saturating_add(rounds.saturating_mul(round));
         let gathers = matches!(over.accu_init.expr, Expr::List(_));
         let part = match gives {
@@ -280,6 +272,32 @@ impl<'a> Costs<'a, '_> {
         };
         (cost, if gathers { Range::Made(rounds, part) } else { Range::Made(1, None) })
     }
+}
+
+fn tenth(size: u64) -> u64 {
+    size / 10 + 1
+}
+
+/// What a function on texts costs besides its arguments, whose sizes `of` tells, and what it gives.
+fn on_texts<'a>(name: &str, of: &dyn Fn(usize) -> u64, first: Option<&Range<'a>>) -> Option<(u64, Range<'a>)> {
+    let one = || Range::Made(1, None);
+    let list = |count: u64, size: u64| Range::Made(count, Some(Box::new(Range::Made(size, None))));
+    let searched = || tenth(of(0)).saturating_mul(of(1) / 4 + 1);
+    Some(match name {
+        "contains" => (tenth(of(0)).saturating_mul(tenth(of(1))), one()),
+        "matches" => (searched(), one()),
+        "find" | "findAll" => (searched(), list(of(0), of(0))),
+        "replace" => (tenth(of(0)), Range::Made(of(0).saturating_mul(of(2).max(1)).saturating_add(of(2)), None)),
+        "split" => (tenth(of(0)), list(of(0).saturating_add(1), of(0))),
+        "join" => {
+            let inner = first.map_or(1, |range| range.element().size()).saturating_add(of(1));
+            let whole = of(0).saturating_mul(inner);
+            (tenth(whole), Range::Made(whole, None))
+        }
+        "lowerAscii" | "upperAscii" | "trim" | "substring" | "reverse" | "string" | "bytes" | "indexOf" | "lastIndexOf" | "startsWith"
+        | "endsWith" | "charAt" => (tenth(of(0)), Range::Made(of(0).max(20), None)),
+        _ => return None,
+    })
 }
 
 fn made<'a>(own: u64, parts: Vec<(u64, Range<'a>)>) -> (u64, Range<'a>) {

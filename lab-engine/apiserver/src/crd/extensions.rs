@@ -66,14 +66,14 @@ impl Walk {
 
     fn children(&mut self, value: &Value, schema: Option<&Schema>, path: &str, place_of: &Place) {
         let inner = Place { root: false, ..place_of.clone() };
-        let times = |most: Option<u64>| inner.times.max(1).saturating_mul(most.unwrap_or(RULE_COST_LIMIT));
+        let times = || inner.times.max(1).saturating_mul(Range::Schema(schema).size());
         let additional = &value["additionalProperties"];
         if additional.is_object() {
             let part = schema.and_then(|schema| match &schema.additional {
                 Additional::Schema(part) => Some(&**part),
                 _ => None,
             });
-            let place = Place { times: times(schema.and_then(|schema| schema.checks.max_properties)), ..inner.clone() };
+            let place = Place { times: times(), ..inner.clone() };
             self.schema(additional, part, &format!("{path}.additionalProperties"), &place);
         }
         for (name, part) in properties(value) {
@@ -98,7 +98,7 @@ impl Walk {
             }
         }
         if value["items"].is_object() {
-            let mut place = Place { times: times(schema.and_then(|schema| schema.checks.max_items)), ..inner };
+            let mut place = Place { times: times(), ..inner };
             if text(value, "x-kubernetes-list-type") != "map" {
                 place.uncorrelated = Some(path.to_owned());
             }
