@@ -144,6 +144,8 @@ fn well_known(full: &str, target: &Value, types: &Map<String, Value>, names: &BT
         Some("IntOrString") => Ok("x".to_owned()),
         Some("Time") => Ok("t".to_owned()),
         Some("MicroTime") => Ok("u".to_owned()),
+        // Any value, though its schema says object.
+        Some("JSON") => Ok("a".to_owned()),
         _ => type_text(target, types, names),
     }
 }

@@ -62,3 +62,57 @@ fn a_command_that_never_ends_is_stopped() {
     let run = book.run(&["kubectl", "--time-limit", "1m", "get", "nodes", "-w"]).bad(124, "had not ended after 1m of the cluster's time");
     assert!(run.stdout.contains("node-1"), "{run:?}");
 }
+
+const CRON_TAB: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: crontabs.stable.example.com}
+spec:
+  group: stable.example.com
+  scope: Namespaced
+  names: {plural: crontabs, kind: CronTab, shortNames: [ct]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              cronSpec: {type: string}
+              replicas: {type: integer, maximum: 10, default: 1}
+    subresources:
+      scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}
+    additionalPrinterColumns:
+    - {name: Spec, type: string, jsonPath: .spec.cronSpec}
+    - {name: Replicas, type: integer, jsonPath: .spec.replicas}
+";
+
+#[test]
+fn custom_resources_are_made_scaled_and_deleted() {
+    let book = Book::new();
+    book.write("crd.yaml", CRON_TAB);
+    let tab = |spec: &str| format!("apiVersion: stable.example.com/v1\nkind: CronTab\nmetadata: {{name: mine}}\nspec: {{{spec}}}\n");
+    book.write("good.yaml", tab("cronSpec: '* * * * *'"));
+    book.write("typo.yaml", tab("cronSpecs: '* * * * *'"));
+    book.write("many.yaml", tab("replicas: 11"));
+    let script = "kubectl apply -f crd.yaml\nkubectl wait --for=condition=established crd/crontabs.stable.example.com\n\
+                  kubectl apply -f good.yaml\nkubectl scale ct/mine --replicas=3\nkubectl get ct\n\
+                  kubectl delete crd crontabs.stable.example.com\n";
+    book.write("script.txt", script);
+    book.run(&["kubectl", "--script", "script.txt"])
+        .good()
+        .says("crontab.stable.example.com/mine created\ncrontab.stable.example.com/mine scaled\n")
+        .says("NAME   SPEC        REPLICAS\nmine   * * * * *   3\n")
+        .says("\"crontabs.stable.example.com\" deleted\n");
+    for (file, wanted) in [
+        ("typo.yaml", "strict decoding error: unknown field \"spec.cronSpecs\""),
+        ("many.yaml", "spec.replicas: Invalid value: 11: spec.replicas in body should be less than or equal to 10"),
+    ] {
+        let input = format!("kubectl apply -f crd.yaml\nkubectl apply -f {file}\n");
+        let run = book.run_with(&["kubectl"], input.as_bytes());
+        assert!(run.stderr.contains(wanted), "{run:?}");
+    }
+}

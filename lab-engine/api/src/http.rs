@@ -120,6 +120,8 @@ pub enum Accept {
     Object,
     /// A `meta.k8s.io/v1` `Table`, which `kubectl get` prints.
     Table,
+    /// Of `/apis` and `/api`: all groups with their resources, an `apidiscovery.k8s.io/v2` `APIGroupDiscoveryList`.
+    Discovery,
 }
 
 /// How a PATCH body is meant.

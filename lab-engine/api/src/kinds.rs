@@ -2,9 +2,15 @@
 //!
 //! What `kubectl api-resources` prints. Kinds that the engine simulates have a variant in [`Object`](crate::Object); the others can be
 //! stored and read, and the API server says in a Warning that nothing acts on them.
+//!
+//! [`Kind`] is the handle that everything keeps: a built-in kind is a pointer into the table, a kind that a CustomResourceDefinition
+//! made is shared.
 
+use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Group, version and plural name of a resource: what a URL names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,41 +30,157 @@ impl fmt::Display for Gvr {
     }
 }
 
+/// Names of a kind: short names or categories.
+#[derive(Clone, Debug)]
+pub enum Names {
+    /// Of a built-in kind.
+    BuiltIn(&'static [&'static str]),
+    /// Of any other.
+    Shared(Arc<[String]>),
+}
+
+impl Names {
+    /// The names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let (built_in, shared): (&[&str], &[String]) = match self {
+            Names::BuiltIn(names) => (names, &[]),
+            Names::Shared(names) => (&[], names),
+        };
+        built_in.iter().copied().chain(shared.iter().map(String::as_str))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Whether `name` is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|own| own == name)
+    }
+
+    /// The names with `separator` between them.
+    pub fn join(&self, separator: &str) -> String {
+        self.iter().collect::<Vec<_>>().join(separator)
+    }
+
+    /// The names as a JSON list.
+    pub fn to_json(&self) -> Value {
+        self.iter().collect()
+    }
+}
+
+impl FromIterator<String> for Names {
+    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+        Names::Shared(names.into_iter().collect())
+    }
+}
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Names {}
+
 /// A kind and its resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KindInfo {
     /// The group; empty for the core group.
-    pub group: &'static str,
+    pub group: Cow<'static, str>,
     /// The version.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// The kind, for example `Deployment`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The plural name, for example `deployments`.
-    pub plural: &'static str,
+    pub plural: Cow<'static, str>,
     /// The singular name, for example `deployment`.
-    pub singular: &'static str,
+    pub singular: Cow<'static, str>,
     /// Short names, for example `deploy`.
-    pub short_names: &'static [&'static str],
+    pub short_names: Names,
     /// Whether its objects live in namespaces.
     pub namespaced: bool,
     /// Categories, for example `all`.
-    pub categories: &'static [&'static str],
+    pub categories: Names,
+    /// Whether a CustomResourceDefinition made it.
+    pub custom: bool,
 }
 
 impl KindInfo {
     /// `apps/v1`, or `v1` for the core group.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
     }
 
     /// Group, version and plural name.
-    pub const fn gvr(&self) -> Gvr {
-        Gvr { group: Cow::Borrowed(self.group), version: Cow::Borrowed(self.version), resource: Cow::Borrowed(self.plural) }
+    pub fn gvr(&self) -> Gvr {
+        Gvr { group: self.group.clone(), version: self.version.clone(), resource: self.plural.clone() }
     }
 
     /// `deployments.apps`, or `pods` for the core group.
     pub fn group_resource(&self) -> String {
         self.gvr().to_string()
+    }
+
+    /// Group and kind, as [`Resource::INFO`](crate::Resource::INFO) is looked up.
+    pub fn group_kind(&self) -> (&str, &str) {
+        (&self.group, &self.kind)
+    }
+
+    /// Group and plural name: what tells resources apart, whatever the version.
+    pub fn group_plural(&self) -> (&str, &str) {
+        (&self.group, &self.plural)
+    }
+}
+
+/// A handle to a kind, cheap to clone. Handles are equal when group, version, kind and plural name are.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A kind of the table [`KINDS`].
+    BuiltIn(&'static KindInfo),
+    /// A kind that a CustomResourceDefinition made.
+    Custom(Arc<KindInfo>),
+}
+
+impl Kind {
+    /// Whether a CustomResourceDefinition made it.
+    pub fn is_custom(&self) -> bool {
+        matches!(self, Kind::Custom(_))
+    }
+}
+
+impl Deref for Kind {
+    type Target = KindInfo;
+
+    fn deref(&self) -> &KindInfo {
+        match self {
+            Kind::BuiltIn(info) => info,
+            Kind::Custom(info) => info,
+        }
+    }
+}
+
+impl From<&'static KindInfo> for Kind {
+    fn from(info: &'static KindInfo) -> Self {
+        Kind::BuiltIn(info)
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Kind::BuiltIn(one), Kind::BuiltIn(other)) if std::ptr::eq(*one, *other) => true,
+            _ => self.group_kind() == other.group_kind() && self.version == other.version && self.plural == other.plural,
+        }
+    }
+}
+
+impl Eq for Kind {}
+
+impl PartialEq<KindInfo> for Kind {
+    fn eq(&self, other: &KindInfo) -> bool {
+        self.group_kind() == other.group_kind() && self.version == other.version && self.plural == other.plural
     }
 }
 
@@ -67,9 +189,10 @@ const ALL: &[&str] = &["all"];
 macro_rules! kinds {
     ($($group:literal $version:literal $kind:literal $plural:literal $singular:literal $short:expr, $namespaced:literal, $categories:expr;)*) => {
         /// All built-in kinds, grouped as `kubectl api-resources` groups them.
-        pub const KINDS: &[KindInfo] = &[$(KindInfo {
-            group: $group, version: $version, kind: $kind, plural: $plural, singular: $singular,
-            short_names: &$short, namespaced: $namespaced, categories: $categories,
+        pub static KINDS: &[KindInfo] = &[$(KindInfo {
+            group: Cow::Borrowed($group), version: Cow::Borrowed($version), kind: Cow::Borrowed($kind),
+            plural: Cow::Borrowed($plural), singular: Cow::Borrowed($singular),
+            short_names: Names::BuiltIn(&$short), namespaced: $namespaced, categories: Names::BuiltIn($categories), custom: false,
         },)*];
     };
 }
@@ -152,7 +275,7 @@ mod tests {
     fn no_two_kinds_share_a_resource_or_short_name() {
         for (i, a) in KINDS.iter().enumerate() {
             for b in &KINDS[i + 1..] {
-                assert!((a.group, a.plural) != (b.group, b.plural), "{} twice", a.plural);
+                assert!(a.group_plural() != b.group_plural(), "{} twice", a.plural);
                 assert!(a.short_names.iter().all(|name| !b.short_names.contains(name)), "{} and {}", a.kind, b.kind);
             }
         }

@@ -14,6 +14,7 @@ pub mod fields;
 pub mod http;
 pub mod intstr;
 pub mod json;
+pub mod jsonpath;
 pub mod kinds;
 pub mod labels;
 pub mod meta;

@@ -7,11 +7,12 @@ use crate::apps::{Deployment, ReplicaSet};
 use crate::coordination::Lease;
 use crate::core::{Binding, ConfigMap, Event, LimitRange, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
 use crate::json::{self, DecodeError, Json, Position, Rest};
-use crate::kinds::{KindInfo, find_kind};
+use crate::kinds::{Kind, KindInfo, find_kind};
 use crate::meta::ObjectMeta;
 use crate::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde_json::{Map, Value};
 use sim::ObjectRef;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A simulated kind's struct.
@@ -34,7 +35,7 @@ pub trait Resource: Json + Clone + std::fmt::Debug + 'static {
     /// How the trace names it.
     fn object_ref(&self) -> ObjectRef {
         let metadata = self.metadata();
-        ObjectRef::new(Self::INFO.kind, metadata.namespace.as_str(), metadata.name.as_str())
+        ObjectRef::new(&*Self::INFO.kind, metadata.namespace.as_str(), metadata.name.as_str())
     }
 }
 
@@ -45,10 +46,24 @@ pub struct Dynamic {
     pub api_version: String,
     /// Its `kind`.
     pub kind: String,
+    /// The kind that this names; `None` for what no API server serves, such as a table.
+    pub info: Option<Kind>,
     /// Its metadata.
     pub metadata: ObjectMeta,
     /// Everything else.
     pub rest: Rest,
+}
+
+impl Dynamic {
+    /// Reads an object of the given kind from its fields, without `apiVersion` and `kind`.
+    ///
+    /// # Errors
+    /// The first [`DecodeError`] in the metadata.
+    pub fn decode(api_version: &str, kind: &str, info: Option<Kind>, mut fields: Map<String, Value>) -> Result<Dynamic, DecodeError> {
+        let metadata = fields.remove("metadata").filter(|metadata| !metadata.is_null());
+        let metadata = metadata.map_or(Ok(ObjectMeta::default()), |metadata| Position::default().field(DYNAMIC, "metadata", metadata))?;
+        Ok(Dynamic { api_version: api_version.to_owned(), kind: kind.to_owned(), info, metadata, rest: Rest::new(fields) })
+    }
 }
 
 /// The entry of [`KINDS`](crate::kinds::KINDS) for a kind that is certainly there.
@@ -56,7 +71,10 @@ const fn builtin(group: &str, kind: &str) -> &'static KindInfo {
     let mut i = 0;
     while i < crate::kinds::KINDS.len() {
         let info = &crate::kinds::KINDS[i];
-        if str_eq(info.group, group) && str_eq(info.kind, kind) {
+        if let (Cow::Borrowed(own_group), Cow::Borrowed(own_kind)) = (&info.group, &info.kind)
+            && str_eq(own_group, group)
+            && str_eq(own_kind, kind)
+        {
             return info;
         }
         i += 1;
@@ -140,6 +158,14 @@ macro_rules! simulated {
                 }
             }
 
+            /// The kind as the API server knows it; `None` for what it does not serve.
+            pub fn info(&self) -> Option<Kind> {
+                match self {
+                    $(Object::$name(_) => Some(Kind::BuiltIn($name::INFO)),)*
+                    Object::Dynamic(object) => object.info.clone(),
+                }
+            }
+
             /// Group and version, for example `apps/v1`.
             pub fn api_version(&self) -> String {
                 match self {
@@ -186,16 +212,7 @@ macro_rules! simulated {
                 $(if info == Some($name::INFO) {
                     return json::decode::<$name>(Value::Object(fields)).map(|object| Object::$name(Arc::new(object)));
                 })*
-                let metadata = fields.remove("metadata").filter(|metadata| !metadata.is_null());
-                let metadata = metadata.map_or(Ok(ObjectMeta::default()), |metadata| {
-                    Position::default().field(DYNAMIC, "metadata", metadata)
-                })?;
-                Ok(Object::Dynamic(Arc::new(Dynamic {
-                    api_version: api_version.to_owned(),
-                    kind: kind.to_owned(),
-                    metadata,
-                    rest: Rest::new(fields),
-                })))
+                Dynamic::decode(api_version, kind, info.map(Kind::BuiltIn), fields).map(|object| Object::Dynamic(Arc::new(object)))
             }
         }
 

@@ -223,7 +223,7 @@ fn parse_field(line: &'static str) -> (&'static str, Field) {
 /// The fields of a kind.
 pub fn for_kind(info: &KindInfo) -> Option<&'static TypeSchema> {
     let table = table();
-    table.types.get(table.kinds.get(&(info.group, info.version, info.kind))?)
+    table.types.get(table.kinds.get(&(&*info.group, &*info.version, &*info.kind))?)
 }
 
 /// The paths in `value` that its kind does not have, for example `spec.template.spec.containers[0].imagePullPolcy`, in the order of their

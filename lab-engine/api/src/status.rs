@@ -75,6 +75,8 @@ pub enum FieldErrorKind {
     TooLong,
     /// A list has too many entries.
     TooMany,
+    /// A value has another type than its schema says.
+    TypeInvalid,
 }
 
 impl FieldErrorKind {
@@ -82,7 +84,7 @@ impl FieldErrorKind {
     pub fn words(self) -> &'static str {
         match self {
             FieldErrorKind::Required => "Required value",
-            FieldErrorKind::Invalid => "Invalid value",
+            FieldErrorKind::Invalid | FieldErrorKind::TypeInvalid => "Invalid value",
             FieldErrorKind::NotSupported => "Unsupported value",
             FieldErrorKind::Duplicate => "Duplicate value",
             FieldErrorKind::Forbidden => "Forbidden",
@@ -103,6 +105,7 @@ impl FieldErrorKind {
             FieldErrorKind::NotFound => "FieldValueNotFound",
             FieldErrorKind::TooLong => "FieldValueTooLong",
             FieldErrorKind::TooMany => "FieldValueTooMany",
+            FieldErrorKind::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 }

@@ -21,8 +21,8 @@ impl ApiServer {
     pub(crate) fn bootstrap(&mut self, now: Time, out: &mut Vec<Output>) {
         let mut riders = Vec::new();
         for object in policy::objects(now) {
-            let Some(info) = storage::info_of(&object) else { continue };
-            let key = storage::key(info, "", &object.metadata().name);
+            let Some(info) = object.info() else { continue };
+            let key = storage::key(&info, "", &object.metadata().name);
             if self.cache.get(&key).is_none() {
                 self.rbac.put(&object);
                 riders.push(Rider { key, revision: 0, object });
@@ -74,7 +74,7 @@ fn kubernetes_service() -> Service {
 
 /// The objects that follow from a change: a new namespace gets its ServiceAccount, and `default` the API server's Service.
 pub(crate) fn consequences(change: &Change) -> Vec<Object> {
-    if change.deleted || change.old.is_some() || change.info != Namespace::INFO {
+    if change.deleted || change.old.is_some() || change.info != *Namespace::INFO {
         return Vec::new();
     }
     let namespace = &change.object.metadata().name;

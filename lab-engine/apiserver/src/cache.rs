@@ -2,10 +2,11 @@
 //!
 //! **Simplified here:** the window of a resource has a fixed size, where upstream's adapts.
 
-use crate::storage::{self, object_of};
+use crate::storage::object_of;
 use api::Object;
-use api::kinds::KindInfo;
+use api::kinds::{Kind, KindInfo};
 use api::meta::ResourceVersion;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ const WINDOW: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Change {
     /// Its kind.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// Its state before; `None` if it is new.
     pub(crate) old: Option<Object>,
     /// Its state after, or its last state with the revision of the deletion.
@@ -39,7 +40,7 @@ struct Window {
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     objects: BTreeMap<Arc<str>, Object>,
-    windows: BTreeMap<(&'static str, &'static str), Window>,
+    windows: BTreeMap<(Cow<'static, str>, Cow<'static, str>), Window>,
     revision: u64,
     /// The revision that the cache was filled at: changes up to it were never seen.
     filled_at: u64,
@@ -99,9 +100,10 @@ impl Cache {
                 (Some(old), last, true)
             }
         };
-        let info = storage::info_of(&object)?;
+        let info = object.info()?;
+        let resource = (info.group.clone(), info.plural.clone());
         let change = Arc::new(Change { info, old, object, deleted, revision: event.revision });
-        let window = self.windows.entry((info.group, info.plural)).or_default();
+        let window = self.windows.entry(resource).or_default();
         if window.changes.len() == WINDOW
             && let Some(oldest) = window.changes.pop_front()
         {
@@ -116,7 +118,7 @@ impl Cache {
     /// # Errors
     /// The oldest revision from which a watch can start, when some of the changes are no longer kept.
     pub(crate) fn since(&self, info: &KindInfo, revision: u64) -> Result<impl Iterator<Item = &Arc<Change>>, u64> {
-        let window = self.windows.get(&(info.group, info.plural));
+        let window = self.windows.get(&(info.group.clone(), info.plural.clone()));
         let oldest = window.map_or(0, |window| window.forgotten).max(self.filled_at);
         if revision < oldest {
             return Err(oldest);

@@ -47,7 +47,7 @@ impl ApiServer {
     /// # Errors
     /// 403.
     pub(crate) fn may_create(&self, origin: &Origin, write: &Write) -> Result<(), Box<Status>> {
-        let attributes = Attributes::resource("create", write.info.group, write.info.plural).on(&write.namespace, &write.name);
+        let attributes = Attributes::resource("create", &write.info.group, &write.info.plural).on(&write.namespace, &write.name);
         self.authorize(&origin.user, &attributes).map(drop).map_err(|reason| forbidden(&origin.user, &attributes, &reason))
     }
 }
@@ -83,7 +83,7 @@ pub(crate) fn trace_request(
         (None, Body::Json(value)) => value["metadata"]["name"].as_str().unwrap_or_default(),
         _ => "",
     };
-    let object = ObjectRef::new(info.kind, path.namespace.as_deref().unwrap_or_default(), name);
+    let object = ObjectRef::new(&*info.kind, path.namespace.as_deref().unwrap_or_default(), name);
     let (user, reason) = (origin.user.name.as_str().into(), origin.reason.clone());
     out.push(Output::Trace(What::Request { verb, object, subresource: subresource.as_str(), user, reason }));
 }

@@ -6,7 +6,7 @@ use crate::storage;
 use crate::write::{Action, Write};
 use api::Object;
 use api::http::{Body, List, Request, ResourcePath, Response};
-use api::kinds::KindInfo;
+use api::kinds::Kind;
 use api::status::Status;
 use sim::Time;
 
@@ -14,7 +14,7 @@ use sim::Time;
 #[derive(Debug)]
 pub(crate) struct Batch {
     origin: Origin,
-    info: &'static KindInfo,
+    info: Kind,
     left: usize,
     items: Vec<Object>,
     refusal: Option<Box<Status>>,
@@ -26,11 +26,11 @@ impl ApiServer {
         now: Time,
         origin: &Origin,
         request: &Request,
-        info: &'static KindInfo,
+        info: &Kind,
         path: &ResourcePath,
         out: &mut Vec<Output>,
     ) -> Result<(), Box<Status>> {
-        let filter = Filter::read(request, info, path.namespace.as_deref().unwrap_or_default())?;
+        let filter = Filter::read(request, info, self.custom.served(info), path.namespace.as_deref().unwrap_or_default())?;
         let options = DeleteOptions::read(request)?;
         let dry_run = params::dry_run(request)?;
         let prefix = storage::namespace_prefix(info, &filter.namespace);
@@ -40,10 +40,11 @@ impl ApiServer {
         let number = self.next_batch;
         self.next_batch += 1;
         // One more than there are parts, so that the answer waits until all are sent.
-        let batch = Batch { origin: origin.clone(), info, left: names.len() + 1, items: Vec::new(), refusal: None };
+        let batch = Batch { origin: origin.clone(), info: info.clone(), left: names.len() + 1, items: Vec::new(), refusal: None };
         self.batches.insert(number, batch);
         for (namespace, name) in names {
-            let mut write = Write { batch: Some(number), dry_run, ..Write::own(info, namespace, name) };
+            let mut write =
+                Write { batch: Some(number), dry_run, served: self.custom.shared(info), ..Write::own(info.clone(), namespace, name) };
             write.action = Action::Delete(options.clone());
             self.update(now, write, out);
         }
@@ -70,7 +71,7 @@ impl ApiServer {
         }
         let list = List {
             api_version: batch.info.api_version(),
-            kind: batch.info.kind.to_owned(),
+            kind: batch.info.kind.to_string(),
             resource_version: revision,
             continue_token: String::new(),
             remaining: None,

@@ -24,7 +24,7 @@ impl ApiServer {
         if user.is_in(user::MASTERS) || (old.is_some_and(|old| grants(old) == grants(new))) {
             return Ok(());
         }
-        let info = write.info;
+        let info = &write.info;
         match new {
             Object::Role(role) => self.check_role(user, info, &write.namespace, &write.name, &role.rules),
             Object::ClusterRole(role) => {
@@ -41,7 +41,7 @@ impl ApiServer {
     }
 
     fn check_role(&self, user: &Info, info: &KindInfo, namespace: &str, name: &str, rules: &[PolicyRule]) -> Result<(), Box<Status>> {
-        if self.authorize(user, &Attributes::resource("escalate", GROUP, info.plural).on(namespace, name)).is_ok() {
+        if self.authorize(user, &Attributes::resource("escalate", GROUP, &info.plural).on(namespace, name)).is_ok() {
             return Ok(());
         }
         self.check_rules(user, info, namespace, name, rules)

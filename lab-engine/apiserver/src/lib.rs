@@ -8,7 +8,7 @@
 //! Every request passes the chain first: who sends it (`authentication`), whether that user may (`authorization`, [`rbac`]), and for writes
 //! the plugins of [`admission`].
 //!
-//! **Simplified here:** no server-side apply; no OpenAPI document; one watch on etcd for all
+//! **Simplified here:** no server-side apply; no OpenAPI v2; one watch on etcd for all
 //! resources; requests are not limited (API Priority and Fairness).
 
 pub mod admission;
@@ -19,10 +19,12 @@ mod cache;
 mod chain;
 mod collection;
 mod continue_token;
+mod crd;
 mod discovery;
 mod escalation;
 mod list_options;
 mod node_authorizer;
+mod openapi;
 mod params;
 mod policy;
 mod printers;

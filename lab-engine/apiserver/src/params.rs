@@ -1,5 +1,6 @@
 //! The parameters of requests (`metav1.ListOptions`, `GetOptions`, `DeleteOptions`, …).
 
+use crate::crd::Served;
 use crate::registry;
 use crate::user;
 use api::Object;
@@ -69,13 +70,14 @@ impl Filter {
     ///
     /// # Errors
     /// 400 when a selector cannot be read, or the kind has no such field to select by.
-    pub(crate) fn read(request: &Request, info: &KindInfo, namespace: &str) -> Result<Self, Box<Status>> {
+    pub(crate) fn read(request: &Request, info: &KindInfo, served: Option<&Served>, namespace: &str) -> Result<Self, Box<Status>> {
         let bad = |message: String| Box::new(Status::bad_request(message));
         let labels = Selector::parse(request.param("labelSelector").unwrap_or_default())
             .map_err(|error| bad(format!("unable to parse requirement: {error}")))?;
         let fields = FieldSelector::parse(request.param("fieldSelector").unwrap_or_default()).map_err(bad)?;
         for requirement in &fields.requirements {
-            if !registry::selectable(info, &requirement.field) {
+            let own = served.is_some_and(|served| served.selectable.contains(&requirement.field));
+            if !own && !registry::selectable(info, &requirement.field) {
                 return Err(bad(registry::not_selectable(info, &requirement.field)));
             }
         }

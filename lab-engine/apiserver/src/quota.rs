@@ -48,7 +48,7 @@ impl ApiServer {
             return Ok(());
         }
         write.riders.clear();
-        if !is_counted(write.info) || (old.is_some() && !counts_updates(object)) {
+        if !is_counted(&write.info) || (old.is_some() && !counts_updates(object)) {
             return Ok(());
         }
         let quotas = self.quotas(write);

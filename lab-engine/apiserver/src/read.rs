@@ -8,15 +8,16 @@
 
 use crate::cache::Cache;
 use crate::continue_token::Continue;
+use crate::crd::Served;
 use crate::list_options::{self, At, ListOptions, WatchOptions, too_large};
 use crate::params::{Filter, Origin};
 use crate::printers;
 use crate::server::{ApiServer, Call, Output, refuse};
 use crate::storage;
-use crate::watchers::{Watcher, view};
+use crate::watchers::{Watcher, present, view};
 use api::Object;
 use api::http::{Body, List, Request, ResourcePath, Response, WatchEvent};
-use api::kinds::KindInfo;
+use api::kinds::{Kind, KindInfo};
 use api::status::Status;
 use etcd::{EtcdError, KeyRange, Range};
 use sim::Time;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 pub(crate) struct Read {
     /// Who asks.
     pub(crate) origin: Origin,
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     pub(crate) kind: ReadKind,
 }
 
@@ -60,7 +61,7 @@ impl ApiServer {
         now: Time,
         origin: &Origin,
         request: &Request,
-        info: &'static KindInfo,
+        info: &Kind,
         path: &ResourcePath,
         out: &mut Vec<Output>,
     ) -> Result<(), Box<Status>> {
@@ -68,7 +69,7 @@ impl ApiServer {
         let kind = match &path.name {
             Some(name) if !request.is_watch() => ReadKind::Get { namespace, name: name.clone() },
             name => {
-                let mut filter = Filter::read(request, info, &namespace)?;
+                let mut filter = Filter::read(request, info, self.custom.served(info), &namespace)?;
                 if let Some(name) = name {
                     let field = "metadata.name".to_owned();
                     filter.fields.requirements.push(api::fields::FieldRequirement { field, value: name.clone(), equal: true });
@@ -86,7 +87,7 @@ impl ApiServer {
             ReadKind::Watch { options, .. } if options.is_consistent() => At::Consistent,
             ReadKind::Watch { .. } => At::NotOlderThan(0),
         };
-        let read = Read { origin: origin.clone(), info, kind };
+        let read = Read { origin: origin.clone(), info: info.clone(), kind };
         match at {
             At::Exact(revision) => self.ask_page(now, read, revision, "", out),
             At::Continue(from) => self.ask_page(now, read, from.revision, &from.start, out),
@@ -106,14 +107,15 @@ impl ApiServer {
     /// Serves a read from the cache.
     pub(crate) fn read(&mut self, now: Time, read: Read, out: &mut Vec<Output>) {
         let Read { origin, info, kind } = read;
+        let info = &info;
         match kind {
             ReadKind::Get { namespace, name } => match self.cache.get(&storage::key(info, &namespace, &name)) {
-                Some(object) => respond_object(&origin, object.clone(), now, out),
+                Some(object) => respond_object(&origin, self.custom.served(info), object.clone(), now, out),
                 None => refuse(&origin, Status::not_found(&info.gvr(), &name), out),
             },
             ReadKind::List { filter, options } => {
                 let list = list(&self.cache, info, &filter, options.limit);
-                respond_list(&origin, info, list, now, out);
+                respond_list(&origin, info, self.custom.served(info), list, now, out);
             }
             ReadKind::Watch { filter, options } => self.watch(now, &origin, info, filter, &options, out),
         }
@@ -122,10 +124,10 @@ impl ApiServer {
     /// Asks etcd for the objects of a list as they were at `revision`, from the key `start` on, below the prefix of the resource.
     fn ask_page(&mut self, now: Time, read: Read, revision: u64, start: &str, out: &mut Vec<Output>) {
         let ReadKind::List { filter, .. } = &read.kind else { return };
-        let prefix = storage::namespace_prefix(read.info, &filter.namespace);
+        let prefix = storage::namespace_prefix(&read.info, &filter.namespace);
         // The keys of a resource end where the byte after its last slash would come.
         let end = format!("{}0", prefix.trim_end_matches('/'));
-        let first = format!("{}{start}", storage::resource_prefix(read.info)).max(prefix);
+        let first = format!("{}{start}", storage::resource_prefix(&read.info)).max(prefix);
         let keys = KeyRange::Between(first.into(), end.into());
         let id = self.call(now, Call::Page(Box::new(read)));
         out.push(Output::Etcd(etcd::Request::Range(id, Range { revision, ..Range::all(keys) })));
@@ -140,19 +142,11 @@ impl ApiServer {
             At::Consistent | At::NotOlderThan(_) => response.revision,
         };
         let objects = response.kvs.iter().filter_map(|kv| Some((kv.key.clone(), storage::object_of(&kv.value)?)));
-        let list = paginate(read.info, objects, filter, options.limit, revision);
-        respond_list(&read.origin, read.info, list, now, out);
+        let list = paginate(&read.info, objects, filter, options.limit, revision);
+        respond_list(&read.origin, &read.info, self.custom.served(&read.info), list, now, out);
     }
 
-    fn watch(
-        &mut self,
-        now: Time,
-        origin: &Origin,
-        info: &'static KindInfo,
-        filter: Filter,
-        options: &WatchOptions,
-        out: &mut Vec<Output>,
-    ) {
+    fn watch(&mut self, now: Time, origin: &Origin, info: &Kind, filter: Filter, options: &WatchOptions, out: &mut Vec<Output>) {
         let mut events = Vec::new();
         let revision = self.cache.revision();
         if options.starts_with_present() {
@@ -174,33 +168,40 @@ impl ApiServer {
                 }
             }
         }
-        if let Some(include) = origin.table {
-            events = events.into_iter().map(|event| printers::table_event(event, include, now)).collect();
+        let served = self.custom.shared(info);
+        if served.is_some() || origin.table.is_some() {
+            let shown = |event| match (present(event, served.as_deref()), origin.table) {
+                (event, Some(include)) => printers::table_event(event, served.as_deref(), include, now),
+                (event, None) => event,
+            };
+            events = events.into_iter().map(shown).collect();
         }
         if !events.is_empty() {
             out.push(Output::Watch { client: origin.client, id: origin.id, events: events.into() });
         }
         let low = self.config.min_request_timeout;
         let life = options.timeout.unwrap_or_else(|| self.rng.duration(low, low * 2));
-        let watcher = Watcher { info, filter, bookmarks: options.bookmarks, sent: revision, deadline: now + life, table: origin.table };
+        let watcher = Watcher {
+            info: info.clone(),
+            filter,
+            bookmarks: options.bookmarks,
+            sent: revision,
+            deadline: now + life,
+            served,
+            table: origin.table,
+        };
         self.watchers.add((origin.client, origin.id), watcher);
     }
 }
 
-fn list(cache: &Cache, info: &'static KindInfo, filter: &Filter, limit: usize) -> List {
+fn list(cache: &Cache, info: &KindInfo, filter: &Filter, limit: usize) -> List {
     let prefix = storage::namespace_prefix(info, &filter.namespace);
     let objects = cache.range(&prefix, "").map(|(key, object)| (key.clone(), object.clone()));
     paginate(info, objects, filter, limit, cache.revision())
 }
 
 /// The first `limit` (0: all) of the objects that match, and where to go on.
-fn paginate(
-    info: &'static KindInfo,
-    objects: impl Iterator<Item = (Arc<str>, Object)>,
-    filter: &Filter,
-    limit: usize,
-    revision: u64,
-) -> List {
+fn paginate(info: &KindInfo, objects: impl Iterator<Item = (Arc<str>, Object)>, filter: &Filter, limit: usize, revision: u64) -> List {
     let mut objects = objects.peekable();
     let mut items = Vec::new();
     let mut last = None;
@@ -219,21 +220,25 @@ fn paginate(
         None => String::new(),
     };
     let remaining = (more && filter.is_everything()).then(|| objects.count() as u64);
-    List { api_version: info.api_version(), kind: info.kind.to_owned(), resource_version: revision, continue_token, remaining, items }
+    List { api_version: info.api_version(), kind: info.kind.to_string(), resource_version: revision, continue_token, remaining, items }
 }
 
 /// Answers with one object, or with its row.
-pub(crate) fn respond_object(origin: &Origin, object: Object, now: Time, out: &mut Vec<Output>) {
+fn respond_object(origin: &Origin, served: Option<&Served>, object: Object, now: Time, out: &mut Vec<Output>) {
+    let object = served.map_or_else(|| object.clone(), |served| served.present(object.clone()));
     let body = match origin.table {
-        Some(include) => Body::Json(printers::table(None, std::slice::from_ref(&object), include, now)),
+        Some(include) => Body::Json(printers::table(None, served, std::slice::from_ref(&object), include, now)),
         None => Body::Object(object),
     };
     out.push(Output::Respond { client: origin.client, id: origin.id, response: Response::ok(body) });
 }
 
-fn respond_list(origin: &Origin, info: &'static KindInfo, list: List, now: Time, out: &mut Vec<Output>) {
+fn respond_list(origin: &Origin, info: &KindInfo, served: Option<&Served>, mut list: List, now: Time, out: &mut Vec<Output>) {
+    if let Some(served) = served {
+        list.items = list.items.into_iter().map(|object| served.present(object)).collect();
+    }
     let body = match origin.table {
-        Some(include) => Body::Json(printers::list_table(info, &list, include, now)),
+        Some(include) => Body::Json(printers::list_table(info, served, &list, include, now)),
         None => Body::List(Box::new(list)),
     };
     out.push(Output::Respond { client: origin.client, id: origin.id, response: Response::ok(body) });

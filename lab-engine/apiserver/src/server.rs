@@ -3,6 +3,7 @@
 use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
+use crate::crd::CustomResources;
 use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
@@ -195,6 +196,7 @@ pub struct ApiServer {
     pub(crate) known: Known,
     pub(crate) tokens: Tokens,
     pub(crate) upkeep: Upkeep,
+    pub(crate) custom: CustomResources,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -204,6 +206,8 @@ pub struct ApiServer {
     held: Vec<(u32, u64, Box<Request>)>,
     /// Requests for Pods in a namespace so new that it lacks its `default` ServiceAccount, until when they wait for it.
     awaiting_account: Vec<(Time, u32, u64, Box<Request>)>,
+    /// Questions for all kinds that came while a definition was being named.
+    pub(crate) awaiting_names: Vec<(u32, u64, Box<Request>)>,
     /// Reads that must see a revision which the cache has not reached.
     behind: Vec<(u64, Read)>,
     ready: bool,
@@ -233,6 +237,7 @@ impl ApiServer {
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
             known: Known::default(),
             upkeep: Upkeep::default(),
+            custom: CustomResources::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),
@@ -240,6 +245,7 @@ impl ApiServer {
             etcd_watch: None,
             held: Vec::new(),
             awaiting_account: Vec::new(),
+            awaiting_names: Vec::new(),
             behind: Vec::new(),
             ready: false,
             started: false,
@@ -294,6 +300,8 @@ impl ApiServer {
             Input::Request { client, id, request } if self.ready => {
                 if admission::awaits_account(&self.cache, &request) && self.pass(now, &request).is_ok() {
                     self.awaiting_account.push((now + ACCOUNT_WAIT, client, id, request));
+                } else if self.awaits_names(&request) {
+                    self.awaiting_names.push((client, id, request));
                 } else {
                     self.serve(now, client, id, *request, out);
                 }
@@ -304,12 +312,14 @@ impl ApiServer {
                 self.proxies.cancel(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
                 self.awaiting_account.retain(|(_, from, number, _)| (*from, *number) != (client, id));
+                self.awaiting_names.retain(|held| (held.0, held.1) != (client, id));
             }
             Input::Disconnected { client } => {
                 self.watchers.remove_client(client);
                 self.proxies.remove_client(client);
                 self.held.retain(|held| held.0 != client);
                 self.awaiting_account.retain(|(_, from, ..)| *from != client);
+                self.awaiting_names.retain(|held| held.0 != client);
             }
             Input::Etcd(response) => self.etcd(now, response, out),
             Input::Kubelet { id, response } => self.proxies.answered(id, response, out),
@@ -448,6 +458,7 @@ impl ApiServer {
         self.cache.fill(&response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
         self.rbac = Rbac::of(self.cache.objects());
+        self.custom = CustomResources::of(self.cache.objects());
         self.node_graph = NodeGraph::of(self.cache.objects(), policy::node_rules());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
         let events: Vec<Arc<str>> =
@@ -474,7 +485,7 @@ impl ApiServer {
         }
         for event in events {
             let Some(change) = self.cache.apply(event) else { continue };
-            if change.info == api::core::Event::INFO {
+            if change.info == *api::core::Event::INFO {
                 if change.deleted {
                     self.forget_expiry(&event.key);
                 } else {
@@ -500,12 +511,14 @@ impl ApiServer {
             for ((client, id), events) in self.watchers.dispatch(&change, now) {
                 out.push(Output::Watch { client, id, events });
             }
+            self.observe_definition(now, &change, out);
             for object in bootstrap::consequences(&change) {
                 self.create_own(now, object, Vec::new(), out);
             }
         }
         self.keep_up(now, out);
         self.serve_with_account(now, out);
+        self.serve_named(now, out);
         self.catch_up(now, out);
     }
 
@@ -572,7 +585,7 @@ impl ApiServer {
         }
     }
 
-    fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
+    pub(crate) fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
         let mut origin = Origin::new(client, id, &request);
         match self.pass(now, &request) {
             Ok((user, reason)) => (origin.user, origin.reason) = (user, reason),
@@ -580,7 +593,7 @@ impl ApiServer {
         }
         let served = match &request.path {
             Path::Other(path) => {
-                let response = crate::discovery::answer(path);
+                let response = crate::discovery::answer(path, request.accept, &self.custom);
                 out.push(Output::Respond { client, id, response });
                 Ok(())
             }

@@ -2,9 +2,9 @@
 //!
 //! **Simplified here:** bytes are JSON for every kind, where a real API server writes protobuf.
 
-use api::kinds::{KindInfo, find_kind};
+use api::Object;
+use api::kinds::KindInfo;
 use api::meta::ResourceVersion;
-use api::{Object, Resource};
 use etcd::{Encode, Value};
 use std::any::Any;
 use std::sync::Arc;
@@ -44,9 +44,10 @@ pub(crate) const ROOT: &str = "/registry/";
 
 /// Where the keys of a resource begin, with the names that the first releases gave them.
 pub(crate) fn resource_prefix(info: &KindInfo) -> String {
-    match (info.group, info.plural) {
+    match info.group_plural() {
         ("", "nodes") => "/registry/minions/".to_owned(),
         ("", "services") => "/registry/services/specs/".to_owned(),
+        (group, plural) if info.custom => format!("{ROOT}{group}/{plural}/"),
         (_, plural) => format!("{ROOT}{plural}/"),
     }
 }
@@ -60,30 +61,4 @@ pub(crate) fn namespace_prefix(info: &KindInfo, namespace: &str) -> String {
 /// The key of an object.
 pub(crate) fn key(info: &KindInfo, namespace: &str, name: &str) -> Arc<str> {
     format!("{}{name}", namespace_prefix(info, if info.namespaced { namespace } else { "" })).into()
-}
-
-/// The kind of an object; `None` for kinds that Kubernetes does not have.
-pub(crate) fn info_of(object: &Object) -> Option<&'static KindInfo> {
-    use api::{apps, coordination, core, rbac};
-    Some(match object {
-        Object::Binding(_) => core::Binding::INFO,
-        Object::ClusterRole(_) => rbac::ClusterRole::INFO,
-        Object::ClusterRoleBinding(_) => rbac::ClusterRoleBinding::INFO,
-        Object::ConfigMap(_) => core::ConfigMap::INFO,
-        Object::Deployment(_) => apps::Deployment::INFO,
-        Object::Event(_) => core::Event::INFO,
-        Object::Lease(_) => coordination::Lease::INFO,
-        Object::LimitRange(_) => core::LimitRange::INFO,
-        Object::Namespace(_) => core::Namespace::INFO,
-        Object::Node(_) => core::Node::INFO,
-        Object::Pod(_) => core::Pod::INFO,
-        Object::ReplicaSet(_) => apps::ReplicaSet::INFO,
-        Object::ResourceQuota(_) => core::ResourceQuota::INFO,
-        Object::Role(_) => rbac::Role::INFO,
-        Object::RoleBinding(_) => rbac::RoleBinding::INFO,
-        Object::Secret(_) => core::Secret::INFO,
-        Object::Service(_) => core::Service::INFO,
-        Object::ServiceAccount(_) => core::ServiceAccount::INFO,
-        Object::Dynamic(object) => find_kind(&object.api_version, &object.kind)?,
-    })
 }

@@ -2,13 +2,14 @@
 //!
 //! **Simplified here:** an eviction asks no PodDisruptionBudget.
 
+use crate::crd::Served;
 use crate::params::{DeleteOptions, Origin};
 use crate::server::{ApiServer, Output};
 use crate::storage;
 use crate::write::{Action, Write, read_body};
 use api::core::{Binding, Pod};
 use api::http::{Body, Method, PatchType, Request, ResourcePath, Response};
-use api::kinds::{KindInfo, find_resource};
+use api::kinds::KindInfo;
 use api::labels::Selector;
 use api::meta::Condition;
 use api::status::{FieldError, Status};
@@ -34,12 +35,13 @@ pub(crate) enum Subresource {
 
 impl Subresource {
     /// The subresource of a kind that a path names.
-    pub(crate) fn parse(info: &KindInfo, name: &str) -> Option<Self> {
+    pub(crate) fn parse(info: &KindInfo, served: Option<&Served>, name: &str) -> Option<Self> {
         let pods = info == Pod::INFO;
         Some(match name {
             "" => Subresource::None,
-            "status" => Subresource::Status,
-            "scale" if matches!(info.plural, "deployments" | "replicasets") => Subresource::Scale,
+            "status" if served.is_none_or(|served| served.status) => Subresource::Status,
+            "scale" if served.is_some_and(|served| served.scale.is_some()) => Subresource::Scale,
+            "scale" if matches!(&*info.plural, "deployments" | "replicasets") => Subresource::Scale,
             "finalize" if info == api::core::Namespace::INFO => Subresource::Finalize,
             "binding" if pods => Subresource::Binding,
             "eviction" if pods => Subresource::Eviction,
@@ -118,21 +120,27 @@ impl ApiServer {
     ) -> Result<(), Box<Status>> {
         match (write.subresource, request.method) {
             (Subresource::Scale, Method::Get) => {
-                let key = storage::key(write.info, &write.namespace, &write.name);
+                let key = storage::key(&write.info, &write.namespace, &write.name);
                 let object = self.cache.get(&key).ok_or_else(|| Box::new(Status::not_found(&write.info.gvr(), &write.name)))?;
                 if let Some(origin) = &write.origin {
-                    let response = Response::ok(Body::Json(scale_of(object)));
+                    let scale = match &write.served {
+                        Some(served) => served.scale_of(object)?,
+                        None => scale_of(object),
+                    };
+                    let response = Response::ok(Body::Json(scale));
                     out.push(Output::Respond { client: origin.client, id: origin.id, response });
                 }
                 return Ok(());
             }
             (Subresource::Scale, Method::Put | Method::Patch) => {
-                write.action = Action::Patch(PatchType::Merge, scale_patch(&write, request.body)?);
+                let patch = scale_patch(&write, request.body)?;
+                let patch = write.served.as_ref().map_or_else(|| patch.clone(), |served| served.scale_patch(patch.clone()));
+                write.action = Action::Patch(PatchType::Merge, patch);
                 // The scale is a view: the object itself is written.
                 write.subresource = Subresource::Scale;
             }
             (Subresource::Binding, Method::Post) => {
-                let mut body = Write::own(Binding::INFO, write.namespace.clone(), write.name.clone());
+                let mut body = Write::own(Binding::INFO.into(), write.namespace.clone(), write.name.clone());
                 let binding = read_body(&mut body, request.body)?;
                 let binding = binding.as_kind::<Binding>().ok_or_else(|| Box::new(Status::bad_request("no Binding")))?.clone();
                 return self.bind(now, write, &binding, out);
@@ -279,11 +287,15 @@ pub(crate) fn success(write: &Write, object: Object) -> Response {
         (Subresource::Binding | Subresource::Eviction, _) => {
             Response::created(Body::Json(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
         }
-        (Subresource::Scale, _) => Response::ok(Body::Json(scale_of(&object))),
+        (Subresource::Scale, _) => match write.served.as_ref().map(|served| served.scale_of(&object)) {
+            None => Response::ok(Body::Json(scale_of(&object))),
+            Some(Ok(scale)) => Response::ok(Body::Json(scale)),
+            Some(Err(status)) => Response::from(*status),
+        },
         (_, Action::Create(_)) => Response::created(Body::Object(object)),
-        (_, Action::Delete(_)) if write.deletes && !returns_deleted(write.info) => Response::ok(Body::Json(json!({
+        (_, Action::Delete(_)) if write.deletes && !returns_deleted(&write.info) => Response::ok(Body::Json(json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-            "details": deleted_details(write.info, &object),
+            "details": deleted_details(&write.info, &object),
         }))),
         _ => Response::ok(Body::Object(object)),
     }
@@ -292,13 +304,13 @@ pub(crate) fn success(write: &Write, object: Object) -> Response {
 /// Whether a delete answers with the object (`ReturnDeletedObject`).
 fn returns_deleted(info: &KindInfo) -> bool {
     let kinds = ["pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates", "resourcequotas"];
-    info.group.is_empty() && kinds.contains(&info.plural)
+    info.group.is_empty() && kinds.contains(&&*info.plural)
 }
 
 fn deleted_details(info: &KindInfo, object: &Object) -> Value {
     let metadata = object.metadata();
     let mut details = json!({"name": metadata.name, "kind": info.plural, "uid": metadata.uid});
-    if find_resource(info.group, info.version, info.plural).is_some() && !info.group.is_empty() {
+    if !info.group.is_empty() {
         details["group"] = json!(info.group);
     }
     details

@@ -32,7 +32,9 @@ impl Upkeep {
             (Object::ResourceQuota(quota), _) if !change.deleted && quota.spec.hard != quota.status.hard => {
                 self.quotas.insert(quota.metadata.namespace.clone());
             }
-            (object, Some(old)) if is_counted(change.info) && (change.deleted || ended(object) != ended(old) || counts_updates(object)) => {
+            (object, Some(old))
+                if is_counted(&change.info) && (change.deleted || ended(object) != ended(old) || counts_updates(object)) =>
+            {
                 self.quotas.insert(object.metadata().namespace.clone());
             }
             _ => {}
@@ -43,6 +45,8 @@ impl Upkeep {
     pub(crate) fn again(&mut self, object: &Object) {
         match object {
             Object::ClusterRole(_) => self.roles = true,
+            // A definition that was changed meanwhile is looked at when that change arrives.
+            Object::Dynamic(_) => {}
             _ => drop(self.quotas.insert(object.metadata().namespace.clone())),
         }
     }
@@ -79,17 +83,18 @@ impl ApiServer {
 
     /// The objects of a namespace that quotas count.
     fn counted<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Object> {
-        KINDS.iter().filter(|info| is_counted(info)).flat_map(move |info| {
-            let prefix = storage::namespace_prefix(info, namespace);
-            self.cache.range_of(prefix)
-        })
+        // The versions of a custom resource lie under one prefix.
+        let custom: BTreeSet<String> = self.custom.all().map(|served| storage::namespace_prefix(&served.kind, namespace)).collect();
+        let built_in = KINDS.iter().filter(|info| is_counted(info)).map(|info| storage::namespace_prefix(info, namespace));
+        let prefixes: Vec<String> = built_in.chain(custom).collect();
+        prefixes.into_iter().flat_map(|prefix| self.cache.range_of(prefix))
     }
 
     /// Writes an object in place of the state whose revision it carries; 0 for a new one.
     pub(crate) fn put_own(&mut self, now: Time, object: Object, out: &mut Vec<Output>) {
-        let Some(info) = storage::info_of(&object) else { return };
+        let Some(info) = object.info() else { return };
         let metadata = object.metadata();
-        let key = storage::key(info, &metadata.namespace, &metadata.name);
+        let key = storage::key(&info, &metadata.namespace, &metadata.name);
         let rider = Rider { key, revision: metadata.resource_version.0, object: object.clone() };
         let subject = (rider.revision != 0).then(|| (Verb::Update, object.object_ref()));
         let txn = Txn { compares: vec![rider.compare()], success: vec![rider.put()], failure: Vec::new(), subject };

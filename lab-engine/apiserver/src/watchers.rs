@@ -4,12 +4,14 @@
 //! by that value, as in upstream's cacher: a change of a Pod reaches the kubelet of its node without a look at the other kubelets.
 
 use crate::cache::Change;
+use crate::crd::Served;
 use crate::params::Filter;
 use crate::registry;
 use api::Object;
 use api::http::WatchEvent;
-use api::kinds::KindInfo;
+use api::kinds::{Kind, KindInfo};
 use sim::Time;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ pub(crate) type WatcherId = (u32, u64);
 #[derive(Debug)]
 pub(crate) struct Watcher {
     /// The resource.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// What it wants to see.
     pub(crate) filter: Filter,
     /// Whether it gets bookmarks.
@@ -29,12 +31,14 @@ pub(crate) struct Watcher {
     pub(crate) sent: u64,
     /// When the server ends it.
     pub(crate) deadline: Time,
+    /// How objects of custom resources are shown.
+    pub(crate) served: Option<Arc<Served>>,
     /// Whether objects are sent as rows of a table, and with what in them.
     pub(crate) table: Option<crate::params::IncludeObject>,
 }
 
 /// Resource and value of its trigger field; `None` for watches that select no value.
-type IndexKey = (&'static str, &'static str, Option<String>);
+type IndexKey = (Cow<'static, str>, Cow<'static, str>, Option<String>);
 
 /// All watches.
 #[derive(Debug, Default)]
@@ -50,9 +54,9 @@ fn trigger_field(info: &KindInfo) -> &'static str {
 }
 
 fn index_key(watcher: &Watcher) -> IndexKey {
-    let field = trigger_field(watcher.info);
+    let field = trigger_field(&watcher.info);
     let value = watcher.filter.fields.requirements.iter().find(|r| r.equal && r.field == field).map(|r| r.value.clone());
-    (watcher.info.group, watcher.info.plural, value)
+    (watcher.info.group.clone(), watcher.info.plural.clone(), value)
 }
 
 impl Watchers {
@@ -83,6 +87,16 @@ impl Watchers {
         for id in ids {
             self.remove(id);
         }
+    }
+
+    /// Ends and names the watches of a resource.
+    pub(crate) fn end_resource(&mut self, group: &str, plural: &str) -> Vec<WatcherId> {
+        let of = |(_, watcher): (&WatcherId, &Watcher)| watcher.info.group_plural() == (group, plural);
+        let ids: Vec<WatcherId> = self.watchers.iter().filter(|&entry| of(entry)).map(|(&id, _)| id).collect();
+        for &id in &ids {
+            self.remove(id);
+        }
+        ids
     }
 
     /// Ends and names all watches.
@@ -118,26 +132,39 @@ impl Watchers {
 
     /// Who sees a change, and as what. Equal views of it are shared.
     pub(crate) fn dispatch(&mut self, change: &Change, now: Time) -> Vec<(WatcherId, Arc<[WatchEvent]>)> {
-        let field = trigger_field(change.info);
+        let field = trigger_field(&change.info);
         let value = |object: &Object| Some(registry::field(object, field).unwrap_or_default().into_owned());
         let mut keys = BTreeSet::from([None, value(&change.object)]);
         keys.extend(change.old.as_ref().map(value));
         let mut shared: [Option<Arc<[WatchEvent]>>; 3] = [None, None, None];
         let mut sent = Vec::new();
         for key in keys {
-            let Some(ids) = self.index.get(&(change.info.group, change.info.plural, key)) else { continue };
+            let Some(ids) = self.index.get(&(change.info.group.clone(), change.info.plural.clone(), key)) else { continue };
             for &id in ids {
                 let Some(watcher) = self.watchers.get_mut(&id) else { continue };
                 let Some((slot, event)) = view(&watcher.filter, change) else { continue };
                 watcher.sent = change.revision;
+                let served = watcher.served.as_deref();
                 let events = match watcher.table {
+                    None if served.is_some() => Arc::new([present(event, served)]),
                     None => shared[slot].get_or_insert_with(|| Arc::new([event])).clone(),
-                    Some(include) => Arc::new([crate::printers::table_event(event, include, now)]),
+                    Some(include) => Arc::new([crate::printers::table_event(present(event, served), served, include, now)]),
                 };
                 sent.push((id, events));
             }
         }
         sent
+    }
+}
+
+/// The event with its object in the version that is watched.
+pub(crate) fn present(event: WatchEvent, served: Option<&Served>) -> WatchEvent {
+    let Some(served) = served else { return event };
+    match event {
+        WatchEvent::Added(object) => WatchEvent::Added(served.present(object)),
+        WatchEvent::Modified(object) => WatchEvent::Modified(served.present(object)),
+        WatchEvent::Deleted(object) => WatchEvent::Deleted(served.present(object)),
+        other => other,
     }
 }
 

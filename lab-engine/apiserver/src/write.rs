@@ -5,6 +5,7 @@
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
 use crate::chain::{subject, trace_request};
+use crate::crd::Served;
 use crate::params::{self, DeleteOptions, Origin};
 use crate::proposed::value_of;
 use crate::quota::{self, Rider};
@@ -16,7 +17,7 @@ use api::Object;
 use api::core::{Pod, Service};
 use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
-use api::kinds::{KindInfo, find_resource};
+use api::kinds::Kind;
 use api::status::Status;
 use etcd::{Compare, KeyRange, Op, OpResponse, Range, Txn};
 use serde_json::json;
@@ -31,7 +32,9 @@ const NAME_ATTEMPTS: u32 = 8;
 pub(crate) struct Write {
     /// Who asks; `None` for what the server does by itself.
     pub(crate) origin: Option<Origin>,
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
+    /// What a custom kind is served as; `None` for built-in kinds and for what the server does by itself.
+    pub(crate) served: Option<Arc<Served>>,
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) subresource: Subresource,
@@ -90,26 +93,34 @@ impl ApiServer {
         out: &mut Vec<Output>,
     ) -> Refused<()> {
         let gvr = &path.resource;
-        let info = find_resource(&gvr.group, &gvr.version, &gvr.resource).ok_or_else(|| Box::new(Status::no_such_path()))?;
+        let info = self.kind_at(gvr).ok_or_else(|| Box::new(Status::no_such_path()))?;
         if info.namespaced && path.namespace.is_none() && path.name.is_some() {
             return Err(Box::new(Status::no_such_path()));
         }
-        let subresource = Subresource::parse(info, &path.subresource).ok_or_else(|| Box::new(Status::no_such_path()))?;
-        trace_request(info, subresource, &request, path, origin, out);
+        let served = self.custom.shared(&info);
+        let places_fit = info.namespaced == path.namespace.is_some() || request.method != Method::Post;
+        if served.is_some() && !(places_fit && (info.namespaced || path.namespace.is_none())) {
+            return Err(Box::new(Status::no_such_path()));
+        }
+        let subresource =
+            Subresource::parse(&info, served.as_deref(), &path.subresource).ok_or_else(|| Box::new(Status::no_such_path()))?;
+        trace_request(&info, subresource, &request, path, origin, out);
         if request.method == Method::Get && subresource.is_state() && subresource != Subresource::Scale {
-            return self.get_or_list(now, origin, &request, info, path, out);
+            return self.get_or_list(now, origin, &request, &info, path, out);
         }
         if subresource.is_kubelets() {
             return self.pass_on(origin, request, path, out);
         }
         let deletes = request.method == Method::Delete;
         if deletes && path.name.is_none() {
-            return self.delete_collection(now, origin, &request, info, path, out);
+            return self.delete_collection(now, origin, &request, &info, path, out);
         }
         let mut write = Write {
             origin: Some(origin.clone()),
             validation: params::field_validation(&request)?,
             dry_run: params::dry_run(&request)?,
+            warnings: served.as_ref().and_then(|served| served.deprecated.clone()).into_iter().collect(),
+            served,
             ..Write::own(info, path.namespace.clone().unwrap_or_default(), path.name.clone().unwrap_or_default())
         };
         write.subresource = subresource;
@@ -135,10 +146,10 @@ impl ApiServer {
             }
             (Method::Patch, Some(_)) => {
                 let Body::Patch(type_, patch) = request.body else {
-                    return Err(Box::new(unsupported_patch()));
+                    return Err(Box::new(unsupported_patch(write.served.is_some())));
                 };
-                if type_ == PatchType::Apply {
-                    return Err(Box::new(unsupported_patch()));
+                if type_ == PatchType::Apply || (type_ == PatchType::StrategicMerge && write.served.is_some()) {
+                    return Err(Box::new(unsupported_patch(write.served.is_some())));
                 }
                 write.action = Action::Patch(type_, patch);
                 self.update(now, write, out);
@@ -155,7 +166,7 @@ impl ApiServer {
 
     /// Creates an object in the name of the server itself, with others in the same transaction.
     pub(crate) fn create_own(&mut self, now: Time, object: Object, riders: Vec<Rider>, out: &mut Vec<Output>) {
-        let Some(info) = storage::info_of(&object) else { return };
+        let Some(info) = object.info() else { return };
         let mut write = Write::own(info, object.metadata().namespace.clone(), object.metadata().name.clone());
         write.action = Action::Create(object);
         write.riders = riders;
@@ -187,14 +198,21 @@ impl ApiServer {
         write.warn_of(&object, None);
         registry::default(&mut object);
         registry::prepare_for_create(&mut object);
-        crate::admission::admit_create(&self.cache, write.info, &mut object)?;
+        if let Some(served) = &write.served {
+            served.prepare_for_create(&mut object);
+        }
+        self.may_define(&write, &object)?;
+        crate::admission::admit_create(&self.cache, &write.info, &mut object)?;
         if let Object::Service(service) = &mut object {
             registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng)
                 .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
         }
-        let errors = registry::validate(&object);
+        let mut errors = registry::validate(&object);
+        if let Some(served) = &write.served {
+            errors.extend(served.validate(&object, None, Subresource::None));
+        }
         if !errors.is_empty() {
-            return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
+            return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
         }
         self.check_escalation(&write, &object, None)?;
         self.charge(&mut write, &object, None)?;
@@ -207,7 +225,7 @@ impl ApiServer {
     }
 
     fn send_create(&mut self, now: Time, mut write: Write, object: Object, out: &mut Vec<Output>) {
-        let key = storage::key(write.info, &write.namespace, &object.metadata().name);
+        let key = storage::key(&write.info, &write.namespace, &object.metadata().name);
         if write.dry_run {
             let result = match self.cache.get(&key) {
                 Some(_) => Err(Box::new(Status::already_exists(&write.info.gvr(), &write.name))),
@@ -220,7 +238,7 @@ impl ApiServer {
         if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
-        let put = Op::put(key.clone(), value_of(object));
+        let put = Op::put(key.clone(), value_of(write.to_stored(object)));
         let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
@@ -234,7 +252,7 @@ impl ApiServer {
 
     /// Computes an update, patch or delete from the cached state.
     pub(crate) fn update(&mut self, now: Time, write: Write, out: &mut Vec<Output>) {
-        let current = self.cache.get(&storage::key(write.info, &write.namespace, &write.name)).cloned();
+        let current = self.cache.get(&storage::key(&write.info, &write.namespace, &write.name)).cloned();
         self.attempt(now, write, current, out);
     }
 
@@ -243,7 +261,7 @@ impl ApiServer {
         let Some(current) = current else {
             return match write.action.clone() {
                 _ if !write.fresh => self.ask_again(now, write, out),
-                Action::Update(object) if registry::create_on_update(write.info) => {
+                Action::Update(object) if registry::create_on_update(&write.info) => {
                     write.action = Action::Create(object);
                     let origin = write.origin.clone();
                     if let Err(status) = origin.as_ref().map_or(Ok(()), |origin| self.may_create(origin, &write)) {
@@ -260,6 +278,7 @@ impl ApiServer {
             };
         };
         let revision = current.metadata().resource_version.0;
+        let current = write.present(current);
         match self.decide(now, &mut write, &current) {
             Err(_) if !write.fresh => self.ask_again(now, write, out),
             Err(status) => self.finish(write, Err(status), out),
@@ -268,12 +287,13 @@ impl ApiServer {
             Ok(Decision::Put(object) | Decision::Remove(object)) if write.dry_run => self.finish(write, Ok(object), out),
             Ok(Decision::Put(object)) => {
                 let subject = subject(Verb::Update, &object);
-                let key = storage::key(write.info, &write.namespace, &write.name);
-                self.send_update(now, write, revision, Op::put(key, value_of(object)), subject, out);
+                let key = storage::key(&write.info, &write.namespace, &write.name);
+                let put = Op::put(key, value_of(write.to_stored(object)));
+                self.send_update(now, write, revision, put, subject, out);
             }
             Ok(Decision::Remove(object)) => {
                 let subject = subject(Verb::Delete, &object);
-                let key = storage::key(write.info, &write.namespace, &write.name);
+                let key = storage::key(&write.info, &write.namespace, &write.name);
                 (write.deletes, write.last) = (true, Some(object));
                 self.send_update(now, write, revision, Op::Delete(KeyRange::One(key)), subject, out);
             }
@@ -290,7 +310,7 @@ impl ApiServer {
         subject: Option<(Verb, ObjectRef)>,
         out: &mut Vec<Output>,
     ) {
-        let key = storage::key(write.info, &write.namespace, &write.name);
+        let key = storage::key(&write.info, &write.namespace, &write.name);
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, revision), Rider::compare),
             success: with_riders(&write, change, Rider::put),
@@ -303,7 +323,7 @@ impl ApiServer {
 
     /// Asks etcd for the present state, to compute the write anew from that.
     fn ask_again(&mut self, now: Time, write: Write, out: &mut Vec<Output>) {
-        let key = storage::key(write.info, &write.namespace, &write.name);
+        let key = storage::key(&write.info, &write.namespace, &write.name);
         let id = self.call(now, Call::Reread(Box::new(write)));
         out.push(Output::Etcd(etcd::Request::Range(id, Range::all(KeyRange::One(key)))));
     }
@@ -375,6 +395,7 @@ impl ApiServer {
         match result {
             Err(status) => refuse(origin, *status, out),
             Ok(object) => {
+                let object = write.present(object);
                 let mut response = subresource::success(&write, object);
                 response.warnings = std::mem::take(&mut write.warnings);
                 out.push(Output::Respond { client: origin.client, id: origin.id, response });
@@ -384,16 +405,22 @@ impl ApiServer {
 
     fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
         let new = match &write.action {
-            Action::Delete(options) => return registry::delete::decide(now, write.info, current, options),
+            Action::Delete(options) => {
+                let marked = crate::crd::definition::marked_deleted(current, now);
+                return registry::delete::decide(now, &write.info, marked.as_ref().unwrap_or(current), options);
+            }
             Action::Bind(node, uid) => {
                 let pod = current.as_kind::<Pod>().ok_or_else(|| Box::new(Status::internal("only Pods are bound")))?;
                 return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));
             }
             Action::Update(object) => object.clone(),
             Action::Patch(type_, patch) => {
-                let patched = registry::patch::apply(write.info, current, *type_, patch)?;
-                let decoded = decode_object(patched, write.validation)?;
-                write.warnings = decoded.warnings;
+                let patched = registry::patch::apply(&write.info, current, *type_, patch)?;
+                let decoded = match &write.served {
+                    Some(served) => served.decode(patched, write.validation)?,
+                    None => decode_object(patched, write.validation)?,
+                };
+                write.warnings = write.served.iter().filter_map(|served| served.deprecated.clone()).chain(decoded.warnings).collect();
                 check_names(write, &decoded.object)?;
                 decoded.object
             }
@@ -403,7 +430,7 @@ impl ApiServer {
         let decision = self.decide_update(write, current, new)?;
         if let Decision::Put(object) = &decision {
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
-                crate::admission::admit_update(&self.cache, write.info, object)?;
+                crate::admission::admit_update(&self.cache, &write.info, object)?;
                 self.check_escalation(write, object, Some(current))?;
                 self.charge(write, object, Some(current))?;
             }
@@ -437,16 +464,29 @@ impl ApiServer {
         registry::default(&mut new);
         if matches!(write.subresource, Subresource::None | Subresource::Scale) {
             registry::prepare_for_update(&mut new, current);
+            if let Some(served) = &write.served {
+                served.prepare_for_update(&mut new, current, write.subresource);
+            }
             if let (Object::Service(service), Object::Service(old)) = (&mut new, current) {
                 registry::service::allocate(Arc::make_mut(service), Some(old), &self.services, &mut self.rng)
                     .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
             }
-            let errors = registry::validate_update(&new, current);
+            let mut errors = registry::validate_update(&new, current);
+            if let Some(served) = &write.served {
+                errors.extend(served.validate(&new, Some(current), write.subresource));
+            }
             if !errors.is_empty() {
-                return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
+                return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
             }
         } else {
             registry::prepare_status_update(&mut new, current, write.subresource);
+            if let Some(served) = &write.served {
+                served.prepare_for_update(&mut new, current, write.subresource);
+                let errors = served.validate(&new, Some(current), write.subresource);
+                if !errors.is_empty() {
+                    return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
+                }
+            }
         }
         Ok(if registry::delete::is_done(&new, current) {
             Decision::Remove(new)
@@ -460,10 +500,11 @@ impl ApiServer {
 
 impl Write {
     /// A write of the server itself.
-    pub(crate) fn own(info: &'static KindInfo, namespace: String, name: String) -> Self {
+    pub(crate) fn own(info: Kind, namespace: String, name: String) -> Self {
         Write {
             origin: None,
             info,
+            served: None,
             namespace,
             name,
             subresource: Subresource::None,
@@ -487,6 +528,15 @@ impl Write {
         if !self.origin.as_ref().is_some_and(|origin| origin.agent.starts_with("kubectl")) {
             return;
         }
+        // Custom resources are there for controllers of the learner, and definitions for the server itself.
+        if self.info.custom {
+            return self.warnings.extend(crate::crd::object::finalizer_warnings(object, old));
+        }
+        if crate::crd::is_definition(&self.info) {
+            let known = old.map(crate::crd::definition::warnings).unwrap_or_default();
+            let own = crate::crd::definition::warnings(object).into_iter();
+            return self.warnings.extend(own.filter(|warning| !known.contains(warning)));
+        }
         // Admission reads the classes of Pods' priorities.
         if object.is_dynamic() && self.info.kind != "PriorityClass" {
             let text = format!("{} {}: stored, but nothing acts on it here yet", self.info.api_version(), self.info.kind);
@@ -498,17 +548,22 @@ impl Write {
     }
 }
 
-fn unsupported_patch() -> Status {
-    Status::new(
-        415,
-        "UnsupportedMediaType",
+/// Custom resources have no strategies to merge by.
+fn unsupported_patch(custom: bool) -> Status {
+    let strategic = if custom { "" } else { ", application/strategic-merge-patch+json" };
+    let message = format!(
         "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
-         application/merge-patch+json, application/strategic-merge-patch+json",
-    )
+         application/merge-patch+json{strategic}"
+    );
+    Status::new(415, "UnsupportedMediaType", message)
 }
 
 /// The object in a body, of the kind that the path names.
 pub(crate) fn read_body(write: &mut Write, body: Body) -> Refused<Object> {
+    let body = match (body, &write.served) {
+        (Body::Object(object), Some(_)) => Body::Json(object.to_json()),
+        (body, _) => body,
+    };
     let object = match body {
         Body::Object(object) => object,
         Body::Json(mut value) => {
@@ -516,14 +571,17 @@ pub(crate) fn read_body(write: &mut Write, body: Body) -> Refused<Object> {
                 fields.entry("apiVersion").or_insert_with(|| json!(write.info.api_version()));
                 fields.entry("kind").or_insert_with(|| json!(write.info.kind));
             }
-            let decoded = decode_object(value, write.validation)?;
+            let decoded = match &write.served {
+                Some(served) => served.decode(value, write.validation)?,
+                None => decode_object(value, write.validation)?,
+            };
             write.warnings.extend(decoded.warnings);
             decoded.object
         }
         _ => return Err(Box::new(Status::bad_request("the body of the request is no object"))),
     };
-    if storage::info_of(&object) != Some(write.info) {
-        let (version, kind, expected) = (object.api_version(), object.kind().to_owned(), write.info.kind);
+    if object.info().as_ref() != Some(&write.info) {
+        let (version, kind, expected) = (object.api_version(), object.kind().to_owned(), &write.info.kind);
         let message = format!("{kind} in version {version:?} cannot be handled as a {expected}: the object is of another kind");
         return Err(Box::new(Status::bad_request(message)));
     }

@@ -236,7 +236,7 @@ fn identity(regarding: &ObjectReference) -> String {
 fn reference<R: Resource>(object: &R) -> ObjectReference {
     let metadata = object.metadata();
     ObjectReference {
-        kind: R::INFO.kind.to_owned(),
+        kind: R::INFO.kind.to_string(),
         namespace: metadata.namespace.clone(),
         name: metadata.name.clone(),
         uid: metadata.uid.clone(),

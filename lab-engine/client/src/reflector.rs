@@ -14,7 +14,7 @@
 
 use crate::{Input, ObjectKey, Outbox, RequestId, Transport};
 use api::http::{Body, List, Method, Request, ResourcePath, Response, WatchEvent};
-use api::kinds::KindInfo;
+use api::kinds::Kind;
 use api::meta::ObjectMeta;
 use api::status::Status;
 use api::{Object, Resource};
@@ -101,7 +101,7 @@ enum State<R> {
 /// Keeps up with one collection.
 #[derive(Debug)]
 pub struct Reflector<R> {
-    info: &'static KindInfo,
+    info: Kind,
     options: ListOptions,
     agent: Arc<str>,
     rng: Rng,
@@ -117,13 +117,13 @@ pub struct Reflector<R> {
 impl<R: Resource> Reflector<R> {
     /// A reflector that does nothing until [`Reflector::start`]. `agent` is the user agent of its requests.
     pub fn new(options: ListOptions, agent: Arc<str>, rng: Rng) -> Self {
-        Reflector::of_kind(R::INFO, options, agent, rng)
+        Reflector::of_kind(R::INFO.into(), options, agent, rng)
     }
 }
 
 impl<R: Reflected> Reflector<R> {
     /// A reflector of this kind that does nothing until [`Reflector::start`].
-    pub fn of_kind(info: &'static KindInfo, options: ListOptions, agent: Arc<str>, rng: Rng) -> Self {
+    pub fn of_kind(info: Kind, options: ListOptions, agent: Arc<str>, rng: Rng) -> Self {
         Reflector {
             info,
             options,
@@ -141,6 +141,14 @@ impl<R: Reflected> Reflector<R> {
     pub fn start(&mut self, out: &mut Outbox) {
         if matches!(self.state, State::Stopped) {
             self.relist(out);
+        }
+    }
+
+    /// Stops keeping up: what it waits for is cancelled.
+    pub fn stop(&mut self, out: &mut Outbox) {
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::WatchList { id, .. } | State::Listing { id, .. } | State::Watching { id, .. } => out.cancel(id),
+            State::Stopped | State::Waiting { .. } => {}
         }
     }
 
@@ -190,7 +198,7 @@ impl<R: Reflected> Reflector<R> {
     }
 
     fn request(&self) -> Request {
-        let mut request = Request::new(Method::Get, ResourcePath::collection(self.info, &self.options.namespace)).agent(&self.agent);
+        let mut request = Request::new(Method::Get, ResourcePath::collection(&self.info, &self.options.namespace)).agent(&self.agent);
         for (name, value) in [("labelSelector", &self.options.label_selector), ("fieldSelector", &self.options.field_selector)] {
             if !value.is_empty() {
                 request = request.query(name, value.as_str());

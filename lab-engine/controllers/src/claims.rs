@@ -40,7 +40,7 @@ pub(crate) fn claims<'a, R: Resource>(
 pub(crate) fn controller_reference<C: Resource>(controller: &C) -> OwnerReference {
     OwnerReference {
         api_version: C::INFO.api_version(),
-        kind: C::INFO.kind.to_owned(),
+        kind: C::INFO.kind.to_string(),
         name: controller.metadata().name.clone(),
         uid: controller.metadata().uid.clone(),
         controller: Some(true),
@@ -84,7 +84,7 @@ pub(crate) fn may_adopt<C: Resource>(controller: &C, answer: Result<Object, Refu
     let cannot = |why: String| Err(format!("can't recheck DeletionTimestamp: {why}"));
     match answer {
         Ok(object) if object.metadata().uid != known.uid => {
-            let (kind, found) = (C::INFO.kind, &object.metadata().uid);
+            let (kind, found) = (&C::INFO.kind, &object.metadata().uid);
             cannot(format!("original {kind} {}/{} is gone: got uid {found}, wanted {}", known.namespace, known.name, known.uid))
         }
         Ok(object) => match object.metadata().deletion_timestamp {

@@ -12,7 +12,6 @@
 
 use crate::graph::{FOREGROUND, Graph, GraphEvent, Item, ORPHAN};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
-use api::kinds::find_kind;
 use api::meta::OwnerReference;
 use client::{Input, Outbox, RequestId, WorkQueue};
 use serde_json::{Value, json};
@@ -219,7 +218,7 @@ impl GarbageCollector {
         if !unknown.is_empty() {
             // Judged again when it is known who is there.
             for owner in unknown {
-                self.verify(task, &metadata.namespace, owner, out);
+                self.verify(graph, task, &metadata.namespace, owner, out);
             }
             return;
         }
@@ -284,12 +283,12 @@ impl GarbageCollector {
     }
 
     /// Asks the API server whether an owner exists. Of a kind that it does not have, none does.
-    fn verify(&mut self, task: &Task, namespace: &str, owner: &OwnerReference, out: &mut Outbox) {
-        let Some(info) = find_kind(&owner.api_version, &owner.kind) else {
+    fn verify(&mut self, graph: &Graph, task: &Task, namespace: &str, owner: &OwnerReference, out: &mut Outbox) {
+        let Some(info) = graph.find_kind(&owner.api_version, &owner.kind) else {
             self.queue.add(task.clone());
             return self.remember_absent(owner.uid.clone());
         };
-        let path = ResourcePath::object(info, if info.namespaced { namespace } else { "" }, &owner.name);
+        let path = ResourcePath::object(&info, if info.namespaced { namespace } else { "" }, &owner.name);
         self.send(task, Request::new(Method::Get, path), Purpose::Verify(owner.uid.clone()), out);
     }
 
@@ -299,7 +298,7 @@ impl GarbageCollector {
 }
 
 fn path(item: &Item) -> ResourcePath {
-    ResourcePath::object(item.info, &item.metadata().namespace, &item.metadata().name)
+    ResourcePath::object(&item.info, &item.metadata().namespace, &item.metadata().name)
 }
 
 fn delete(item: &Item, policy: &str) -> Request {

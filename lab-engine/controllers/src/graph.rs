@@ -1,13 +1,13 @@
 //! Who owns whom: all objects of the cluster, of every kind, by UID (`pkg/controller/garbagecollector/graph_builder.go`).
 //!
-//! One watch per kind keeps the graph. What changed is told as [`GraphEvent`]s; who looks after it is the business of the garbage collector
+//! One watch per kind keeps the graph; kinds that CustomResourceDefinitions make are followed as the definitions come and go. What changed is told as [`GraphEvent`]s; who looks after it is the business of the garbage collector
 //! and of the namespace controller.
 //!
 //! **Simplified here:** one graph for both controllers; upstream, the namespace controller asks the server each time. Owners that are not
 //! in the graph have no node of their own.
 
 use api::Object;
-use api::kinds::{KINDS, KindInfo};
+use api::kinds::{KINDS, Kind, KindInfo, Names};
 use api::meta::{ObjectMeta, OwnerReference};
 use client::reflector::Change;
 use client::{AnyObject, Input, ListOptions, Outbox, Reflector};
@@ -27,7 +27,7 @@ const IGNORED: [&str; 2] = ["bindings", "events"];
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     /// Its kind.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// The object.
     pub(crate) object: Object,
 }
@@ -61,6 +61,8 @@ pub(crate) enum GraphEvent {
 /// All objects of the cluster.
 #[derive(Debug)]
 pub(crate) struct Graph {
+    agent: Arc<str>,
+    rng: Rng,
     monitors: Vec<Monitor>,
     items: BTreeMap<String, Arc<Item>>,
     /// UIDs of dependents by UID of the owner, whether it exists or not.
@@ -72,7 +74,7 @@ pub(crate) struct Graph {
 /// The watch of one kind.
 #[derive(Debug)]
 struct Monitor {
-    info: &'static KindInfo,
+    info: Kind,
     reflector: Reflector<AnyObject>,
     /// UIDs by namespace and name, to tell what a new list no longer holds.
     known: BTreeMap<(String, String), String>,
@@ -82,19 +84,28 @@ struct Monitor {
 impl Graph {
     /// An empty graph. Its first input makes it ask for everything.
     pub(crate) fn new(rng: &Rng, agent: &Arc<str>) -> Self {
-        let kinds = KINDS.iter().filter(|info| !IGNORED.contains(&info.plural));
-        let monitors = kinds.map(|info| Monitor {
-            info,
-            reflector: Reflector::of_kind(info, ListOptions::default(), agent.clone(), rng.stream(&info.group_resource())),
-            known: BTreeMap::new(),
-            synced: false,
-        });
-        Graph { monitors: monitors.collect(), items: BTreeMap::new(), dependents: BTreeMap::new(), by_namespace: BTreeMap::new() }
+        let kinds = KINDS.iter().filter(|info| !IGNORED.contains(&&*info.plural));
+        let monitors = kinds.map(|info| Monitor::new(info.into(), rng, agent));
+        Graph {
+            agent: agent.clone(),
+            rng: rng.clone(),
+            monitors: monitors.collect(),
+            items: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            by_namespace: BTreeMap::new(),
+        }
     }
 
-    /// Whether all kinds have been listed once.
+    /// Whether all built-in kinds have been listed once; a custom kind that cannot be listed holds nobody up.
     pub(crate) fn has_synced(&self) -> bool {
-        self.monitors.iter().all(|monitor| monitor.synced)
+        self.monitors.iter().all(|monitor| monitor.synced || monitor.info.custom)
+    }
+
+    /// The kind with this `apiVersion` and `kind`: a built-in one, or one that is followed, in the version that is followed.
+    pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let custom = || self.monitors.iter().map(|monitor| &monitor.info).find(|info| info.custom && info.group_kind() == (group, kind));
+        api::kinds::find_kind(api_version, kind).map(Kind::BuiltIn).or_else(|| custom().cloned())
     }
 
     /// The object of this UID.
@@ -104,7 +115,7 @@ impl Graph {
 
     /// The object of this kind, namespace (empty for objects of the cluster) and name.
     pub(crate) fn find(&self, info: &KindInfo, namespace: &str, name: &str) -> Option<&Arc<Item>> {
-        let monitor = self.monitors.iter().find(|monitor| monitor.info == info)?;
+        let monitor = self.monitors.iter().find(|monitor| monitor.info == *info)?;
         self.items.get(monitor.known.get(&(namespace.to_owned(), name.to_owned()))?)
     }
 
@@ -129,7 +140,47 @@ impl Graph {
                 self.apply(index, change, &mut events);
             }
         }
+        for index in 0..events.len() {
+            match events[index].clone() {
+                GraphEvent::Set(item) if is_definition(&item) => self.follow(&item, out),
+                GraphEvent::Gone(item) if is_definition(&item) => self.unfollow(&item, &mut events, out),
+                GraphEvent::Set(_) | GraphEvent::Gone(_) => {}
+            }
+        }
         events
+    }
+
+    /// Watches the kind that a definition makes, once it is served.
+    fn follow(&mut self, definition: &Item, out: &mut Outbox) {
+        let Some(info) = kind_of(definition) else { return };
+        match self.monitors.iter_mut().find(|monitor| monitor.info.custom && monitor.info.group_plural() == info.group_plural()) {
+            Some(monitor) if monitor.info == info => {}
+            // Another version is served now; the objects are the same.
+            Some(monitor) => {
+                monitor.reflector.stop(out);
+                let known = std::mem::take(&mut monitor.known);
+                *monitor = Monitor { known, ..Monitor::new(info, &self.rng, &self.agent) };
+                monitor.reflector.start(out);
+            }
+            None => {
+                let mut monitor = Monitor::new(info, &self.rng, &self.agent);
+                monitor.reflector.start(out);
+                self.monitors.push(monitor);
+            }
+        }
+    }
+
+    /// Forgets the kind of a definition that is gone, and its objects.
+    fn unfollow(&mut self, definition: &Item, events: &mut Vec<GraphEvent>, out: &mut Outbox) {
+        let Some(info) = kind_of(definition) else { return };
+        let of = |monitor: &Monitor| monitor.info.custom && monitor.info.group_plural() == info.group_plural();
+        let Some(index) = self.monitors.iter().position(of) else { return };
+        let mut monitor = self.monitors.remove(index);
+        monitor.reflector.stop(out);
+        for item in monitor.known.values().filter_map(|uid| self.items.get(uid).cloned()).collect::<Vec<_>>() {
+            self.unlink(&item);
+            events.push(GraphEvent::Gone(item));
+        }
     }
 
     /// When it wants to be woken next.
@@ -159,7 +210,7 @@ impl Graph {
 
     fn set(&mut self, index: usize, object: &AnyObject, events: &mut Vec<GraphEvent>) {
         let monitor = &mut self.monitors[index];
-        let item = Arc::new(Item { info: monitor.info, object: object.0.clone() });
+        let item = Arc::new(Item { info: monitor.info.clone(), object: object.0.clone() });
         let metadata = item.metadata();
         let key = (metadata.namespace.clone(), metadata.name.clone());
         if let Some(old) = monitor.known.insert(key, metadata.uid.clone())
@@ -197,6 +248,44 @@ impl Graph {
         }
         remove_from(&mut self.by_namespace, &metadata.namespace, &metadata.uid);
     }
+}
+
+impl Monitor {
+    fn new(info: Kind, rng: &Rng, agent: &Arc<str>) -> Self {
+        let rng = rng.stream(&info.group_resource());
+        let reflector = Reflector::of_kind(info.clone(), ListOptions::default(), agent.clone(), rng);
+        Monitor { info, reflector, known: BTreeMap::new(), synced: false }
+    }
+}
+
+fn is_definition(item: &Item) -> bool {
+    item.info.group_kind() == ("apiextensions.k8s.io", "CustomResourceDefinition")
+}
+
+/// The kind that a definition makes, in a version that is served; `None` while none is.
+fn kind_of(definition: &Item) -> Option<Kind> {
+    let Object::Dynamic(object) = &definition.object else { return None };
+    let (spec, status) = (object.rest.get("spec")?, object.rest.get("status")?);
+    let mut conditions = status["conditions"].as_array()?.iter();
+    if !conditions.any(|condition| condition["type"] == "Established" && condition["status"] == "True") {
+        return None;
+    }
+    let served = || spec["versions"].as_array().into_iter().flatten().filter(|version| version["served"] == true);
+    let version = served().find(|version| version["storage"] == true).or_else(|| served().next())?;
+    let text = |value: &serde_json::Value| value.as_str().map(|text| text.to_owned().into());
+    let names = &status["acceptedNames"];
+    let none = || std::iter::empty::<String>().collect::<Names>();
+    Some(Kind::Custom(Arc::new(KindInfo {
+        group: text(&spec["group"])?,
+        version: text(&version["name"])?,
+        kind: text(&names["kind"])?,
+        plural: text(&names["plural"])?,
+        singular: text(&names["singular"]).unwrap_or_default(),
+        short_names: none(),
+        namespaced: spec["scope"] == "Namespaced",
+        categories: none(),
+        custom: true,
+    })))
 }
 
 fn remove_from(sets: &mut BTreeMap<String, BTreeSet<String>>, key: &str, uid: &str) {

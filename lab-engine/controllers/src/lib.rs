@@ -101,7 +101,7 @@ impl ControllerManager {
             self.replica_sets.controller.expectations.delete(&key);
         }
         self.replica_sets.queue.add(key);
-        let (former, owner) = owners(delta, Deployment::INFO.kind);
+        let (former, owner) = owners(delta, &Deployment::INFO.kind);
         if let Some(former) = former {
             self.deployments.queue.add(former);
         }
@@ -123,7 +123,7 @@ impl ControllerManager {
             return;
         }
         let pod = delta.object();
-        let (former, owner) = owners(delta, ReplicaSet::INFO.kind);
+        let (former, owner) = owners(delta, &ReplicaSet::INFO.kind);
         if let Some(former) = former {
             self.replica_sets.queue.add(former);
         }
@@ -146,7 +146,7 @@ impl ControllerManager {
         // A Deployment with the strategy Recreate waits for the last old Pod.
         if matches!(delta, Delta::Deleted(..))
             && let Some(rs) = self.caches.replica_sets.lister().get(&key)
-            && let Some(owner) = controller_key(rs.as_ref(), Deployment::INFO.kind)
+            && let Some(owner) = controller_key(rs.as_ref(), &Deployment::INFO.kind)
         {
             self.deployments.queue.add(owner);
         }

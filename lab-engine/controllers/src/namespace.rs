@@ -119,7 +119,7 @@ impl NamespaceController {
         let name = namespace.metadata.name.as_str();
         let mut remaining: BTreeMap<String, (&KindInfo, usize, bool)> = BTreeMap::new();
         for object in graph.in_namespace(name) {
-            let entry = remaining.entry(object.info.group_resource()).or_insert((object.info, 0, false));
+            let entry = remaining.entry(object.info.group_resource()).or_insert((&object.info, 0, false));
             entry.1 += 1;
             entry.2 |= !object.metadata().is_deleting();
         }
@@ -133,7 +133,7 @@ impl NamespaceController {
         }
         let deletable: Vec<&KindInfo> = remaining.values().filter(|(_, _, deletable)| *deletable).map(|(info, ..)| *info).collect();
         if !deletable.is_empty() {
-            let plurals: Vec<&str> = deletable.iter().map(|info| info.plural).collect();
+            let plurals: Vec<&str> = deletable.iter().map(|info| &*info.plural).collect();
             let decision = format!("delete all its {}", plurals.join(", "));
             out.trace_as(&self.name, What::Reconciled { object: namespace.object_ref(), decision: decision.into() });
         }

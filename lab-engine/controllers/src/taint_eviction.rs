@@ -138,7 +138,7 @@ impl TaintEvictionController {
     fn event(&mut self, now: Time, key: &ObjectKey, message: &str, out: &mut Outbox) {
         // As upstream, the reference has no UID.
         let regarding = ObjectReference {
-            kind: Pod::INFO.kind.to_owned(),
+            kind: Pod::INFO.kind.to_string(),
             namespace: key.namespace.clone(),
             name: key.name.clone(),
             api_version: Pod::INFO.api_version(),

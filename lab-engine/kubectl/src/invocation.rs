@@ -1,7 +1,8 @@
 //! One run of `kubectl`: from its words to its exit status.
 
-use crate::command::{Answer, Failure, Io, Job, News, On, Step, Then};
+use crate::command::{Answer, Failure, Io, Job, News, On, Step, Then, json_of};
 use crate::commands;
+use crate::discovery::{self, Discovery};
 use crate::files::Files;
 use crate::identity::Identity;
 use crate::terminal::{Output, Stream};
@@ -33,10 +34,35 @@ pub struct Usage(pub String);
 /// What a run waits for.
 enum Waiting {
     Start(Job),
+    /// Words that name kinds which only the server knows; the question, once it is sent.
+    Kinds(Box<Held>, Option<RequestId>),
     Answer(RequestId, Then),
-    Watch { open: Vec<Option<RequestId>>, deadline: Option<Time>, on: On },
+    Watch {
+        open: Vec<Option<RequestId>>,
+        deadline: Option<Time>,
+        on: On,
+    },
     Sleep(Time, Job),
     Nothing,
+}
+
+/// A command line to be read again.
+struct Held {
+    args: Vec<String>,
+    files: Files,
+    stdin: String,
+    namespace: String,
+}
+
+impl Held {
+    fn new(args: &[String], environment: &Environment<'_>) -> Self {
+        Held {
+            args: args.to_vec(),
+            files: environment.files.clone(),
+            stdin: environment.stdin.to_owned(),
+            namespace: environment.namespace.to_owned(),
+        }
+    }
 }
 
 /// One run of `kubectl`. The first input is [`Input::Wake`].
@@ -62,16 +88,11 @@ impl Kubectl {
     /// # Errors
     /// [`Usage`] when the words make no command.
     pub fn start(args: &[String], environment: &Environment<'_>) -> Result<Self, Usage> {
-        let (job, identity) = commands::build(args, environment)?;
-        Ok(Kubectl {
-            identity,
-            waiting: Waiting::Start(job),
-            queue: VecDeque::new(),
-            output: Vec::new(),
-            new_namespace: None,
-            worst: 0,
-            code: None,
-        })
+        let kinds = Discovery::default();
+        let (job, identity) = commands::build(args, environment, &kinds);
+        let waiting =
+            if kinds.wants_answer() { Waiting::Kinds(Box::new(Held::new(args, environment)), None) } else { Waiting::Start(job?) };
+        Ok(Kubectl { identity, waiting, queue: VecDeque::new(), output: Vec::new(), new_namespace: None, worst: 0, code: None })
     }
 
     /// The exit status, once the run ended.
@@ -92,7 +113,7 @@ impl Kubectl {
     /// Ends the run as Ctrl-C does, with exit status 130.
     pub fn interrupt(&mut self, out: &mut Outbox) {
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
-            Waiting::Answer(id, _) => out.cancel(id),
+            Waiting::Answer(id, _) | Waiting::Kinds(_, Some(id)) => out.cancel(id),
             Waiting::Watch { open, .. } => open.into_iter().flatten().for_each(|id| out.cancel(id)),
             _ => {}
         }
@@ -165,6 +186,7 @@ impl Kubectl {
                 let step = self.io(now, job);
                 self.follow(now, step, out);
             }
+            Waiting::Kinds(held, None) => self.waiting = Waiting::Kinds(held, Some(self.send(discovery::request(), out))),
             Waiting::Sleep(until, job) if until <= now => {
                 let step = self.io(now, job);
                 self.follow(now, step, out);
@@ -179,7 +201,7 @@ impl Kubectl {
 
     fn response(&mut self, now: Time, id: RequestId, result: Result<Response, Transport>, out: &mut Outbox) {
         let mine = match &self.waiting {
-            Waiting::Answer(waiting, _) => *waiting == id,
+            Waiting::Answer(waiting, _) | Waiting::Kinds(_, Some(waiting)) => *waiting == id,
             Waiting::Watch { open, .. } => open.contains(&Some(id)),
             _ => false,
         };
@@ -199,6 +221,7 @@ impl Kubectl {
                 let step = self.io(now, |io| then(answer, io));
                 self.follow(now, step, out);
             }
+            Waiting::Kinds(held, _) => self.discovered(now, &held, answer, out),
             other => {
                 self.waiting = other;
                 if let Some(number) = self.watched(id, answer.is_err()) {
@@ -206,6 +229,28 @@ impl Kubectl {
                 }
             }
         }
+    }
+}
+
+impl Kubectl {
+    /// The server told its kinds: reads the words again.
+    fn discovered(&mut self, now: Time, held: &Held, answer: Answer, out: &mut Outbox) {
+        let kinds = match answer {
+            Ok(body) => Discovery::read(&json_of(body)),
+            Err(failure) => {
+                let step = self.io(now, |io| io.fail(&failure));
+                return self.follow(now, step, out);
+            }
+        };
+        let environment = Environment { files: &held.files, stdin: &held.stdin, namespace: &held.namespace };
+        let step = match commands::build(&held.args, &environment, &kinds).0 {
+            Ok(job) => self.io(now, job),
+            Err(usage) => self.io(now, |io| {
+                io.complain(&usage.0);
+                Step::Done(1)
+            }),
+        };
+        self.follow(now, step, out);
     }
 }
 
@@ -238,7 +283,7 @@ impl Component for Kubectl {
 
     fn next_wake(&self) -> Option<Time> {
         match &self.waiting {
-            Waiting::Start(_) => Some(Time::ZERO),
+            Waiting::Start(_) | Waiting::Kinds(_, None) => Some(Time::ZERO),
             Waiting::Sleep(until, _) => Some(*until),
             Waiting::Watch { deadline, .. } => *deadline,
             _ => None,

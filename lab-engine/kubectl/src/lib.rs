@@ -11,6 +11,7 @@
 
 mod command;
 mod commands;
+mod discovery;
 mod etcdctl;
 mod files;
 mod flags;

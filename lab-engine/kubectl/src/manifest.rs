@@ -5,7 +5,7 @@
 use crate::command::Failure;
 use crate::resources::Context;
 use api::http::ResourcePath;
-use api::kinds::{KindInfo, find_kind};
+use api::kinds::Kind;
 use api::yaml::{Document, excerpt, read_documents};
 use serde_json::Value;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) struct Manifest {
     /// The file, or `STDIN`.
     pub(crate) source: String,
     /// Its kind.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// Its name; may be empty.
     pub(crate) name: String,
     /// Its namespace; empty for objects of the cluster.
@@ -30,7 +30,7 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// The object's path.
     pub(crate) fn path(&self) -> ResourcePath {
-        ResourcePath::object(self.info, &self.namespace, &self.name)
+        ResourcePath::object(&self.info, &self.namespace, &self.name)
     }
 
     /// An error with, where it is known, the place in the file.
@@ -54,8 +54,18 @@ impl Manifest {
 /// # Errors
 /// The text that follows `error: `.
 pub(crate) fn load(paths: &[&str], context: &Context<'_>) -> Result<Vec<Manifest>, String> {
+    let (manifests, unknown) = load_known(paths, context)?;
+    unknown.into_iter().next().map_or(Ok(manifests), Err)
+}
+
+/// As [`load`], but objects of kinds that the server does not have are left out; the second part tells of them. So a definition can stand
+/// in one file with objects of its kind, which a second run then makes.
+///
+/// # Errors
+/// The text that follows `error: `.
+pub(crate) fn load_known(paths: &[&str], context: &Context<'_>) -> Result<(Vec<Manifest>, Vec<String>), String> {
     let environment = &context.environment;
-    let mut manifests = Vec::new();
+    let (mut manifests, mut unknown) = (Vec::new(), Vec::new());
     for path in paths {
         let texts = match (*path, environment.files.read(path)) {
             ("-", _) => vec![("STDIN", environment.stdin)],
@@ -73,17 +83,31 @@ pub(crate) fn load(paths: &[&str], context: &Context<'_>) -> Result<Vec<Manifest
                 format!("error parsing {source}: error converting YAML to JSON: yaml: line {}: {}\n{place}", error.line, error.message)
             })?;
             for document in documents {
-                manifests.extend(flatten(source, &shared, document, context)?);
+                for found in flatten(source, &shared, document, context) {
+                    match found {
+                        Ok(manifest) => manifests.push(manifest),
+                        Err(Unusable::Kind(message)) => unknown.push(message),
+                        Err(Unusable::Other(message)) => return Err(message),
+                    }
+                }
             }
         }
     }
-    Ok(manifests)
+    Ok((manifests, unknown))
+}
+
+/// Why an object of a file cannot be used.
+enum Unusable {
+    /// The server does not have its kind.
+    Kind(String),
+    /// Anything else.
+    Other(String),
 }
 
 /// The document's object, or the objects of a `List`.
-fn flatten(source: &str, text: &Arc<str>, document: Document, context: &Context<'_>) -> Result<Vec<Manifest>, String> {
+fn flatten(source: &str, text: &Arc<str>, document: Document, context: &Context<'_>) -> Vec<Result<Manifest, Unusable>> {
     if document.value.is_null() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     if document.value["kind"] == "List"
         && let Some(items) = document.value["items"].as_array()
@@ -91,10 +115,10 @@ fn flatten(source: &str, text: &Arc<str>, document: Document, context: &Context<
         return items.iter().map(|item| resolve(source, text, document.clone(), item.clone(), context)).collect();
     }
     let value = document.value.clone();
-    Ok(vec![resolve(source, text, document, value, context)?])
+    vec![resolve(source, text, document, value, context)]
 }
 
-fn resolve(source: &str, text: &Arc<str>, document: Document, mut value: Value, context: &Context<'_>) -> Result<Manifest, String> {
+fn resolve(source: &str, text: &Arc<str>, document: Document, mut value: Value, context: &Context<'_>) -> Result<Manifest, Unusable> {
     let field = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
     let (api_version, kind, name, own) = (field("/apiVersion"), field("/kind"), field("/metadata/name"), field("/metadata/namespace"));
     let missing: Vec<&str> = [(&api_version, "apiVersion not set"), (&kind, "kind not set")]
@@ -104,24 +128,24 @@ fn resolve(source: &str, text: &Arc<str>, document: Document, mut value: Value, 
         .collect();
     if !missing.is_empty() {
         let list = if let [only] = missing[..] { only.to_owned() } else { format!("[{}]", missing.join(", ")) };
-        return Err(format!(
+        return Err(Unusable::Other(format!(
             "error validating {source:?}: error validating data: {list}; if you choose to ignore these errors, turn validation off with --validate=false"
-        ));
+        )));
     }
-    let info = find_kind(&api_version, &kind).ok_or_else(|| {
-        format!(
+    let info = context.kinds.find_kind(&api_version, &kind).ok_or_else(|| {
+        Unusable::Kind(format!(
             "resource mapping not found for name: {name:?} namespace: {own:?} from {source:?}: \
              no matches for kind {kind:?} in version {api_version:?}\nensure CRDs are installed first"
-        )
+        ))
     })?;
     let namespace = match (info.namespaced, own.is_empty()) {
         (false, _) => String::new(),
         (true, false) if context.explicit && own != context.namespace => {
-            return Err(format!(
+            return Err(Unusable::Other(format!(
                 "the namespace from the provided object {own:?} does not match the namespace {:?}. \
                  You must pass '--namespace={own}' to perform this operation.",
                 context.namespace
-            ));
+            )));
         }
         (true, false) => own,
         (true, true) => context.namespace.clone(),

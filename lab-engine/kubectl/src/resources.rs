@@ -2,10 +2,11 @@
 //! selectors, and the objects that they stand for (`k8s.io/cli-runtime/pkg/resource`, `Builder` and `Visitor`).
 
 use crate::command::{Io, Step, json_of};
+use crate::discovery::Discovery;
 use crate::flags::Parsed;
 use crate::manifest;
 use api::http::{Method, Request, ResourcePath};
-use api::kinds::{KINDS, KindInfo};
+use api::kinds::{KINDS, Kind, KindInfo};
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -18,30 +19,34 @@ pub(crate) struct Context<'a> {
     pub(crate) explicit: bool,
     /// The terminal.
     pub(crate) environment: crate::invocation::Environment<'a>,
+    /// The kinds there are.
+    pub(crate) kinds: &'a Discovery,
 }
 
-/// The kind that a word names by plural, singular, short name, `plural.group` or `plural.version.group`.
+/// The built-in kind that a word names by plural, singular, short name, `plural.group` or `plural.version.group`.
 ///
 /// # Errors
 /// The text that follows `error: `.
 pub(crate) fn resolve(word: &str) -> Result<&'static KindInfo, String> {
     let lower = word.to_lowercase();
+    KINDS.iter().find(|info| is_named(info, &lower)).ok_or_else(|| format!("the server doesn't have a resource type {word:?}"))
+}
+
+/// Whether a word in small letters names a kind.
+pub(crate) fn is_named(info: &KindInfo, lower: &str) -> bool {
     let base = lower.split('.').next().unwrap_or("");
-    let named = |info: &&KindInfo| {
-        let own = |name: &str| info.plural == name || info.singular == name;
-        own(&lower)
-            || info.short_names.contains(&lower.as_str())
-            || (own(base) && lower[base.len()..] == format!(".{}", info.group))
-            || (own(base) && lower[base.len()..] == format!(".{}.{}", info.version, info.group))
-    };
-    KINDS.iter().find(named).ok_or_else(|| format!("the server doesn't have a resource type {word:?}"))
+    let own = |name: &str| info.plural == name || info.singular == name;
+    own(lower)
+        || info.short_names.contains(lower)
+        || (own(base) && lower[base.len()..] == format!(".{}", info.group))
+        || (own(base) && lower[base.len()..] == format!(".{}.{}", info.version, info.group))
 }
 
 /// What a command asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sought {
     /// The kind.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// The namespace; empty for objects of the cluster and for all namespaces.
     pub(crate) namespace: String,
     /// The object, or `None` for all of the kind.
@@ -54,8 +59,8 @@ impl Sought {
     /// The request that reads it.
     pub(crate) fn request(&self) -> Request {
         let path = match &self.name {
-            Some(name) => ResourcePath::object(self.info, &self.namespace, name),
-            None => ResourcePath::collection(self.info, &self.namespace),
+            Some(name) => ResourcePath::object(&self.info, &self.namespace, name),
+            None => ResourcePath::collection(&self.info, &self.namespace),
         };
         let mut request = Request::new(Method::Get, path);
         request.query.extend(self.query.iter().map(|(name, text)| ((*name).into(), text.clone())));
@@ -67,7 +72,7 @@ impl Sought {
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// Its kind.
-    pub(crate) info: &'static KindInfo,
+    pub(crate) info: Kind,
     /// Its namespace; empty for objects of the cluster.
     pub(crate) namespace: String,
     /// Its name.
@@ -79,12 +84,12 @@ pub(crate) struct Target {
 impl Target {
     /// Its path.
     pub(crate) fn path(&self) -> ResourcePath {
-        ResourcePath::object(self.info, &self.namespace, &self.name)
+        ResourcePath::object(&self.info, &self.namespace, &self.name)
     }
 
     /// How results name it.
     pub(crate) fn result_name(&self) -> String {
-        result_name(self.info, &self.name)
+        result_name(&self.info, &self.name)
     }
 }
 
@@ -111,7 +116,7 @@ pub(crate) fn sought(context: &Context<'_>, parsed: &Parsed, words: &[String]) -
     for (flag, parameter) in [("selector", "labelSelector"), ("field-selector", "fieldSelector")] {
         query.extend(parsed.get(flag).map(|text| (parameter, text.to_owned())));
     }
-    let pairs = select(words)?;
+    let pairs = select(context.kinds, words)?;
     if pairs.iter().any(|(_, name)| name.is_some()) {
         if all {
             return Err("a resource cannot be retrieved by name across all namespaces".to_owned());
@@ -122,34 +127,42 @@ pub(crate) fn sought(context: &Context<'_>, parsed: &Parsed, words: &[String]) -
         }
     }
     let namespace = |info: &KindInfo| if all || !info.namespaced { String::new() } else { context.namespace.clone() };
-    Ok(pairs.into_iter().map(|(info, name)| Sought { info, namespace: namespace(info), name, query: query.clone() }).collect())
+    Ok(pairs.into_iter().map(|(info, name)| Sought { namespace: namespace(&info), info, name, query: query.clone() }).collect())
 }
 
 /// Kinds and names of the words.
-fn select(words: &[String]) -> Result<Vec<(&'static KindInfo, Option<String>)>, String> {
+fn select(known: &Discovery, words: &[String]) -> Result<Vec<(Kind, Option<String>)>, String> {
     let Some(first) = words.first() else { return Err(NOTHING_NAMED.to_owned()) };
     if words.iter().any(|word| word.contains('/')) {
-        return words.iter().map(|word| slashed(word)).collect();
+        return words.iter().map(|word| slashed(known, word)).collect();
     }
     let mut kinds = Vec::new();
     for word in first.split(',') {
         if word == "all" {
-            kinds.extend(KINDS.iter().filter(|info| info.categories.contains(&"all")));
+            kinds.extend(known.all().filter(|info| info.categories.contains("all")));
         } else {
-            kinds.push(resolve(word)?);
+            kinds.extend(of_word(known, word)?);
         }
     }
     let names = &words[1..];
     Ok(if names.is_empty() {
         kinds.into_iter().map(|info| (info, None)).collect()
     } else {
-        kinds.into_iter().flat_map(|info| names.iter().map(move |name| (info, Some(name.clone())))).collect()
+        kinds.into_iter().flat_map(|info| names.iter().map(move |name| (info.clone(), Some(name.clone())))).collect()
     })
 }
 
-fn slashed(word: &str) -> Result<(&'static KindInfo, Option<String>), String> {
+/// The kind that a word names, or the kinds of the category that it is.
+fn of_word(known: &Discovery, word: &str) -> Result<Vec<Kind>, String> {
+    known.resolve(word).map(|kind| vec![kind]).or_else(|message| {
+        let of_category: Vec<Kind> = known.all().filter(|info| info.categories.contains(word)).collect();
+        if of_category.is_empty() { Err(message) } else { Ok(of_category) }
+    })
+}
+
+fn slashed(known: &Discovery, word: &str) -> Result<(Kind, Option<String>), String> {
     match word.split('/').collect::<Vec<_>>()[..] {
-        [kind, name] if !kind.is_empty() && !name.is_empty() => Ok((resolve(kind)?, Some(name.to_owned()))),
+        [kind, name] if !kind.is_empty() && !name.is_empty() => Ok((known.resolve(kind)?, Some(name.to_owned()))),
         [_, _] => Err("arguments in resource/name form must have a single resource and name".to_owned()),
         [_] => Err("there is no need to specify a resource type as a separate argument when passing arguments in resource/name form \
                     (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'"
@@ -182,7 +195,7 @@ fn gather_next(mut left: VecDeque<Sought>, mut found: Vec<Target>, io: &mut Io<'
     let Some(next) = left.pop_front() else { return then(found, io) };
     Step::ask(next.request(), move |answer, io| {
         match answer {
-            Ok(body) => found.extend(items(json_of(body)).into_iter().map(|live| target(next.info, live))),
+            Ok(body) => found.extend(items(json_of(body)).into_iter().map(|live| target(next.info.clone(), live))),
             Err(failure) => {
                 io.complain(&failure.text(""));
                 io.later(|_| Step::Done(1));
@@ -193,7 +206,7 @@ fn gather_next(mut left: VecDeque<Sought>, mut found: Vec<Target>, io: &mut Io<'
 }
 
 /// The object as a target.
-pub(crate) fn target(info: &'static KindInfo, live: Value) -> Target {
+pub(crate) fn target(info: Kind, live: Value) -> Target {
     let text = |field: &str| live["metadata"][field].as_str().unwrap_or("").to_owned();
     Target { info, namespace: text("namespace"), name: text("name"), live }
 }
@@ -213,5 +226,5 @@ pub(crate) fn result_name(info: &KindInfo, name: &str) -> String {
 
 /// `deployment.apps`, or `pod`.
 pub(crate) fn singular(info: &KindInfo) -> String {
-    if info.group.is_empty() { info.singular.to_owned() } else { format!("{}.{}", info.singular, info.group) }
+    if info.group.is_empty() { info.singular.to_string() } else { format!("{}.{}", info.singular, info.group) }
 }

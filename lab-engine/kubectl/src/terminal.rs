@@ -174,7 +174,7 @@ impl Terminal {
             [.., "-f" | "--filename"] | ["cat" | "rm", ..] => self.files.iter().map(|(path, _)| path).collect(),
             ["kubectl" | "k", group] if !commands::below(group).is_empty() => commands::below(group),
             ["kubectl" | "k", "get" | "delete" | "scale" | "describe" | "explain" | "label" | "annotate" | "patch" | "expose" | "wait"] => {
-                api::kinds::KINDS.iter().map(|info| info.plural).collect()
+                api::kinds::KINDS.iter().map(|info| &*info.plural).collect()
             }
             _ => Vec::new(),
         };

@@ -93,8 +93,29 @@ fn get_says_when_there_is_nothing() {
     assert_eq!(result.stderr, "No resources found\n");
     let result = run("kubectl get pod web", vec![refused("pods")]);
     assert_eq!((result.stderr.as_str(), result.code), ("Error from server (NotFound): pods \"web\" not found\n", 1));
-    let result = run("kubectl get foo", vec![]);
+    let result = run("kubectl get foo", vec![kinds(&[])]);
     assert_eq!(result.stderr, "error: the server doesn't have a resource type \"foo\"\n");
+}
+
+/// The answer to discovery when the server has these namespaced kinds of `example.com/v1` beside the built-in ones.
+fn kinds(custom: &[(&str, &str)]) -> Response {
+    let resource = |(plural, kind): &(&str, &str)| {
+        json!({"resource": plural, "responseKind": {"group": "example.com", "version": "v1", "kind": kind}, "scope": "Namespaced",
+               "singularResource": kind.to_lowercase(), "verbs": ["get", "list"], "shortNames": [&plural[..2]]})
+    };
+    let resources: Vec<_> = custom.iter().map(resource).collect();
+    let group = json!({"metadata": {"name": "example.com"}, "versions": [{"version": "v1", "resources": resources}]});
+    Response::ok(Body::Json(json!({"kind": "APIGroupDiscoveryList", "items": [group]})))
+}
+
+#[test]
+fn a_kind_that_is_not_built_in_is_asked_for_once() {
+    let found = run("kubectl get fo,foos", vec![kinds(&[("foos", "Foo")]), table(&[]), table(&[])]);
+    assert_eq!(found.requests.iter().map(path).collect::<Vec<_>>()[..2], ["/apis", "/apis/example.com/v1/namespaces/default/foos"]);
+    assert_eq!(found.requests[0].accept, Accept::Discovery);
+    assert_eq!((found.stderr.as_str(), found.code), ("No resources found in default namespace.\n", 0));
+    let cut = run("kubectl get foos", vec![Status::new(403, "Forbidden", "forbidden: no").into()]);
+    assert_eq!((cut.stderr.as_str(), cut.code), ("Error from server (Forbidden): forbidden: no\n", 1));
 }
 
 #[test]
@@ -273,7 +294,7 @@ fn lines_of_any_shape_end() {
         run("kubectl config set-context --current --namespace=x; kubectl get pods", vec![table(&[])]).stderr,
         "No resources found in x namespace.\n"
     );
-    assert_eq!(run("kubectl get foo 2>&1 | grep -c type", vec![]).stdout, "1\n");
+    assert_eq!(run("kubectl get foo 2>&1 | grep -c type", vec![kinds(&[])]).stdout, "1\n");
     let mut outbox = Outbox::new(1);
     terminal.run(Time::ZERO, "sleep 5; echo done", &mut outbox);
     assert_eq!(terminal.next_wake(), Some(Time::from_secs(5)));

@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::storage;
 use api::core::{LimitRange, Namespace, Pod, ServiceAccount, Toleration};
 use api::http::{Body, Method, Path, Request};
-use api::kinds::{KindInfo, find_kind};
+use api::kinds::{Kind, KindInfo, find_kind};
 use api::status::{Cause, Status};
 use api::{Object, Resource};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub(crate) fn admit_create(cache: &Cache, info: &'static KindInfo, object: &mut Object) -> Result<(), Box<Status>> {
+pub(crate) fn admit_create(cache: &Cache, info: &Kind, object: &mut Object) -> Result<(), Box<Status>> {
     namespace_lifecycle(cache, info, object)?;
     let ranges = limit_ranges(cache, object);
     if let Object::Pod(pod) = object {
@@ -41,9 +41,9 @@ pub(crate) fn admit_create(cache: &Cache, info: &'static KindInfo, object: &mut 
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub(crate) fn admit_update(cache: &Cache, info: &'static KindInfo, object: &Object) -> Result<(), Box<Status>> {
+pub(crate) fn admit_update(cache: &Cache, info: &Kind, object: &Object) -> Result<(), Box<Status>> {
     // What a Pod asks for does not change, and what is on its way out may always be changed.
-    if info == Pod::INFO || object.metadata().is_deleting() {
+    if *info == *Pod::INFO || object.metadata().is_deleting() {
         return Ok(());
     }
     check_ranges(info, object, &limit_ranges(cache, object))

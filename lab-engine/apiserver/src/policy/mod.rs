@@ -48,7 +48,7 @@ fn metadata(name: &str, kind: &str, now: Time) -> ObjectMeta {
 }
 
 fn role(name: &str, rules: Vec<PolicyRule>, now: Time) -> ClusterRole {
-    ClusterRole { metadata: metadata(name, ClusterRole::INFO.kind, now), rules, ..ClusterRole::default() }
+    ClusterRole { metadata: metadata(name, &ClusterRole::INFO.kind, now), rules, ..ClusterRole::default() }
 }
 
 fn binding(name: &str, subjects: impl IntoIterator<Item = (&'static str, String)>, now: Time) -> ClusterRoleBinding {
@@ -57,7 +57,7 @@ fn binding(name: &str, subjects: impl IntoIterator<Item = (&'static str, String)
         _ => Subject { kind: kind.to_owned(), api_group: GROUP.to_owned(), name, ..Subject::default() },
     };
     ClusterRoleBinding {
-        metadata: metadata(name, ClusterRoleBinding::INFO.kind, now),
+        metadata: metadata(name, &ClusterRoleBinding::INFO.kind, now),
         subjects: subjects.into_iter().map(subject).collect(),
         role_ref: RoleRef { api_group: GROUP.to_owned(), kind: "ClusterRole".to_owned(), name: name.to_owned(), ..RoleRef::default() },
         ..ClusterRoleBinding::default()

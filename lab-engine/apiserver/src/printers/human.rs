@@ -35,7 +35,7 @@ pub(super) fn duration(duration: Duration) -> String {
 }
 
 /// How long ago, or `<unknown>`.
-pub(super) fn since(at: Option<Timestamp>, now: Time) -> String {
+pub(crate) fn since(at: Option<Timestamp>, now: Time) -> String {
     at.map_or_else(|| "<unknown>".to_owned(), |at| duration(now.since(at.0)))
 }
 

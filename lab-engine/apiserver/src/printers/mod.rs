@@ -9,8 +9,8 @@ mod policy;
 mod rbac;
 mod workloads;
 
+use crate::crd::Served;
 use crate::params::IncludeObject;
-use crate::storage::info_of;
 use api::http::{List, WatchEvent};
 use api::json::{Json, Rest};
 use api::kinds::KindInfo;
@@ -40,6 +40,7 @@ fn columns(kind: &str) -> &'static [Column] {
         "ResourceQuota" => policy::RESOURCE_QUOTA,
         "Role" | "ClusterRole" => rbac::ROLE,
         "RoleBinding" | "ClusterRoleBinding" => rbac::BINDING,
+        "CustomResourceDefinition" => objects::DEFINITION,
         _ => objects::OTHER,
     }
 }
@@ -63,26 +64,36 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ClusterRole(role) => rbac::role(&role.metadata),
         Object::RoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
+        Object::Dynamic(_) if crate::crd::definition_of(object).is_some() => objects::definition(object.metadata()),
         Object::Binding(_) | Object::Dynamic(_) => objects::other(object.metadata(), now),
     }
 }
 
-/// A table of objects of one kind.
-pub(crate) fn table(info: Option<&KindInfo>, objects: &[Object], include: IncludeObject, now: Time) -> Value {
-    let kind = info.or_else(|| info_of(objects.first()?)).map_or("", |info| info.kind);
-    let columns: Vec<Value> = columns(kind)
+/// How long ago, or `<unknown>`.
+pub(crate) use human::since;
+
+/// A table of objects of one kind; `served` for custom ones.
+pub(crate) fn table(info: Option<&KindInfo>, served: Option<&Served>, objects: &[Object], include: IncludeObject, now: Time) -> Value {
+    let kind = info.map(|info| info.kind.clone()).or_else(|| Some(objects.first()?.info()?.kind.clone())).unwrap_or_default();
+    let built_in = if served.is_some() { CUSTOM } else { columns(&kind) };
+    let columns: Vec<Value> = built_in
         .iter()
         .map(|(name, type_, priority)| {
             let format = if *name == "Name" { "name" } else { "" };
             json!({"name": name, "type": type_, "format": format, "description": "", "priority": priority})
         })
+        .chain(served.into_iter().flat_map(|served| served.columns.definitions()))
         .collect();
-    let rows: Vec<Value> = objects.iter().map(|object| row(object, include, now)).collect();
+    let rows: Vec<Value> = objects.iter().map(|object| row(object, served, include, now)).collect();
     json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "columnDefinitions": columns, "rows": rows})
 }
 
-fn row(object: &Object, include: IncludeObject, now: Time) -> Value {
-    let mut row = json!({"cells": cells(object, now)});
+/// The column that all custom resources begin with.
+const CUSTOM: &[Column] = &[("Name", "string", 0)];
+
+fn row(object: &Object, served: Option<&Served>, include: IncludeObject, now: Time) -> Value {
+    let cells = served.map_or_else(|| cells(object, now), |served| served.columns.cells(object, now));
+    let mut row = json!({"cells": cells});
     match include {
         IncludeObject::None => {}
         IncludeObject::Metadata => {
@@ -95,8 +106,8 @@ fn row(object: &Object, include: IncludeObject, now: Time) -> Value {
 }
 
 /// The table of a list.
-pub(crate) fn list_table(info: &KindInfo, list: &List, include: IncludeObject, now: Time) -> Value {
-    let mut table = table(Some(info), &list.items, include, now);
+pub(crate) fn list_table(info: &KindInfo, served: Option<&Served>, list: &List, include: IncludeObject, now: Time) -> Value {
+    let mut table = table(Some(info), served, &list.items, include, now);
     table["metadata"] = json!({"resourceVersion": list.resource_version.to_string()});
     if !list.continue_token.is_empty() {
         table["metadata"]["continue"] = json!(list.continue_token);
@@ -105,9 +116,9 @@ pub(crate) fn list_table(info: &KindInfo, list: &List, include: IncludeObject, n
 }
 
 /// An event of a watch with the object as a table of one row.
-pub(crate) fn table_event(event: WatchEvent, include: IncludeObject, now: Time) -> WatchEvent {
+pub(crate) fn table_event(event: WatchEvent, served: Option<&Served>, include: IncludeObject, now: Time) -> WatchEvent {
     let wrap = |object: Object| {
-        let mut fields = match table(None, std::slice::from_ref(&object), include, now) {
+        let mut fields = match table(None, served, std::slice::from_ref(&object), include, now) {
             Value::Object(fields) => fields,
             _ => Map::new(),
         };
@@ -118,6 +129,7 @@ pub(crate) fn table_event(event: WatchEvent, include: IncludeObject, now: Time) 
         Object::Dynamic(Arc::new(Dynamic {
             api_version: "meta.k8s.io/v1".to_owned(),
             kind: "Table".to_owned(),
+            info: None,
             metadata,
             rest: Rest::new(fields),
         }))

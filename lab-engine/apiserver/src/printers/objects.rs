@@ -7,6 +7,8 @@ use api::meta::{ObjectMeta, condition};
 use serde_json::Value;
 use sim::Time;
 
+/// Definitions have the columns of kinds without a printer of their own (`rest.NewDefaultTableConvertor`).
+pub(super) const DEFINITION: &[Column] = &[("Name", "string", 0), ("Created At", "date", 0)];
 pub(super) const OTHER: &[Column] = &[("Name", "string", 0), ("Age", "string", 0)];
 pub(super) const NAMESPACE: &[Column] = &[("Name", "string", 0), ("Status", "string", 0), ("Age", "string", 0)];
 pub(super) const CONFIG_MAP: &[Column] = &[("Name", "string", 0), ("Data", "string", 0), ("Age", "string", 0)];
@@ -46,6 +48,11 @@ pub(super) const EVENT: &[Column] = &[
     ("Count", "string", 1),
     ("Name", "string", 1),
 ];
+
+/// The cells of a definition: when it was made, in full.
+pub(super) fn definition(metadata: &ObjectMeta) -> Vec<Value> {
+    vec![metadata.name.as_str().into(), metadata.creation_timestamp.map_or(Value::Null, |at| at.to_string().into())]
+}
 
 pub(super) fn other(metadata: &ObjectMeta, now: Time) -> Vec<Value> {
     vec![metadata.name.as_str().into(), human::age(metadata, now)]

@@ -56,7 +56,7 @@ pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
 
 fn namespace(object: &Object, errors: &mut Vec<FieldError>) {
     let namespace = &object.metadata().namespace;
-    let Some(kind) = api::kinds::find_kind(&object.api_version(), object.kind()) else { return };
+    let Some(kind) = object.info() else { return };
     if kind.namespaced && namespace.is_empty() {
         errors.push(FieldError::required("metadata.namespace", ""));
     } else if kind.namespaced {

@@ -19,10 +19,11 @@ mod rbac;
 mod replica_set;
 pub(crate) mod service;
 
+use crate::crd::{definition, definition_of};
 use crate::subresource::Subresource;
 use api::kinds::KindInfo;
 use api::status::FieldError;
-use api::{Object, Resource};
+use api::{Dynamic, Object, Resource};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -91,21 +92,32 @@ macro_rules! dispatch {
 
 impl Strategy for api::core::Binding {}
 
+/// Changes an object that is a CustomResourceDefinition.
+fn on_definition(object: &mut Object, change: impl FnOnce(&mut Dynamic)) {
+    if definition_of(object).is_some()
+        && let Object::Dynamic(object) = object
+    {
+        change(Arc::make_mut(object));
+    }
+}
+
 /// Sets what the author left out.
 pub(crate) fn default(object: &mut Object) {
-    dispatch!(object, object => Arc::make_mut(object).default(), else {});
+    dispatch!(object, object => Arc::make_mut(object).default(), else on_definition(object, definition::default));
 }
 
 /// Drops what only the system may set.
 pub(crate) fn prepare_for_create(object: &mut Object) {
-    dispatch!(object, object => Arc::make_mut(object).prepare_for_create(), else {});
+    dispatch!(object, object => Arc::make_mut(object).prepare_for_create(), else on_definition(object, definition::prepare_for_create));
 }
 
 /// What is wrong with a new object.
 pub(crate) fn validate(object: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
     meta::validate(object, &mut errors);
-    dispatch!(object, object => object.validate(&mut errors), else {});
+    dispatch!(object, object => object.validate(&mut errors), else if let Some(definition) = definition_of(object) {
+        errors.extend(definition::validate(definition, None));
+    });
     errors
 }
 
@@ -124,7 +136,9 @@ pub(crate) fn prepare_for_update(new: &mut Object, old: &Object) {
         if let Some(old) = same_kind(&**new, old) {
             Arc::make_mut(new).prepare_for_update(old);
         }
-    }, else {});
+    }, else if let Some(old) = definition_of(old) {
+        on_definition(new, |new| definition::prepare_for_update(new, old));
+    });
 }
 
 /// Keeps what an update of a subresource must not change.
@@ -139,7 +153,9 @@ pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource:
         if let Some(old) = same_kind(&**new, old) {
             Arc::make_mut(new).prepare_status_update(old);
         }
-    }, else {});
+    }, else if let Some(old) = definition_of(old) {
+        on_definition(new, |new| definition::prepare_status_update(new, old));
+    });
 }
 
 /// What is wrong with a change by the rules for changes alone.
@@ -162,7 +178,9 @@ pub(crate) fn validate_update(new: &Object, old: &Object) -> Vec<FieldError> {
         if let Some(old) = same_kind(&**new, old) {
             new.validate_update(old, &mut errors);
         }
-    }, else {});
+    }, else if let (Some(new), Some(old)) = (definition_of(new), definition_of(old)) {
+        errors.extend(definition::validate(new, Some(old)));
+    });
     errors
 }
 
@@ -172,13 +190,25 @@ pub(crate) fn field<'a>(object: &'a Object, name: &str) -> Option<Cow<'a, str>> 
     match name {
         "metadata.name" => Some(Cow::Borrowed(&metadata.name)),
         "metadata.namespace" => Some(Cow::Borrowed(&metadata.namespace)),
-        _ => dispatch!(object, object => object.field(name), else None),
+        _ => dispatch!(object, object => object.field(name), else dynamic_field(object, name)),
     }
+}
+
+/// The value of a field of an object without a struct, by its path; an absent one is empty.
+fn dynamic_field<'a>(object: &'a Object, name: &str) -> Option<Cow<'a, str>> {
+    let Object::Dynamic(object) = object else { return None };
+    let mut steps = name.split('.');
+    let found = steps.clone().next().and_then(|first| object.rest.get(first));
+    steps.next();
+    Some(match steps.try_fold(found?, |value, step| value.get(step))? {
+        serde_json::Value::String(text) => Cow::Borrowed(text.as_str()),
+        other => Cow::Owned(other.to_string()),
+    })
 }
 
 /// The fields that a kind can be selected by, besides name and namespace.
 fn selectable_fields(info: &KindInfo) -> &'static [&'static str] {
-    match (info.group, info.kind) {
+    match info.group_kind() {
         ("", "Pod") => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -227,5 +257,5 @@ pub(crate) fn not_selectable(info: &KindInfo, field: &str) -> String {
 
 /// Whether a PUT makes the object when there is none.
 pub(crate) fn create_on_update(info: &KindInfo) -> bool {
-    matches!((info.group, info.kind), ("", "Event") | ("coordination.k8s.io", "Lease")) || info.group == api::rbac::GROUP
+    matches!(info.group_kind(), ("", "Event") | ("coordination.k8s.io", "Lease")) || info.group == api::rbac::GROUP
 }

@@ -188,7 +188,7 @@ impl NodeLifecycleController {
 
     fn node_event(&mut self, now: Time, name: &str, uid: &str, reason: &str, message: &str, out: &mut Outbox) {
         let regarding = ObjectReference {
-            kind: Node::INFO.kind.to_owned(),
+            kind: Node::INFO.kind.to_string(),
             name: name.to_owned(),
             uid: uid.to_owned(),
             api_version: Node::INFO.api_version(),

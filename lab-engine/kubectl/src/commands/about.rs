@@ -8,7 +8,7 @@ use crate::output::tables::columns;
 use crate::output::yaml;
 use crate::resources::Context;
 use api::http::Request;
-use api::kinds::{KINDS, KindInfo};
+use api::kinds::{Kind, KindInfo};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -36,8 +36,8 @@ pub(super) const RESOURCES_FLAGS: &[Flag] = &[
     optional("cached", "true"),
 ];
 
-pub(super) fn api_resources(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
-    let mut kinds: Vec<&KindInfo> = KINDS.iter().collect();
+pub(super) fn api_resources(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+    let mut kinds: Vec<Kind> = context.kinds.all().collect();
     if parsed.get("namespaced").is_some() {
         kinds.retain(|info| info.namespaced == parsed.on("namespaced"));
     }
@@ -50,10 +50,13 @@ pub(super) fn api_resources(_: &Context<'_>, parsed: &Parsed) -> Result<Job, Str
     kinds.retain(|info| wanted.iter().all(|verb| verbs(info).split(',').any(|own| own == *verb)));
     let categories = parsed.all("categories");
     kinds.retain(|info| categories.iter().all(|category| info.categories.contains(category)));
+    // Of a resource with several versions the preferred one is shown; it comes first.
+    kinds.sort_by(|a, b| a.group_plural().cmp(&b.group_plural()));
+    kinds.dedup_by(|a, b| a.group_plural() == b.group_plural());
     match parsed.get("sort-by") {
-        None | Some("") => kinds.sort_by_key(|info| (info.group, info.plural)),
-        Some("name") => kinds.sort_by_key(|info| info.plural),
-        Some("kind") => kinds.sort_by_key(|info| info.kind),
+        None | Some("") => {}
+        Some("name") => kinds.sort_by(|a, b| a.plural.cmp(&b.plural)),
+        Some("kind") => kinds.sort_by(|a, b| a.kind.cmp(&b.kind)),
         Some(other) => return Err(format!("--sort-by accepts only name or kind, not {other}")),
     }
     let wide = match parsed.get("output") {
@@ -69,18 +72,19 @@ pub(super) fn api_resources(_: &Context<'_>, parsed: &Parsed) -> Result<Job, Str
         rows.push(names.iter().chain(more).map(|name| (*name).to_owned()).collect());
     }
     for info in kinds {
-        let mut row =
-            vec![info.plural.to_owned(), info.short_names.join(","), info.api_version(), info.namespaced.to_string(), info.kind.to_owned()];
+        let own = [&info.plural, &info.kind].map(|name| name.to_string());
+        let [plural, kind] = own;
+        let mut row = vec![plural, info.short_names.join(","), info.api_version(), info.namespaced.to_string(), kind];
         if wide {
-            row.extend([verbs(info).to_owned(), info.categories.join(",")]);
+            row.extend([verbs(&info).to_owned(), info.categories.join(",")]);
         }
         rows.push(row);
     }
     Ok(done(columns(&rows)))
 }
 
-pub(super) fn api_versions(_: &Context<'_>, _: &Parsed) -> Result<Job, String> {
-    let versions: BTreeSet<String> = KINDS.iter().map(KindInfo::api_version).collect();
+pub(super) fn api_versions(context: &Context<'_>, _: &Parsed) -> Result<Job, String> {
+    let versions: BTreeSet<String> = context.kinds.all().map(|info| info.api_version()).collect();
     Ok(done(versions.into_iter().map(|version| format!("{version}\n")).collect()))
 }
 

@@ -1,18 +1,18 @@
 //! `kubectl apply`, `create -f` and `replace`: objects as files describe them.
 //!
 //! Client-side apply remembers what was applied in an annotation; the patch that it sends is the three-way one of
-//! [`api::patch::three_way_strategic`].
+//! [`api::patch::three_way_strategic`], or for custom kinds [`api::patch::three_way_merge`].
 //!
 //! **Simplified here:** no `--prune`, no kustomizations.
 
+use super::change::{merged, three_way};
 use super::submit::{DryRun, Submit};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
-use crate::manifest::{Manifest, load};
+use crate::manifest::{Manifest, load, load_known};
 use crate::resources::{Context, result_name};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::labels::Selector;
-use api::patch::three_way_strategic;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -71,7 +71,7 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         return Err("must specify one of -f and -k".to_owned());
     }
     let selector = Selector::parse(parsed.get("selector").unwrap_or(""))?;
-    let mut manifests = load(&paths, context)?;
+    let (mut manifests, unknown) = load_known(&paths, context)?;
     manifests.retain(|manifest| {
         let pairs = manifest.value["metadata"]["labels"].as_object().into_iter().flatten();
         selector.matches(&pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or("").to_owned())).collect())
@@ -82,7 +82,7 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         _ => "apply",
     };
     if manifests.is_empty() {
-        return Err(format!("no objects passed to {verb}"));
+        return Err(if unknown.is_empty() { format!("no objects passed to {verb}") } else { unknown.join("\n") });
     }
     let manager = match mode {
         Mode::Create { .. } => "kubectl-create",
@@ -95,6 +95,9 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         for manifest in manifests {
             let submit = Rc::clone(&submit);
             io.later(move |io| one(manifest, mode, submit, io));
+        }
+        for message in unknown {
+            io.later(move |io| io.error(&message));
         }
         Step::Done(0)
     }))
@@ -130,7 +133,7 @@ fn one(manifest: Manifest, mode: Mode, submit: Rc<Submit>, io: &mut Io<'_>) -> S
 /// Sends a write of the manifest and tells what came of it.
 fn finish(request: Request, manifest: Manifest, verb: &'static str, doing: &'static str, submit: Rc<Submit>) -> Step {
     Step::ask(request, move |answer, io| match answer {
-        Ok(body) => submit.show(manifest.info, &json_of(body), verb, io),
+        Ok(body) => submit.show(&manifest.info, &json_of(body), verb, io),
         Err(failure) => {
             io.complain(&manifest.explain(&failure, doing));
             Step::Done(1)
@@ -140,9 +143,9 @@ fn finish(request: Request, manifest: Manifest, verb: &'static str, doing: &'sta
 
 fn send_create(manifest: Manifest, value: Value, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
     if submit.dry_run == DryRun::Client {
-        return submit.show(manifest.info, &value, "created", io);
+        return submit.show(&manifest.info, &value, "created", io);
     }
-    let path = ResourcePath::collection(manifest.info, &manifest.namespace);
+    let path = ResourcePath::collection(&manifest.info, &manifest.namespace);
     let request = submit.request(Method::Post, path, Body::Json(value));
     finish(request, manifest, "created", "creating", submit)
 }
@@ -159,21 +162,20 @@ fn patch(manifest: Manifest, live: &Value, submit: Rc<Submit>, io: &mut Io<'_>) 
     }
     let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
     let wanted = with_last_applied(&manifest.value);
-    let patch = match three_way_strategic(manifest.info, &last, &wanted, live) {
+    let (type_, patch) = match three_way(&manifest.info, &last, &wanted, live) {
         Ok(patch) => patch,
         Err(message) => return io.error(&message),
     };
     if patch == json!({}) {
-        return submit.show(manifest.info, live, "unchanged", io);
+        return submit.show(&manifest.info, live, "unchanged", io);
     }
     if submit.dry_run == DryRun::Client {
-        let merged = api::patch::strategic_merge(manifest.info, live.clone(), &patch);
-        return match merged {
-            Ok(merged) => submit.show(manifest.info, &merged, "configured", io),
+        return match merged(&manifest.info, live.clone(), &patch) {
+            Ok(merged) => submit.show(&manifest.info, &merged, "configured", io),
             Err(message) => io.error(&message),
         };
     }
-    let request = submit.request(Method::Patch, manifest.path(), Body::Patch(PatchType::StrategicMerge, patch));
+    let request = submit.request(Method::Patch, manifest.path(), Body::Patch(type_, patch));
     finish(request, manifest, "configured", "applying patch to", submit)
 }
 
@@ -186,7 +188,7 @@ fn replace_one(manifest: Manifest, force: bool, submit: Rc<Submit>) -> Step {
     let request = Request::new(Method::Delete, manifest.path()).body(Body::Json(options));
     Step::ask(request, move |answer, io| {
         match answer {
-            Ok(_) => io.print(super::delete::deleted_line(manifest.info, &manifest.namespace, &manifest.name, false)),
+            Ok(_) => io.print(super::delete::deleted_line(&manifest.info, &manifest.namespace, &manifest.name, false)),
             Err(failure) if failure.is_not_found() => {}
             Err(failure) => return io.fail(&failure),
         }
@@ -195,7 +197,7 @@ fn replace_one(manifest: Manifest, force: bool, submit: Rc<Submit>) -> Step {
             if !gone {
                 return Step::Done(1);
             }
-            let path = ResourcePath::collection(manifest.info, &manifest.namespace);
+            let path = ResourcePath::collection(&manifest.info, &manifest.namespace);
             let request = submit.request(Method::Post, path, Body::Json(manifest.value.clone()));
             finish(request, manifest, "replaced", "replacing", submit)
         })
@@ -242,9 +244,9 @@ pub(super) fn diff(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String
                     };
                     let last = live["metadata"]["annotations"][LAST_APPLIED].as_str();
                     let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-                    let merged = three_way_strategic(manifest.info, &last, &manifest.value, &live)
-                        .and_then(|patch| api::patch::strategic_merge(manifest.info, live.clone(), &patch));
-                    match merged {
+                    let after = three_way(&manifest.info, &last, &manifest.value, &live)
+                        .and_then(|(_, patch)| merged(&manifest.info, live.clone(), &patch));
+                    match after {
                         Ok(merged) => print_difference(&manifest, live, merged, io),
                         Err(message) => io.error(&message),
                     }
@@ -266,7 +268,7 @@ fn print_difference(manifest: &Manifest, mut live: Value, mut merged: Value, io:
     }
     let text = |value: &Value| if *value == json!({}) { String::new() } else { crate::output::yaml::write(value) };
     let (old, new) = (text(&live), text(&merged));
-    let name = result_name(manifest.info, &manifest.name);
+    let name = result_name(&manifest.info, &manifest.name);
     io.print(format!("--- LIVE {name}\n+++ MERGED {name}\n{}", super::lines::difference(&old, &new)));
     Step::Done(1)
 }

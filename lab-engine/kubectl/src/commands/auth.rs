@@ -6,7 +6,7 @@ use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::output::tables::columns;
 use crate::output::{Format, yaml};
-use crate::resources::{Context, resolve};
+use crate::resources::Context;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::kinds::Gvr;
 use serde_json::{Value, json};
@@ -50,20 +50,20 @@ pub(super) fn can_i(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
         if parsed.on("all-namespaces") && !name.is_empty() {
             return Err("--all-namespaces can not be used with resourceName".to_owned());
         }
-        let (group, resource) = match resolve(word) {
+        let (group, resource) = match context.kinds.resolve(word) {
             Ok(info) => {
                 if !info.namespaced {
                     let of = if info.group.is_empty() { String::new() } else { format!(" in group '{}'", info.group) };
                     warning = Some(format!("Warning: resource '{}' is not namespace scoped{of}\n", info.plural));
                 }
-                (info.group, info.plural)
+                (info.group.to_string(), info.plural.to_string())
             }
             Err(_) => {
                 let (resource, group) = word.split_once('.').unwrap_or((word, ""));
                 if word != "*" {
                     warning = Some(format!("Warning: the server doesn't have a resource type '{resource}'\n"));
                 }
-                (if word == "*" { "*" } else { group }, resource)
+                ((if word == "*" { "*" } else { group }).to_owned(), resource.to_owned())
             }
         };
         let subresource = parsed.get("subresource").unwrap_or_default();

@@ -4,7 +4,8 @@ use super::submit::{DryRun, Submit};
 use crate::command::{Io, Step, json_of};
 use crate::resources::{Sought, Target, gather};
 use api::http::{Body, Method, PatchType};
-use api::patch::three_way_strategic;
+use api::kinds::Kind;
+use api::patch::{three_way_merge, three_way_strategic};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -40,7 +41,7 @@ pub(super) fn one(target: Target, submit: &Rc<Submit>, edit: &Edit, io: &mut Io<
         Err(message) => return io.error(&message),
     };
     // From the object as it was: nothing else is taken back or set.
-    let patch = match three_way_strategic(target.info, &target.live, &wanted, &target.live) {
+    let (type_, patch) = match three_way(&target.info, &target.live, &wanted, &target.live) {
         Ok(patch) => patch,
         Err(message) => return io.error(&message),
     };
@@ -48,17 +49,37 @@ pub(super) fn one(target: Target, submit: &Rc<Submit>, edit: &Edit, io: &mut Io<
         if words.unchanged.is_empty() && !submit.prints_objects() {
             return Step::Done(0);
         }
-        return submit.show(target.info, &target.live, words.unchanged, io);
+        return submit.show(&target.info, &target.live, words.unchanged, io);
     }
     if submit.dry_run == DryRun::Client {
-        return submit.show(target.info, &wanted, words.changed, io);
+        return submit.show(&target.info, &wanted, words.changed, io);
     }
-    let request = submit.request(Method::Patch, target.path(), Body::Patch(PatchType::StrategicMerge, patch));
+    let request = submit.request(Method::Patch, target.path(), Body::Patch(type_, patch));
     let submit = Rc::clone(submit);
     Step::ask(request, move |answer, io| match answer {
-        Ok(body) => submit.show(target.info, &json_of(body), words.changed, io),
+        Ok(body) => submit.show(&target.info, &json_of(body), words.changed, io),
         Err(failure) => io.fail(&failure),
     })
+}
+
+/// The patch that brings an object from what was last applied to what is wanted: strategic where the kind has strategies, else a JSON
+/// merge patch.
+///
+/// # Errors
+/// The text that follows `error: `.
+pub(super) fn three_way(kind: &Kind, last: &Value, wanted: &Value, live: &Value) -> Result<(PatchType, Value), String> {
+    if kind.custom {
+        return Ok((PatchType::Merge, three_way_merge(last, wanted, live)));
+    }
+    three_way_strategic(kind, last, wanted, live).map(|patch| (PatchType::StrategicMerge, patch))
+}
+
+/// The object with such a patch applied.
+///
+/// # Errors
+/// The text that follows `error: `.
+pub(super) fn merged(kind: &Kind, live: Value, patch: &Value) -> Result<Value, String> {
+    if kind.custom { Ok(api::patch::merge(live, patch)) } else { api::patch::strategic_merge(kind, live, patch) }
 }
 
 /// The mapping at a path, made where it is missing.

@@ -139,9 +139,9 @@ fn one(target: Target, options: Rc<Options>, gone: Rc<std::cell::RefCell<Vec<Res
     let told = move |options: &Options, io: &mut Io<'_>| {
         if options.submit.prints_objects() {
             let object = json!({"apiVersion": target.info.api_version(), "kind": target.info.kind, "metadata": {"name": target.name}});
-            return options.submit.show(target.info, &object, "deleted", io);
+            return options.submit.show(&target.info, &object, "deleted", io);
         }
-        let line = deleted_line(target.info, &target.namespace, &target.name, options.force);
+        let line = deleted_line(&target.info, &target.namespace, &target.name, options.force);
         io.print(line.replace('\n', &format!("{}\n", options.submit.suffix())));
         Step::Done(0)
     };

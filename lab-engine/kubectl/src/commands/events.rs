@@ -33,7 +33,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
     if let Some(word) = parsed.get("for") {
         let bad = || "--for must be in resource/name form".to_owned();
         let (kind, name) = word.split_once('/').ok_or_else(bad)?;
-        let selector = format!("involvedObject.kind={},involvedObject.name={name}", resolve(kind)?.kind);
+        let selector = format!("involvedObject.kind={},involvedObject.name={name}", context.kinds.resolve(kind)?.kind);
         request = request.query("fieldSelector", selector);
     }
     let types: Vec<String> = parsed.all("types").into_iter().map(str::to_lowercase).collect();

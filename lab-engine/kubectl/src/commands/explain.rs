@@ -5,7 +5,7 @@
 use super::field_notes::note;
 use crate::command::{Job, Step};
 use crate::flags::{Flag, Parsed, switch, value};
-use crate::resources::{Context, resolve};
+use crate::resources::Context;
 use api::schema::{Field, Type, TypeSchema, for_kind};
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub(super) const FLAGS: &[Flag] = &[switch("recursive", None), value("api-versio
 /// How deep `--recursive` goes; some types hold themselves.
 const MAX_DEPTH: usize = 12;
 
-pub(super) fn build(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
+pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
     let [word] = &parsed.words[..] else {
         return Err(match parsed.words.len() {
             0 => "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources."
@@ -23,9 +23,12 @@ pub(super) fn build(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
         });
     };
     let mut parts = word.split('.').filter(|part| !part.is_empty());
-    let info = resolve(parts.next().unwrap_or(""))?;
+    let info = context.kinds.resolve(parts.next().unwrap_or(""))?;
     let path: Vec<&str> = parts.collect();
-    let schema = for_kind(info).ok_or_else(|| format!("couldn't find resource for {:?}", info.kind))?;
+    if info.custom {
+        return Ok(super::explain_custom::job(info, path.into_iter().map(str::to_owned).collect(), parsed.on("recursive")));
+    }
+    let schema = for_kind(&info).ok_or_else(|| format!("couldn't find resource for {:?}", info.kind))?;
     let mut text = String::new();
     if !info.group.is_empty() {
         let _ = writeln!(text, "GROUP:      {}", info.group);
@@ -43,11 +46,11 @@ pub(super) fn build(_: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
         let required = if field.required { " -required-" } else { "" };
         let _ = writeln!(text, "FIELD: {name} <{}>{required}\n", type_name(&field.type_));
     }
-    let described = note(info.kind, &path).unwrap_or("<empty>");
+    let described = note(&info.kind, &path).unwrap_or("<empty>");
     let _ = writeln!(text, "DESCRIPTION:\n{}", indented(described, "    "));
     if let Some(schema) = here {
         text.push_str("\nFIELDS:\n");
-        list(&mut text, schema, info.kind, &mut path.clone(), 1, parsed.on("recursive"));
+        list(&mut text, schema, &info.kind, &mut path.clone(), 1, parsed.on("recursive"));
     }
     text.push('\n');
     Ok(Box::new(move |io| {

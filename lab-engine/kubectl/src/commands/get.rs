@@ -5,11 +5,11 @@
 use super::get_table::{Tables, View};
 use crate::command::{Io, Job, News, Step, json_of};
 use crate::flags::{Flag, Parsed, optional, switch, value};
-use crate::output::jsonpath::JsonPath;
 use crate::output::{Format, without_managed_fields};
 use crate::resources::{Context, Sought, items, sought};
 use api::Object;
 use api::http::{Accept, Body, Request, WatchEvent};
+use api::jsonpath::JsonPath;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 

@@ -103,7 +103,7 @@ impl Tables {
             if self.view.with_kind
                 && let Some(first) = texts.first_mut()
             {
-                *first = result_name(sought.info, first);
+                *first = result_name(&sought.info, first);
             }
             if self.view.with_namespace && sought.info.namespaced {
                 texts.insert(0, metadata["namespace"].as_str().unwrap_or("").to_owned());

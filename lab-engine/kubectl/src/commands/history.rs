@@ -134,7 +134,7 @@ fn undo_one(target: Target, to: i64, submit: Rc<Submit>, io: &mut Io<'_>) -> Ste
         }
         let request = submit.request(Method::Patch, target.path(), Body::Patch(PatchType::Json, Value::Array(patch)));
         Step::ask(request, move |answer, io| match answer {
-            Ok(body) => submit.show(target.info, &json_of(body), "rolled back", io),
+            Ok(body) => submit.show(&target.info, &json_of(body), "rolled back", io),
             Err(failure) => io.fail(&failure),
         })
     })

@@ -75,7 +75,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
         options.container = Some(container.clone());
     }
     let sought = named(context, word)?;
-    let workload = sought.info != pods();
+    let workload = sought.info != *pods();
     let title = format!("{}/{}", sought.info.singular, sought.name.as_deref().unwrap_or(""));
     Ok(Box::new(move |_| {
         find(sought, move |mut found, io| {

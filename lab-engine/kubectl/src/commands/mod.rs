@@ -11,6 +11,7 @@ mod drain;
 mod events;
 mod exec;
 mod explain;
+mod explain_custom;
 mod field_notes;
 mod get;
 mod get_table;
@@ -30,6 +31,7 @@ mod submit;
 mod wait;
 
 use crate::command::Job;
+use crate::discovery::Discovery;
 use crate::flags::{self, Flag, Parsed};
 use crate::identity::Identity;
 use crate::invocation::{Environment, Usage};
@@ -152,13 +154,13 @@ pub(crate) fn names() -> Vec<&'static str> {
 ///
 /// # Errors
 /// What cobra or the command itself prints when the words make no command.
-pub(crate) fn build(args: &[String], environment: &Environment<'_>) -> Result<(Job, Identity), Usage> {
+pub(crate) fn build(args: &[String], environment: &Environment<'_>, kinds: &Discovery) -> (Result<Job, Usage>, Identity) {
     let mut identity = Identity::default();
-    let job = job(args, environment, &mut identity)?;
-    Ok((job, identity))
+    let job = job(args, environment, kinds, &mut identity);
+    (job, identity)
 }
 
-fn job(args: &[String], environment: &Environment<'_>, identity: &mut Identity) -> Result<Job, Usage> {
+fn job(args: &[String], environment: &Environment<'_>, kinds: &Discovery, identity: &mut Identity) -> Result<Job, Usage> {
     let Some(at) = flags::first_word(args, &[]) else {
         return Ok(Box::new(|io| {
             io.print(overview());
@@ -169,7 +171,7 @@ fn job(args: &[String], environment: &Environment<'_>, identity: &mut Identity) 
     let mut rest: Vec<String> = args.to_vec();
     rest.remove(at);
     if name == "help" {
-        return job(&["--help".to_owned()].into_iter().chain(rest).collect::<Vec<_>>(), environment, identity);
+        return job(&["--help".to_owned()].into_iter().chain(rest).collect::<Vec<_>>(), environment, kinds, identity);
     }
     let verb = find(name, &mut rest)?;
     if rest.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help" || arg == "-h") {
@@ -185,7 +187,7 @@ fn job(args: &[String], environment: &Environment<'_>, identity: &mut Identity) 
     *identity = Identity::read(&parsed).map_err(|message| Usage(format!("error: {message}")))?;
     let explicit = parsed.get("namespace");
     let namespace = explicit.unwrap_or(environment.namespace).to_owned();
-    let context = Context { namespace, explicit: explicit.is_some(), environment: *environment };
+    let context = Context { namespace, explicit: explicit.is_some(), environment: *environment, kinds };
     (verb.build)(&context, &parsed).map_err(|message| Usage(format!("error: {message}")))
 }
 

@@ -16,7 +16,7 @@ pub(super) const FLAGS: &[Flag] = &[value("selector", Some('l')), switch("overwr
 /// The text that follows `error: `.
 pub(super) fn named(parsed: &Parsed, usage: &str) -> Result<Vec<Sought>, String> {
     let info = resolve("nodes")?;
-    let one = |name: Option<String>, query| Sought { info, namespace: String::new(), name, query };
+    let one = |name: Option<String>, query| Sought { info: info.into(), namespace: String::new(), name, query };
     if let Some(selector) = parsed.get("selector") {
         return Ok(vec![one(None, vec![("labelSelector", selector.to_owned())])]);
     }

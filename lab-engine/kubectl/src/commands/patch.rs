@@ -1,7 +1,7 @@
 //! `kubectl patch`: a strategic merge patch unless `--type` says otherwise, written in JSON or YAML.
 
 use super::submit::{DryRun, Submit};
-use crate::command::{Io, Job, Step, json_of};
+use crate::command::{Failure, Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::resources::{Context, Target, chosen, gather};
 use api::http::{Body, Method, PatchType};
@@ -72,22 +72,31 @@ fn one(target: &Target, kind: PatchType, patch: Value, subresource: String, subm
         let patched = match kind {
             PatchType::Json => api::patch::json_patch(target.live.clone(), &patch),
             PatchType::Merge => Ok(api::patch::merge(target.live.clone(), &patch)),
-            _ => api::patch::strategic_merge(target.info, target.live.clone(), &patch),
+            _ => api::patch::strategic_merge(&target.info, target.live.clone(), &patch),
         };
         return match patched {
-            Ok(patched) => submit.show(target.info, &patched, words(&target.live, &patched), io),
+            Ok(patched) => submit.show(&target.info, &patched, words(&target.live, &patched), io),
             Err(message) => io.error(&message),
         };
     }
     let mut path = target.path();
     path.subresource = Cow::Owned(subresource);
     let request = submit.request(Method::Patch, path, Body::Patch(kind, patch));
-    let (submit, before, info) = (Rc::clone(submit), target.live.clone(), target.info);
+    let (submit, before, info) = (Rc::clone(submit), target.live.clone(), target.info.clone());
     Step::ask(request, move |answer, io| match answer {
         Ok(body) => {
             let after = json_of(body);
             let shown = if after["metadata"]["name"].is_null() { &before } else { &after };
-            submit.show(info, shown, words(&before, &after), io)
+            submit.show(&info, shown, words(&before, &after), io)
+        }
+        Err(Failure::Refused(status)) if status.reason == "UnsupportedMediaType" => {
+            let type_ = match kind {
+                PatchType::Json => "application/json-patch+json",
+                PatchType::Merge => "application/merge-patch+json",
+                PatchType::StrategicMerge => "application/strategic-merge-patch+json",
+                PatchType::Apply => "application/apply-patch+yaml",
+            };
+            io.error(&format!("{type_} is not supported by {}, Kind={}: {}", info.api_version(), info.kind, status.message))
         }
         Err(failure) => io.fail(&failure),
     })

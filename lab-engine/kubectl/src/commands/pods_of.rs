@@ -4,7 +4,7 @@ use super::observe::list;
 use crate::command::{Io, Step, json_of};
 use crate::resources::{Context, Sought, resolve};
 use api::http::{Method, Request, ResourcePath};
-use api::kinds::KindInfo;
+use api::kinds::{Kind, KindInfo};
 use serde_json::Value;
 
 /// Reads `POD` or `TYPE/NAME`.
@@ -13,8 +13,8 @@ use serde_json::Value;
 /// The text that follows `error: `.
 pub(super) fn named(context: &Context<'_>, word: &str) -> Result<Sought, String> {
     let (info, name) = match word.split_once('/') {
-        Some((kind, name)) => (resolve(kind)?, name),
-        None => (resolve("pods")?, word),
+        Some((kind, name)) => (context.kinds.resolve(kind)?, name),
+        None => (Kind::BuiltIn(resolve("pods")?), word),
     };
     let namespace = if info.namespaced { context.namespace.clone() } else { String::new() };
     Ok(Sought { info, namespace, name: Some(name.to_owned()), query: Vec::new() })
@@ -51,7 +51,7 @@ pub(super) fn find(sought: Sought, then: impl FnOnce(Vec<Value>, &mut Io<'_>) ->
             Ok(body) => json_of(body),
             Err(failure) => return io.fail(&failure),
         };
-        if sought.info == pods() {
+        if sought.info == *pods() {
             return then(vec![object], io);
         }
         let selector = selector(&object);

@@ -98,7 +98,7 @@ fn is_paused(object: &Value) -> bool {
 
 /// Whether the kind has a template that can be rolled out.
 fn rolls_out(target: &Target, doing: &str) -> Result<(), String> {
-    if matches!(target.info.kind, "Deployment" | "DaemonSet" | "StatefulSet") {
+    if matches!(&*target.info.kind, "Deployment" | "DaemonSet" | "StatefulSet") {
         Ok(())
     } else {
         Err(format!("{} {:?} {doing} is not supported", target.info.group_resource(), target.name))

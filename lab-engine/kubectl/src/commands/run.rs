@@ -267,7 +267,7 @@ impl Expose {
 
     fn service(&self, target: &Target) -> Result<Value, String> {
         let live = &target.live;
-        let selector = match (self.flag("selector"), target.info.kind) {
+        let selector = match (self.flag("selector"), &*target.info.kind) {
             (Some(text), _) => Value::Object(pairs(&text.split(',').collect::<Vec<_>>(), "selector")?),
             (None, "Pod") => live["metadata"]["labels"].clone(),
             (None, "Service" | "ReplicationController") => live["spec"]["selector"].clone(),

@@ -46,7 +46,7 @@ fn one(mut target: Target, replicas: i64, current: Option<i64>, submit: &Rc<Subm
     }
     if submit.dry_run == super::submit::DryRun::Client {
         target.live["spec"]["replicas"] = json!(replicas);
-        return submit.show(target.info, &target.live, "scaled", io);
+        return submit.show(&target.info, &target.live, "scaled", io);
     }
     let body = Body::Patch(PatchType::Merge, json!({"spec": {"replicas": replicas}}));
     let request = submit.request(Method::Patch, target.path().with_subresource("scale"), body);
@@ -54,7 +54,7 @@ fn one(mut target: Target, replicas: i64, current: Option<i64>, submit: &Rc<Subm
     Step::ask(request, move |answer, io| match answer {
         Ok(_) => {
             target.live["spec"]["replicas"] = json!(replicas);
-            submit.show(target.info, &target.live, "scaled", io)
+            submit.show(&target.info, &target.live, "scaled", io)
         }
         Err(failure) => io.fail(&failure),
     })

@@ -117,7 +117,7 @@ fn set_env(container: &mut Value, pairs: &[String]) {
 
 fn list_env(targets: Vec<crate::resources::Target>, io: &mut crate::command::Io<'_>) -> crate::command::Step {
     for mut target in targets {
-        let (plural, name) = (target.info.plural, target.name.clone());
+        let (plural, name) = (target.info.plural.clone(), target.name.clone());
         let mut text = String::new();
         each_container(&mut target.live, "*", |container| {
             text.push_str(&format!("# {plural} {name}, container {}\n", container["name"].as_str().unwrap_or("")));

@@ -3,9 +3,9 @@
 use super::observe::{self, Seen};
 use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, GoDuration, Parsed, optional, switch, value};
-use crate::output::jsonpath::{self, JsonPath};
 use crate::resources::{Context, Sought, Target, gather, sought, target};
 use api::http::ResourcePath;
+use api::jsonpath::{self, JsonPath};
 use serde_json::Value;
 use sim::Time;
 use std::rc::Rc;
@@ -99,7 +99,7 @@ fn all(targets: Vec<Target>, condition: &Rc<Condition>, deadline: Time, io: &mut
 }
 
 fn one(aim: Target, condition: Rc<Condition>, deadline: Time) -> Step {
-    let path = ResourcePath::object(aim.info, &aim.namespace, &aim.name);
+    let path = ResourcePath::object(&aim.info, &aim.namespace, &aim.name);
     let met = format!("{} condition met\n", aim.result_name());
     let timeout = format!("timed out waiting for the condition on {}/{}", aim.info.plural, aim.name);
     if let Condition::Delete = *condition {
@@ -120,7 +120,7 @@ fn one(aim: Target, condition: Rc<Condition>, deadline: Time) -> Step {
             io.complain(&not_found);
             Some(Step::Done(1))
         }
-        Seen::Object(Some(value)) => holds(&condition, &target(aim.info, value.clone()).live).then(|| {
+        Seen::Object(Some(value)) => holds(&condition, &target(aim.info.clone(), value.clone()).live).then(|| {
             io.print(met.clone());
             Step::Done(0)
         }),

@@ -1,14 +1,13 @@
 //! What commands print: tables, objects and templates (`-o`), as `k8s.io/cli-runtime/pkg/printers` and `kubectl get` lay them out.
 
 pub(crate) mod human;
-pub(crate) mod jsonpath;
 pub(crate) mod tables;
 pub(crate) mod yaml;
 
 use crate::files::Files;
 use crate::resources::result_name;
+use api::jsonpath::JsonPath;
 use api::kinds::find_kind;
-use jsonpath::JsonPath;
 use serde_json::Value;
 
 /// A format of objects, chosen by `-o`.
@@ -91,7 +90,10 @@ fn name_line(object: &Value) -> String {
     let (version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
     match find_kind(&version, &kind) {
         Some(info) => format!("{}\n", result_name(info, &name)),
-        None => format!("{}/{name}\n", kind.to_lowercase()),
+        None => match version.split_once('/') {
+            Some((group, _)) => format!("{}.{group}/{name}\n", kind.to_lowercase()),
+            None => format!("{}/{name}\n", kind.to_lowercase()),
+        },
     }
 }
 

@@ -7,9 +7,10 @@ use crate::admission::usage as amounts;
 use api::Object;
 use api::core::{Container, Pod, ResourceList, Service};
 use api::json::decode;
-use api::kinds::{KindInfo, find_kind};
+use api::kinds::KindInfo;
 use api::quantity::{Format, Quantity};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Resources that every container must state when a quota limits them.
@@ -18,23 +19,19 @@ const EXPLICIT: [&str; 6] = ["cpu", "memory", "requests.cpu", "requests.memory",
 /// What a claim's usage by its class is called after the class.
 const CLASS_SUFFIX: &str = ".storageclass.storage.k8s.io/";
 
-fn info(object: &Object) -> Option<&'static KindInfo> {
-    find_kind(&object.api_version(), object.kind())
-}
-
 /// The plural name of an object's kind.
-pub fn plural_of(object: &Object) -> &'static str {
-    info(object).map_or("", |info| info.plural)
+pub fn plural_of(object: &Object) -> Cow<'static, str> {
+    object.info().map_or(Cow::Borrowed(""), |info| info.plural.clone())
 }
 
 /// Whether the quotas count an update of this kind of object too, and not only its creation.
 pub(crate) fn counts_updates(object: &Object) -> bool {
-    matches!(plural_of(object), "services" | "persistentvolumeclaims")
+    matches!(&*plural_of(object), "services" | "persistentvolumeclaims")
 }
 
 /// Whether quotas count a kind of object.
 pub(crate) fn is_counted(info: &KindInfo) -> bool {
-    info.namespaced && !matches!((info.group, info.plural), ("", "events" | "bindings"))
+    info.namespaced && !matches!(info.group_plural(), ("", "events" | "bindings"))
 }
 
 /// Whether an amount is below nothing.
@@ -62,15 +59,15 @@ fn count(number: usize) -> Quantity {
 
 /// What an object uses of each resource that a quota can limit.
 pub(super) fn usage(object: &Object) -> ResourceList {
-    let Some(info) = info(object) else { return ResourceList::new() };
+    let Some(info) = object.info() else { return ResourceList::new() };
     let mut used = BTreeMap::from([(format!("count/{}", info.group_resource()), one())]);
     match object {
         Object::Pod(pod) => used.extend(pod_usage(pod)),
         Object::Service(service) => used.extend(service_usage(service)),
-        _ if info.group.is_empty() => match info.plural {
+        _ if info.group.is_empty() => match &*info.plural {
             "persistentvolumeclaims" => used.extend(claim_usage(&object.to_json())),
             "configmaps" | "secrets" | "replicationcontrollers" | "resourcequotas" => {
-                used.insert(info.plural.to_owned(), one());
+                used.insert(info.plural.to_string(), one());
             }
             _ => {}
         },
@@ -149,11 +146,11 @@ fn claim_usage(claim: &Value) -> ResourceList {
 
 /// Which of the resources of a quota an object of this kind can use (`MatchingResources`).
 pub(super) fn limited(object: &Object, hard: &ResourceList) -> BTreeSet<String> {
-    let Some(info) = info(object) else { return BTreeSet::new() };
+    let Some(info) = object.info() else { return BTreeSet::new() };
     let by_count = format!("count/{}", info.group_resource());
     let means = |name: &str| {
         name == by_count
-            || match (info.group, info.plural) {
+            || match info.group_plural() {
                 ("", "pods") => is_of_pods(name),
                 ("", "services") => matches!(name, "services" | "services.loadbalancers" | "services.nodeports"),
                 ("", "persistentvolumeclaims") => {

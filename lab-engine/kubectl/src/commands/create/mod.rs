@@ -84,7 +84,7 @@ fn submit(context: &Context<'_>, parsed: &Parsed, kind: &str, object: Value) -> 
     let info = resolve(kind)?;
     let submit = Submit::read(context, parsed, "kubectl-create")?;
     let namespace = context.namespace.clone();
-    let failed = if info.kind == "Namespace" || info.kind == "Secret" || matches!(info.kind, "Deployment" | "Job" | "ConfigMap") {
+    let failed = if info.kind == "Namespace" || info.kind == "Secret" || matches!(&*info.kind, "Deployment" | "Job" | "ConfigMap") {
         format!("failed to create {}", info.singular)
     } else {
         String::new()

@@ -3,7 +3,7 @@
 use super::{metadata, name, submit};
 use crate::command::Job;
 use crate::flags::Parsed;
-use crate::resources::{Context, resolve};
+use crate::resources::Context;
 use serde_json::{Value, json};
 
 pub(in crate::commands) fn service_account(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
@@ -31,8 +31,8 @@ fn build_role(context: &Context<'_>, parsed: &Parsed, kind: &str, plural: &str, 
     let mut rules: Vec<Value> = Vec::new();
     for word in resources {
         let (resource, subresource) = word.split_once('/').map_or((word, String::new()), |(resource, sub)| (resource, format!("/{sub}")));
-        let info = if resource == "*" { None } else { Some(resolve(resource)?) };
-        let (group, plural) = info.map_or(("*", "*"), |info| (info.group, info.plural));
+        let info = if resource == "*" { None } else { Some(context.kinds.resolve(resource)?) };
+        let (group, plural) = info.as_ref().map_or(("*", "*"), |info| info.group_plural());
         let named = json!(format!("{plural}{subresource}"));
         match rules.iter_mut().find(|rule| rule["apiGroups"][0] == group).and_then(|rule| rule["resources"].as_array_mut()) {
             Some(list) => list.push(named),

@@ -68,7 +68,7 @@ fn find(one: Sought, with_events: bool, printed: Rc<Cell<usize>>) -> Step {
     Step::ask(one.request(), move |answer, io| {
         let failure = match answer {
             Ok(body) => {
-                let found = items(json_of(body)).into_iter().map(|live| target(one.info, live)).collect();
+                let found = items(json_of(body)).into_iter().map(|live| target(one.info.clone(), live)).collect();
                 return describe_all(found, with_events, &printed, io);
             }
             Err(failure) => failure,
@@ -79,7 +79,7 @@ fn find(one: Sought, with_events: bool, printed: Rc<Cell<usize>>) -> Step {
         };
         let all = Sought { name: None, ..one };
         list(all.request(), move |found, io| {
-            let mut targets: Vec<Target> = found.into_iter().map(|live| target(all.info, live)).collect();
+            let mut targets: Vec<Target> = found.into_iter().map(|live| target(all.info.clone(), live)).collect();
             targets.retain(|target| target.name.starts_with(&prefix));
             if targets.is_empty() {
                 printed.set(printed.get() + 1);
@@ -111,7 +111,7 @@ fn describe(target: Target, with_events: bool, first: bool, io: &mut Io<'_>) -> 
         }
         let Ok(info) = resolve("events") else { return Step::Done(1) };
         let uid = target.live["metadata"]["uid"].as_str().unwrap_or("");
-        let mut fields = vec![("name", target.name.as_str()), ("kind", target.info.kind), ("uid", uid)];
+        let mut fields = vec![("name", target.name.as_str()), ("kind", &*target.info.kind), ("uid", uid)];
         if !target.namespace.is_empty() {
             fields.insert(1, ("namespace", target.namespace.as_str()));
         }
@@ -131,7 +131,7 @@ fn describe(target: Target, with_events: bool, first: bool, io: &mut Io<'_>) -> 
 
 /// Whether upstream's describer shows Events for the kind.
 fn has_events(target: &Target) -> bool {
-    !matches!(target.info.kind, "Secret" | "Namespace" | "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" | "Event")
+    !matches!(&*target.info.kind, "Secret" | "Namespace" | "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" | "Event")
 }
 
 /// Objects that a description shows beside its own: ReplicaSets of a Deployment, Pods of a node or ReplicaSet, the Lease of a node,
@@ -144,7 +144,7 @@ fn related(target: Target, io: &mut Io<'_>, then: impl FnOnce(Target, Related, &
         let info = resolve(plural).ok()?;
         Some(Request::new(Method::Get, ResourcePath::collection(info, namespace)).query(parameter, text))
     };
-    let requests: Vec<Option<Request>> = match target.info.kind {
+    let requests: Vec<Option<Request>> = match if target.info.custom { "" } else { &*target.info.kind } {
         "Deployment" => vec![ask("replicasets", &target.namespace, "labelSelector", selector())],
         "ReplicaSet" => vec![ask("pods", &target.namespace, "labelSelector", selector())],
         "Service" if !selector().is_empty() => {
@@ -174,7 +174,7 @@ fn related_next(mut left: Vec<Request>, mut found: Related, io: &mut Io<'_>, the
 
 fn body(target: &Target, related: &Related, now: Time) -> String {
     let live = &target.live;
-    match (target.info.group, target.info.kind) {
+    match target.info.group_kind() {
         ("", "Pod") => pod::pod(live),
         ("apps", "Deployment") => kinds::deployment(live, related),
         ("apps", "ReplicaSet") => kinds::replica_set(live, related),

@@ -1,4 +1,4 @@
-//! `-o jsonpath`: kubectl's own dialect (`k8s.io/client-go/util/jsonpath`).
+//! JSONPath in the dialect of Kubernetes (`k8s.io/client-go/util/jsonpath`): `kubectl -o jsonpath` and the columns of custom resources.
 //!
 //! It is a template around paths (`{range .items[*]}{.metadata.name}{"\n"}{end}`), and its paths are older than RFC 9535: `$` may be left
 //! out, a dot in a name is written `\.`, a key that is missing is no error while an index is. Libraries for RFC 9535 would need a
@@ -53,7 +53,7 @@ enum Operand {
 
 /// A template that was read.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct JsonPath {
+pub struct JsonPath {
     nodes: Vec<Node>,
     text: String,
 }
@@ -63,7 +63,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// As upstream words them.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let bad = |message: String| format!("error parsing jsonpath {text}, {message}");
         let mut rest = text;
         let nodes = template(&mut rest, 0, false).map_err(bad)?;
@@ -75,7 +75,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// As upstream words them.
-    pub(crate) fn relaxed(text: &str) -> Result<Self, String> {
+    pub fn relaxed(text: &str) -> Result<Self, String> {
         let bad = || "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'".to_owned();
         let inner = match text.strip_prefix('{') {
             Some(rest) => rest.strip_suffix('}').ok_or_else(bad)?,
@@ -91,7 +91,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// As upstream words them: an index beyond the end, for example.
-    pub(crate) fn execute(&self, root: &Value) -> Result<String, String> {
+    pub fn execute(&self, root: &Value) -> Result<String, String> {
         let mut out = String::new();
         let explain = |message: String| {
             format!(
@@ -108,7 +108,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// As [`JsonPath::execute`].
-    pub(crate) fn select<'v>(&self, root: &'v Value) -> Result<Vec<&'v Value>, String> {
+    pub fn select<'v>(&self, root: &'v Value) -> Result<Vec<&'v Value>, String> {
         match self.nodes.first() {
             Some(Node::Path(path)) => walk(path, vec![root]),
             _ => Ok(Vec::new()),
@@ -347,7 +347,7 @@ fn run(nodes: &[Node], current: &Value, out: &mut String) -> Result<(), String> 
 }
 
 /// A value as a template prints it.
-pub(crate) fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
