@@ -16,6 +16,7 @@ pub mod intstr;
 pub mod json;
 pub mod kinds;
 pub mod labels;
+pub mod managed_fields;
 pub mod meta;
 pub mod names;
 mod object;

@@ -162,6 +162,29 @@ macro_rules! simulated {
                 with_type(value, self.api_version(), self.kind().to_owned())
             }
 
+            /// Two objects of a kind as JSON, without type and managed fields and without what is the same in both. Objects of different
+            /// kinds come whole.
+            pub fn changed(&self, new: &Object) -> (Value, Value) {
+                let (mut old, mut new) = match (self, new) {
+                    $((Object::$name(old), Object::$name(new)) => old.changed(new),)*
+                    (Object::Dynamic(old), Object::Dynamic(new)) => {
+                        let mut sides = (Map::new(), Map::new());
+                        if old.metadata != new.metadata {
+                            json::insert_changed(&mut sides, "metadata", &old.metadata, &new.metadata);
+                        }
+                        old.rest.changed(&new.rest, &mut sides);
+                        (Value::Object(sides.0), Value::Object(sides.1))
+                    }
+                    (old, new) => (old.to_json(), new.to_json()),
+                };
+                for side in [&mut old, &mut new] {
+                    if let Some(metadata) = side.get_mut("metadata").and_then(Value::as_object_mut) {
+                        metadata.remove("managedFields");
+                    }
+                }
+                (old, new)
+            }
+
             /// The paths of all fields that are kept but not simulated.
             pub fn unsimulated(&self) -> Vec<String> {
                 let mut paths = Vec::new();

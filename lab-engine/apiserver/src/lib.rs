@@ -8,7 +8,7 @@
 //! Every request passes the chain first: who sends it (`authentication`), whether that user may (`authorization`, [`rbac`]), and for writes
 //! the plugins of [`admission`].
 //!
-//! **Simplified here:** no server-side apply; no OpenAPI document; one watch on etcd for all
+//! **Simplified here:** no OpenAPI document; one watch on etcd for all
 //! resources; requests are not limited (API Priority and Fairness).
 
 pub mod admission;
@@ -21,6 +21,7 @@ mod collection;
 mod continue_token;
 mod discovery;
 mod escalation;
+mod field_manager;
 mod list_options;
 mod node_authorizer;
 mod params;

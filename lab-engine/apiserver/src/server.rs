@@ -16,6 +16,7 @@ use crate::watchers::Watchers;
 use crate::write::Write;
 use crate::{admission, bootstrap, policy};
 use api::http::{Path, Request, Response, WatchEvent};
+use api::managed_fields::Interner;
 use api::status::Status;
 use api::{Object, Resource};
 use etcd::{CallId, EtcdError, KeyRange, Range, Watch};
@@ -195,6 +196,8 @@ pub struct ApiServer {
     pub(crate) known: Known,
     pub(crate) tokens: Tokens,
     pub(crate) upkeep: Upkeep,
+    /// The sets of fields in the objects' records of owners.
+    pub(crate) field_sets: Interner,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -233,6 +236,7 @@ impl ApiServer {
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
             known: Known::default(),
             upkeep: Upkeep::default(),
+            field_sets: Interner::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),

@@ -5,6 +5,7 @@
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
 use crate::chain::{subject, trace_request};
+use crate::field_manager::{self, FieldOwner};
 use crate::params::{self, DeleteOptions, Origin};
 use crate::quota::{self, Rider};
 use crate::registry;
@@ -35,6 +36,10 @@ pub(crate) struct Write {
     pub(crate) name: String,
     pub(crate) subresource: Subresource,
     pub(crate) action: Action,
+    /// Who shall own what it changes.
+    pub(crate) owner: FieldOwner,
+    /// The applied configuration that it makes the object from.
+    pub(crate) config: Option<serde_json::Value>,
     pub(crate) validation: FieldValidation,
     pub(crate) dry_run: bool,
     pub(crate) warnings: Vec<String>,
@@ -107,6 +112,7 @@ impl ApiServer {
         }
         let mut write = Write {
             origin: Some(origin.clone()),
+            owner: FieldOwner::read(&request)?,
             validation: params::field_validation(&request)?,
             dry_run: params::dry_run(&request)?,
             ..Write::own(info, path.namespace.clone().unwrap_or_default(), path.name.clone().unwrap_or_default())
@@ -136,9 +142,6 @@ impl ApiServer {
                 let Body::Patch(type_, patch) = request.body else {
                     return Err(Box::new(unsupported_patch()));
                 };
-                if type_ == PatchType::Apply {
-                    return Err(Box::new(unsupported_patch()));
-                }
                 write.action = Action::Patch(type_, patch);
                 self.update(now, write, out);
                 Ok(())
@@ -162,7 +165,8 @@ impl ApiServer {
         drop(self.create(now, write, out));
     }
 
-    fn create(&mut self, now: Time, mut write: Write, out: &mut Vec<Output>) -> Refused<()> {
+    /// Makes the object of the write's action.
+    pub(crate) fn create(&mut self, now: Time, mut write: Write, out: &mut Vec<Output>) -> Refused<()> {
         let Action::Create(object) = &mut write.action else { return Ok(()) };
         let metadata = object.metadata_mut();
         if metadata.resource_version.0 != 0 {
@@ -185,6 +189,9 @@ impl ApiServer {
         let mut object = object.clone();
         write.warn_of(&object, None);
         registry::default(&mut object);
+        if write.config.is_none() {
+            object.metadata_mut().managed_fields = self.owners(now, &write, None, &object);
+        }
         registry::prepare_for_create(&mut object);
         crate::admission::admit_create(&self.cache, write.info, &mut object)?;
         if let Object::Service(service) = &mut object {
@@ -249,6 +256,12 @@ impl ApiServer {
                         return self.finish(write, Err(status), out);
                     }
                     if let (Err(status), Some(origin)) = (self.create(now, write, out), origin) {
+                        refuse(&origin, *status, out);
+                    }
+                }
+                Action::Patch(PatchType::Apply, config) if write.subresource == Subresource::None => {
+                    let origin = write.origin.clone();
+                    if let (Err(status), Some(origin)) = (self.create_applied(now, write, config, out), origin) {
                         refuse(&origin, *status, out);
                     }
                 }
@@ -326,6 +339,11 @@ impl ApiServer {
                 let object = object.clone();
                 return self.charge_again(now, write, object, out);
             }
+            if let Some(config) = write.config.take() {
+                // Someone else made it in between: it is changed instead.
+                write.action = Action::Patch(PatchType::Apply, config);
+                return self.ask_again(now, write, out);
+            }
             let status = Status::already_exists(&write.info.gvr(), &write.name);
             if object.metadata().generate_name.is_empty() || write.attempts >= NAME_ATTEMPTS {
                 return self.finish(write, Err(Box::new(status)), out);
@@ -389,6 +407,11 @@ impl ApiServer {
                 return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));
             }
             Action::Update(object) => object.clone(),
+            Action::Patch(PatchType::Apply, config) => {
+                let object = self.apply(now, write, Some(current), config)?;
+                check_names(write, &object)?;
+                object
+            }
             Action::Patch(type_, patch) => {
                 let patched = registry::patch::apply(write.info, current, *type_, patch)?;
                 let decoded = decode_object(patched, write.validation)?;
@@ -399,7 +422,7 @@ impl ApiServer {
             Action::Create(_) => return Err(Box::new(Status::internal("a creation is no update"))),
         };
         write.riders.clear();
-        let decision = self.decide_update(write, current, new)?;
+        let decision = self.decide_update(now, write, current, new)?;
         if let Decision::Put(object) = &decision {
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
                 crate::admission::admit_update(&self.cache, write.info, object)?;
@@ -411,7 +434,7 @@ impl ApiServer {
         Ok(decision)
     }
 
-    fn decide_update(&mut self, write: &Write, current: &Object, mut new: Object) -> Refused<Decision> {
+    fn decide_update(&mut self, now: Time, write: &Write, current: &Object, mut new: Object) -> Refused<Decision> {
         let old = current.metadata();
         let gvr = write.info.gvr();
         {
@@ -434,6 +457,10 @@ impl ApiServer {
             metadata.generate_name.clone_from(&old.generate_name);
         }
         registry::default(&mut new);
+        let managed = match &write.action {
+            Action::Patch(PatchType::Apply, _) => new.metadata().managed_fields.clone(),
+            _ => self.owners(now, write, Some(current), &new),
+        };
         if matches!(write.subresource, Subresource::None | Subresource::Scale) {
             registry::prepare_for_update(&mut new, current);
             if let (Object::Service(service), Object::Service(old)) = (&mut new, current) {
@@ -447,6 +474,8 @@ impl ApiServer {
         } else {
             registry::prepare_status_update(&mut new, current, write.subresource);
         }
+        new.metadata_mut().managed_fields = managed;
+        field_manager::ignore_times(&mut new, current);
         Ok(if registry::delete::is_done(&new, current) {
             Decision::Remove(new)
         } else if new == *current {
@@ -467,6 +496,8 @@ impl Write {
             name,
             subresource: Subresource::None,
             action: Action::Delete(DeleteOptions::default()),
+            owner: FieldOwner::server(),
+            config: None,
             validation: FieldValidation::Warn,
             dry_run: false,
             warnings: Vec::new(),
@@ -502,7 +533,7 @@ fn unsupported_patch() -> Status {
         415,
         "UnsupportedMediaType",
         "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
-         application/merge-patch+json, application/strategic-merge-patch+json",
+         application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
     )
 }
 
@@ -529,7 +560,8 @@ pub(crate) fn read_body(write: &mut Write, body: Body) -> Refused<Object> {
     Ok(object)
 }
 
-fn check_names(write: &Write, object: &Object) -> Refused<()> {
+/// Refuses an object of another name or namespace than the request's.
+pub(crate) fn check_names(write: &Write, object: &Object) -> Refused<()> {
     let metadata = object.metadata();
     if metadata.name != write.name && !metadata.name.is_empty() {
         let message = format!("the name of the object ({}) does not match the name on the URL ({})", metadata.name, write.name);
