@@ -29,4 +29,4 @@ pub use interner::Interner;
 pub use path::{Name, PathElement, Scalar};
 pub use set::{Node, Set};
 pub use updater::{Applied, ApplyError, Conflict, Writing};
-pub use upgrade::{last_applied_owners, upgrade};
+pub use upgrade::{annotation_owners, upgrade};
