@@ -13,11 +13,12 @@ use api::Object;
 use api::decode::{FieldValidation, decode_object};
 use api::http::{Body, PatchType, Request};
 use api::kinds::KindInfo;
-use api::managed_fields::{ApplyError, ManagedFields, Set, Writing};
+use api::managed_fields::{ApplyError, Interner, Made, ManagedFields, Set, Writing};
 use api::schema;
 use api::status::{Cause, Details, FieldError, FieldErrorKind, Status};
 use serde_json::{Value, json};
 use sim::Time;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 /// The longest name of a manager, in bytes (`FieldManagerMaxLength`).
@@ -90,6 +91,27 @@ fn of_agent(agent: &Arc<str>) -> Arc<str> {
     short.into()
 }
 
+/// What is remembered so that the record costs little.
+#[derive(Debug, Default)]
+pub(crate) struct FieldSets {
+    interner: Interner,
+    /// The last object that was made of each kind.
+    made: BTreeMap<(&'static str, &'static str), Option<Made>>,
+}
+
+impl FieldSets {
+    fn made(&mut self, info: &KindInfo) -> &mut Option<Made> {
+        self.made.entry((info.group, info.kind)).or_default()
+    }
+
+    /// The entries with sets of fields that objects have in common kept once.
+    fn shared(&mut self, managed: ManagedFields) -> ManagedFields {
+        let mut entries = managed.entries().to_vec();
+        self.interner.intern(&mut entries);
+        entries.into()
+    }
+}
+
 /// Fields that a write cannot change (`GetResetFields` of the strategies).
 fn ignored(info: &KindInfo, subresource: Subresource) -> &'static Set {
     static NOTHING: LazyLock<Set> = LazyLock::new(Set::default);
@@ -127,10 +149,17 @@ fn writing(now: Time, write: &Write) -> Writing<'_> {
 }
 
 impl ApiServer {
-    /// Who owns what after a create (without `live`) or an update that is no apply; `new` has its defaults.
-    pub(crate) fn owners(&mut self, now: Time, write: &Write, live: Option<&Object>, new: &Object) -> ManagedFields {
+    /// Who owns what of a new object that has its defaults.
+    pub(crate) fn owners_of_new(&mut self, now: Time, write: &Write, new: &Object) -> ManagedFields {
+        let made = self.field_sets.made(write.info);
+        let managed = writing(now, write).create(new, made);
+        self.field_sets.shared(managed)
+    }
+
+    /// Who owns what after an update that is no apply; `new` has its defaults.
+    pub(crate) fn owners(&mut self, now: Time, write: &Write, live: &Object, new: &Object) -> ManagedFields {
         let managed = writing(now, write).update(live, new);
-        self.shared(managed)
+        self.field_sets.shared(managed)
     }
 
     /// The object with a configuration applied, and with who owns what then.
@@ -148,7 +177,7 @@ impl ApiServer {
                 decode_object(merged, FieldValidation::Ignore)?.object
             }
         };
-        object.metadata_mut().managed_fields = self.shared(applied.managed_fields);
+        object.metadata_mut().managed_fields = self.field_sets.shared(applied.managed_fields);
         Ok(object)
     }
 
@@ -170,13 +199,6 @@ impl ApiServer {
         write.config = Some(config);
         write.action = Action::Create(object);
         self.create(now, write, out)
-    }
-
-    /// The entries with sets of fields that objects have in common kept once.
-    fn shared(&mut self, managed: ManagedFields) -> ManagedFields {
-        let mut entries = managed.entries().to_vec();
-        self.field_sets.intern(&mut entries);
-        entries.into()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
+use crate::field_manager::FieldSets;
 use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
@@ -16,7 +17,6 @@ use crate::watchers::Watchers;
 use crate::write::Write;
 use crate::{admission, bootstrap, policy};
 use api::http::{Path, Request, Response, WatchEvent};
-use api::managed_fields::Interner;
 use api::status::Status;
 use api::{Object, Resource};
 use etcd::{CallId, EtcdError, KeyRange, Range, Watch};
@@ -196,8 +196,7 @@ pub struct ApiServer {
     pub(crate) known: Known,
     pub(crate) tokens: Tokens,
     pub(crate) upkeep: Upkeep,
-    /// The sets of fields in the objects' records of owners.
-    pub(crate) field_sets: Interner,
+    pub(crate) field_sets: FieldSets,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -236,7 +235,7 @@ impl ApiServer {
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
             known: Known::default(),
             upkeep: Upkeep::default(),
-            field_sets: Interner::default(),
+            field_sets: FieldSets::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),

@@ -190,7 +190,7 @@ impl ApiServer {
         write.warn_of(&object, None);
         registry::default(&mut object);
         if write.config.is_none() {
-            object.metadata_mut().managed_fields = self.owners(now, &write, None, &object);
+            object.metadata_mut().managed_fields = self.owners_of_new(now, &write, &object);
         }
         registry::prepare_for_create(&mut object);
         crate::admission::admit_create(&self.cache, write.info, &mut object)?;
@@ -459,7 +459,7 @@ impl ApiServer {
         registry::default(&mut new);
         let managed = match &write.action {
             Action::Patch(PatchType::Apply, _) => new.metadata().managed_fields.clone(),
-            _ => self.owners(now, write, Some(current), &new),
+            _ => self.owners(now, write, current, &new),
         };
         if matches!(write.subresource, Subresource::None | Subresource::Scale) {
             registry::prepare_for_update(&mut new, current);

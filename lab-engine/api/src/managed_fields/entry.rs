@@ -190,8 +190,9 @@ impl Json for ManagedFields {
         Value::Array(self.entries().iter().map(ManagedFieldsEntry::to_json).collect())
     }
 
+    /// Always: only [`Object::to_json`](crate::Object::to_json) writes them, so that whoever has no use for them does not pay for them.
     fn is_omitted(&self) -> bool {
-        self.entries().is_empty()
+        true
     }
 }
 

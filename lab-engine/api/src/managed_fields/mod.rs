@@ -1,7 +1,7 @@
 //! Managed fields and server-side apply (`sigs.k8s.io/structured-merge-diff/v6`, `k8s.io/apimachinery/pkg/util/managedfields`).
 //!
 //! For each object the API server keeps who set which field. A field belongs to whoever changed it last, or to all who applied the value
-//! that it has. [`Writing::update`] keeps that record for creates, updates and patches: the old and the new object are compared, along the
+//! that it has. [`Writing::create`] and [`Writing::update`] keep that record: the old and the new object are compared, along the
 //! lists and maps of their [schema](crate::schema), and what changed goes from its owners to the writer. [`Writing::apply`] merges a
 //! configuration into an object: fields that it no longer names go, unless someone else owns them; fields that others own are conflicts.
 //!
@@ -28,5 +28,5 @@ pub use entry::{ManagedFields, ManagedFieldsEntry, Manager, Operation};
 pub use interner::Interner;
 pub use path::{Name, PathElement, Scalar};
 pub use set::{Node, Set};
-pub use updater::{Applied, ApplyError, Conflict, Writing};
+pub use updater::{Applied, ApplyError, Conflict, Made, Writing};
 pub use upgrade::{annotation_owners, upgrade};

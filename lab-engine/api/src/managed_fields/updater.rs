@@ -96,6 +96,13 @@ impl fmt::Display for ApplyError {
 
 impl std::error::Error for ApplyError {}
 
+/// An object that was made, with all its fields: the next of its kind has mostly the same.
+#[derive(Clone, Debug)]
+pub struct Made {
+    object: Object,
+    fields: Set,
+}
+
 /// What an apply makes of an object.
 #[derive(Clone, Debug)]
 pub struct Applied {
@@ -115,37 +122,51 @@ impl Writing<'_> {
         Manager { name: name.into(), operation, api_version: self.info.api_version().into(), subresource: self.subresource.into() }
     }
 
-    fn compared(&self, live: Option<&Object>, new: &Object) -> Comparison {
-        let (old, new) = match live {
-            None => (Value::Object(Map::new()), new.to_json()),
-            Some(live) => live.changed(new),
-        };
-        compare(self.type_ref(), &old, &new).without(self.ignored)
+    /// All fields of a new object: those of an object that was made before, but for what differs.
+    fn fields_of(&self, new: &Object, before: Option<&Made>) -> Set {
+        let type_ = self.type_ref();
+        if let Some(Made { object, fields }) = before {
+            let (old, new) = object.changed(new);
+            let Comparison { added, removed, .. } = compare(type_, &old, &new);
+            return fields.difference(&removed).union(&added);
+        }
+        let Comparison { added, modified, .. } = compare(type_, &Value::Object(Map::new()), &new.to_json_without_managed_fields());
+        added.union(&modified)
     }
 
-    /// Who owns what after a create (without `live`), an update or a patch that is no apply. `new` is the object with its defaults, before
-    /// admission; its own managed fields are what the request sent.
-    pub fn update(&self, live: Option<&Object>, new: &Object) -> ManagedFields {
-        let kept = live.map(|live| live.metadata().managed_fields.entries()).unwrap_or_default();
+    /// Who owns what of a new object, with its defaults, before admission; its own managed fields are what the request sent. `made` is an
+    /// object of the kind made before, if one is known, and this one after.
+    pub fn create(&self, new: &Object, made: &mut Option<Made>) -> ManagedFields {
+        let fields = self.fields_of(new, made.as_ref());
+        let owned = fields.recursive_difference(self.ignored);
+        *made = Some(Made { object: new.clone(), fields });
+        let sent = new.metadata().managed_fields.entries().to_vec();
+        cap(self.updated(sent, &owned, &Set::default(), self.manager)).into()
+    }
+
+    /// Who owns what after an update or a patch that is no apply. `new` is the object with its defaults, before admission; its own managed
+    /// fields are what the request sent.
+    pub fn update(&self, live: &Object, new: &Object) -> ManagedFields {
+        let kept = live.metadata().managed_fields.entries();
         let entries = match &new.metadata().managed_fields {
             _ if !self.subresource.is_empty() => kept,
             ManagedFields::Reset => &[],
             ManagedFields::Entries(sent) => sent,
             ManagedFields::Absent | ManagedFields::Invalid(_) => kept,
         };
-        if entries.is_empty() && live.is_some() {
+        if entries.is_empty() {
             // Whoever dropped the record does not get a new one before the first apply.
             return ManagedFields::Absent;
         }
-        let comparison = self.compared(live, new);
-        cap(self.updated(entries.to_vec(), &comparison, self.manager)).into()
+        let (old, new) = live.changed(new);
+        let Comparison { added, modified, removed } = compare(self.type_ref(), &old, &new).without(self.ignored);
+        cap(self.updated(entries.to_vec(), &added.union(&modified), &removed, self.manager)).into()
     }
 
     /// The entries after a change by `name`.
-    fn updated(&self, mut entries: Vec<ManagedFieldsEntry>, comparison: &Comparison, name: &str) -> Vec<ManagedFieldsEntry> {
-        let changed = comparison.modified.union(&comparison.added);
+    fn updated(&self, mut entries: Vec<ManagedFieldsEntry>, changed: &Set, removed: &Set, name: &str) -> Vec<ManagedFieldsEntry> {
         let own = changed.difference(&STRIPPED);
-        self.take_away(&mut entries, &changed.union(&comparison.removed));
+        self.take_away(&mut entries, &changed.union(removed));
         if own.is_empty() {
             return entries;
         }
@@ -181,9 +202,10 @@ impl Writing<'_> {
         }
         let mut entries = managed.map(|managed| managed.entries().to_vec()).unwrap_or_default();
         if let (true, Some(live)) = (entries.is_empty(), live) {
-            entries = self.updated(entries, &self.compared(None, live), BEFORE_FIRST_APPLY);
+            let fields = self.fields_of(live, None).recursive_difference(self.ignored);
+            entries = self.updated(entries, &fields, &Set::default(), BEFORE_FIRST_APPLY);
         }
-        let live = live.map_or_else(|| Value::Object(Map::new()), without_managed_fields);
+        let live = live.map_or_else(|| Value::Object(Map::new()), Object::to_json_without_managed_fields);
         let mut applied = self.apply_typed(&live, config, entries.clone(), force);
         if let (KUBECTL, Err(conflicts)) = (self.manager, &mut applied)
             && let Some(allowed) = self.allowed_conflicts(&live)
@@ -289,13 +311,6 @@ impl Writing<'_> {
         let Comparison { added, modified, removed } = compare(type_, &last, live);
         Some(field_set(type_, &last).difference(&modified).difference(&added).difference(&removed))
     }
-}
-
-/// The object as JSON, without its managed fields.
-fn without_managed_fields(object: &Object) -> Value {
-    let mut object = object.clone();
-    object.metadata_mut().managed_fields = ManagedFields::Absent;
-    object.to_json()
 }
 
 /// Keeps the annotation of client-side apply right, where there is one (`lastAppliedUpdater`).
