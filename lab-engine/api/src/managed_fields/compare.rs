@@ -4,7 +4,6 @@ use super::atom::{Atom, ListKind, MapType, TypeRef, zip};
 use super::path::PathElement;
 use super::set::{Node, Set};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 /// What differs between two objects. A path is in one of the sets at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,22 +65,9 @@ impl Below {
         self.0[which].push(Node { element: element.clone(), member: true, below: Set::default() });
     }
 
-    /// The marks of the value; `sorted` unless its steps are.
-    fn finish(self, sorted: bool) -> Marks {
-        Marks(self.0.map(|mut nodes| {
-            if !sorted {
-                nodes.sort_by(|left, right| left.element.cmp(&right.element));
-                nodes.dedup_by(|next, first| {
-                    let same = next.element == first.element;
-                    if same {
-                        first.member |= next.member;
-                        first.below = first.below.union(&next.below);
-                    }
-                    same
-                });
-            }
-            Mark { member: false, below: Set::of(nodes) }
-        }))
+    /// The marks of the value. Steps came sorted, each at most once to each of the sets.
+    fn finish(self) -> Marks {
+        Marks(self.0.map(|nodes| Mark { member: false, below: Set::of(nodes) }))
     }
 }
 
@@ -151,47 +137,51 @@ fn maps(map: MapType, old: Option<&Map<String, Value>>, new: Option<&Map<String,
         let right = right.or_else(|| new.and_then(|_| type_.absent()));
         below.push(&element, walk(type_, left, right));
     }
-    below.finish(true)
+    below.finish()
 }
 
 /// Elements that cannot be told apart are compared as one.
 fn lists(type_: TypeRef, kind: ListKind, element: TypeRef, old: &[Value], new: &[Value]) -> Marks {
     let (old, new) = (by_step(type_, kind, old), by_step(type_, kind, new));
+    let (mut left, mut right) = (&old[..], &new[..]);
     let mut below = Below::default();
-    let mut steps: Vec<&PathElement> = old.keys().chain(new.keys().filter(|step| !old.contains_key(*step))).collect();
-    steps.sort();
-    for step in steps {
-        let [l, r] = [&old, &new].map(|index| index.get(step).map_or(&[][..], Vec::as_slice));
+    while let Some(step) = left.first().into_iter().chain(right.first()).map(|(step, _)| step).min() {
+        let (l, r) = (take_all(&mut left, step), take_all(&mut right, step));
         match (l, r) {
-            ([] | [_], [] | [_]) => below.push(step, walk(element, l.first().copied(), r.first().copied())),
+            ([] | [_], [] | [_]) => below.push(step, walk(element, l.first().map(|l| l.1), r.first().map(|r| r.1))),
             ([_, _, ..], [_, _, ..]) if l != r => below.push_one(MODIFIED, step),
             ([_, _, ..], [_, _, ..]) => {}
             ([_, _, ..], r) => {
-                if let [one] = r {
+                if let [(_, one)] = r {
                     below.push(step, walk(element, None, Some(one)));
                 }
                 below.push_one(REMOVED, step);
             }
             (l, _) => {
-                if let [one] = l {
+                if let [(_, one)] = l {
                     below.push(step, walk(element, Some(one), None));
                 }
                 below.push_one(ADDED, step);
             }
         }
     }
-    below.finish(false)
+    below.finish()
 }
 
-/// The elements of a list by their steps. An element without a step cannot be spoken of; validation has named it.
-fn by_step(type_: TypeRef, kind: ListKind, items: &[Value]) -> BTreeMap<PathElement, Vec<&Value>> {
-    let mut index = BTreeMap::<PathElement, Vec<&Value>>::new();
-    for item in items {
-        for step in type_.elements(kind, std::slice::from_ref(item)).unwrap_or_default() {
-            index.entry(step).or_default().push(item);
-        }
-    }
-    index
+/// Takes the elements at the front that have the step.
+fn take_all<'s, 'v>(items: &mut &'s [(PathElement, &'v Value)], step: &PathElement) -> &'s [(PathElement, &'v Value)] {
+    let count = items.iter().take_while(|(other, _)| other == step).count();
+    let (taken, rest) = items.split_at(count);
+    *items = rest;
+    taken
+}
+
+/// The elements of a list with their steps, sorted by them. An element without a step cannot be spoken of; validation has named it.
+fn by_step(type_: TypeRef, kind: ListKind, items: &[Value]) -> Vec<(PathElement, &Value)> {
+    let steps = |item| type_.elements(kind, std::slice::from_ref(item)).unwrap_or_default().pop().map(|step| (step, item));
+    let mut found: Vec<(PathElement, &Value)> = items.iter().filter_map(steps).collect();
+    found.sort_by(|left, right| left.0.cmp(&right.0));
+    found
 }
 
 #[cfg(test)]

@@ -117,8 +117,15 @@ impl Writing<'_> {
         schema::for_kind(self.info).map_or(TypeRef::Deduced, TypeRef::Schema)
     }
 
+    /// Whether group and version are those of the kind.
+    fn is_version(&self, text: &str) -> bool {
+        match text.split_once('/') {
+            Some((group, version)) => (group, version) == (self.info.group, self.info.version),
+            None => self.info.group.is_empty() && text == self.info.version,
+        }
+    }
+
     fn as_manager(&self, name: &str, operation: Operation) -> Manager {
-        let name = if name.is_empty() { "unknown" } else { name };
         Manager { name: name.into(), operation, api_version: self.info.api_version().into(), subresource: self.subresource.into() }
     }
 
@@ -170,23 +177,29 @@ impl Writing<'_> {
         if own.is_empty() {
             return entries;
         }
-        let manager = self.as_manager(name, Operation::Update);
-        match entries.iter_mut().find(|entry| entry.manager.is(&manager)) {
+        let name = if name.is_empty() { "unknown" } else { name };
+        // Those of other versions are gone.
+        let is_own = |manager: &Manager| {
+            *manager.name == *name && manager.operation == Operation::Update && *manager.subresource == *self.subresource
+        };
+        match entries.iter_mut().find(|entry| is_own(&entry.manager)) {
             Some(entry) => {
                 entry.fields = entry.fields.union(&own);
                 entry.time = self.now.or(entry.time);
             }
-            None => entries.push(ManagedFieldsEntry { manager: Arc::new(manager), time: self.now, fields: own }),
+            None => {
+                let manager = Arc::new(self.as_manager(name, Operation::Update));
+                entries.push(ManagedFieldsEntry { manager, time: self.now, fields: own });
+            }
         }
         entries
     }
 
     /// Takes fields from all managers, and drops managers that own nothing, or wrote in a version that is no more.
     fn take_away(&self, entries: &mut Vec<ManagedFieldsEntry>, fields: &Set) {
-        let version = self.info.api_version();
         entries.retain_mut(|entry| {
             entry.fields = entry.fields.difference(fields);
-            *entry.manager.api_version == *version && !entry.fields.is_empty()
+            !entry.fields.is_empty() && self.is_version(&entry.manager.api_version)
         });
     }
 
