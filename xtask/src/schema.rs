@@ -1,7 +1,8 @@
 //! `cargo xtask schema`: writes `lab-engine/api/schema/types.txt`, the fields of all built-in kinds.
 //!
 //! Names and types come from the `k8s-openapi` crate; how a strategic merge patch treats a field comes from `merge_keys.txt` beside the
-//! output, since `k8s-openapi` does not say it. The format is described where it is read, in the `api` crate's `schema` module.
+//! output, and how server-side apply merges it from `list_types.txt`, since `k8s-openapi` does not say either. The format is described
+//! where it is read, in the `api` crate's `schema` module.
 
 use anyhow::{Context, bail};
 use k8s_openapi::schemars::{SchemaGenerator, generate::SchemaSettings};
@@ -29,16 +30,18 @@ macro_rules! roots {
 pub(crate) fn run() -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab-engine/api/schema");
     let merge_keys = std::fs::read_to_string(folder.join("merge_keys.txt")).context("merge_keys.txt")?;
-    std::fs::write(folder.join("types.txt"), generate(&merge_keys)?).context("types.txt")
+    let list_types = std::fs::read_to_string(folder.join("list_types.txt")).context("list_types.txt")?;
+    std::fs::write(folder.join("types.txt"), generate(&merge_keys, &list_types)?).context("types.txt")
 }
 
 /// The text of `types.txt`.
-fn generate(merge_keys: &str) -> anyhow::Result<String> {
+fn generate(merge_keys: &str, list_types: &str) -> anyhow::Result<String> {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let roots = all_roots(&mut generator)?;
     let types = generator.definitions().clone();
     let names = short_names(&types);
     let merge_keys = MergeKeys::parse(merge_keys)?;
+    let relations = Relations::parse(list_types)?;
     let mut out = String::new();
     for (group, version, kind, root) in roots {
         let name = names.get(&root).with_context(|| format!("{kind} has no definition"))?;
@@ -47,12 +50,13 @@ fn generate(merge_keys: &str) -> anyhow::Result<String> {
     for (full, schema) in &types {
         let Some(fields) = schema.get("properties").and_then(Value::as_object) else { continue };
         let name = &names[full];
-        out.push_str(&format!("#{name}\n"));
+        out.push_str(&format!("#{name}{}\n", if relations.get(name, "-").is_some() { "=" } else { "" }));
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         for (field, schema) in fields {
             let mark = if required.contains(&field.as_str()) { "!" } else { "" };
             let go = type_text(schema, &types, &names).with_context(|| format!("{full}.{field}"))?;
+            let go = relations.mark(name, field, go)?;
             out.push_str(&format!("{field}{mark} {go}{}\n", merge_keys.text(name, field)));
         }
     }
@@ -170,13 +174,46 @@ impl MergeKeys {
     }
 }
 
+/// How server-side apply merges fields: by type and field, the words of `list_types.txt`.
+struct Relations(BTreeMap<(String, String), String>);
+
+impl Relations {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut table = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let [type_, field, relation] = line.split(' ').collect::<Vec<_>>()[..] else {
+                bail!("list_types.txt: {line:?} has not three words");
+            };
+            table.insert((type_.to_owned(), field.to_owned()), relation.to_owned());
+        }
+        Ok(Relations(table))
+    }
+
+    fn get(&self, type_: &str, field: &str) -> Option<&str> {
+        self.0.get(&(type_.to_owned(), field.to_owned())).map(String::as_str)
+    }
+
+    /// The text of the field's type, with its relation in it.
+    fn mark(&self, type_: &str, field: &str, text: String) -> anyhow::Result<String> {
+        let rest = |prefix: &str| text.strip_prefix(prefix).with_context(|| format!("list_types.txt: {type_}.{field} is {text}"));
+        Ok(match self.get(type_, field) {
+            None => text,
+            Some("atomic") => format!("{{=}}{}", rest("{}")?),
+            Some("granular") => format!("~{text}"),
+            Some("value") => format!("&{text}"),
+            Some(keys) => format!("{keys}{}", rest("[]")?),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_committed_file_is_what_the_crate_says() {
-        let text = generate(include_str!("../../lab-engine/api/schema/merge_keys.txt")).unwrap();
+        let list_types = include_str!("../../lab-engine/api/schema/list_types.txt");
+        let text = generate(include_str!("../../lab-engine/api/schema/merge_keys.txt"), list_types).unwrap();
         assert!(text == include_str!("../../lab-engine/api/schema/types.txt"), "run `cargo xtask schema`");
     }
 }

@@ -144,7 +144,7 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
 }
 
 /// A type that Kubernetes sends as JSON.
-pub trait Json: Sized {
+pub trait Json: Sized + PartialEq {
     /// Reads the type. `null` never arrives here for a field: it counts as absent.
     ///
     /// # Errors
@@ -157,6 +157,11 @@ pub trait Json: Sized {
     /// Whether a field that holds this value is left out.
     fn is_omitted(&self) -> bool {
         false
+    }
+
+    /// Two values that differ, as JSON, without what is the same in both where that can be left out.
+    fn changed(&self, new: &Self) -> (Value, Value) {
+        (self.to_json(), new.to_json())
     }
 
     /// Appends the paths of all fields that are kept but not simulated, with `path` before each.
@@ -201,6 +206,14 @@ impl Rest {
         }
     }
 
+    /// Puts the kept fields that differ from those of `new` into the two objects.
+    pub fn changed(&self, new: &Rest, sides: &mut (Map<String, Value>, Map<String, Value>)) {
+        for (side, fields, others) in [(&mut sides.0, self, new), (&mut sides.1, new, self)] {
+            let differing = fields.iter().filter(|(name, value)| others.get(name) != Some(value));
+            side.extend(differing.map(|(name, value)| (name.clone(), value.clone())));
+        }
+    }
+
     /// Appends the paths of the kept fields.
     pub fn paths(&self, path: &str, out: &mut Vec<String>) {
         out.extend(self.iter().map(|(name, _)| join(path, name)));
@@ -210,6 +223,17 @@ impl Rest {
 /// `path` and a field name, joined by a dot unless `path` is empty.
 pub fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Puts a field that differs into two objects, unless it is left out there.
+pub fn insert_changed<T: Json>(sides: &mut (Map<String, Value>, Map<String, Value>), name: &str, old: &T, new: &T) {
+    let (left, right) = old.changed(new);
+    if !old.is_omitted() {
+        sides.0.insert(name.to_owned(), left);
+    }
+    if !new.is_omitted() {
+        sides.1.insert(name.to_owned(), right);
+    }
 }
 
 macro_rules! scalar {
@@ -273,6 +297,13 @@ impl<T: Json> Json for Option<T> {
         self.is_none()
     }
 
+    fn changed(&self, new: &Self) -> (Value, Value) {
+        match (self, new) {
+            (Some(old), Some(new)) => old.changed(new),
+            (old, new) => (old.to_json(), new.to_json()),
+        }
+    }
+
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
         if let Some(inner) = self {
             inner.unsimulated(path, out);
@@ -291,6 +322,10 @@ impl<T: Json> Json for Box<T> {
 
     fn is_omitted(&self) -> bool {
         (**self).is_omitted()
+    }
+
+    fn changed(&self, new: &Self) -> (Value, Value) {
+        (**self).changed(new)
     }
 
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
@@ -410,6 +445,15 @@ macro_rules! object {
                 })*
                 self.rest.restore(&mut fields);
                 ::serde_json::Value::Object(fields)
+            }
+
+            fn changed(&self, new: &Self) -> (::serde_json::Value, ::serde_json::Value) {
+                let mut sides = (::serde_json::Map::new(), ::serde_json::Map::new());
+                $(if self.$field != new.$field {
+                    $crate::json::insert_changed(&mut sides, $json, &self.$field, &new.$field);
+                })*
+                self.rest.changed(&new.rest, &mut sides);
+                (::serde_json::Value::Object(sides.0), ::serde_json::Value::Object(sides.1))
             }
 
             fn unsimulated(&self, path: &str, out: &mut Vec<String>) {

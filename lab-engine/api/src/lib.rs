@@ -17,6 +17,7 @@ pub mod json;
 pub mod jsonpath;
 pub mod kinds;
 pub mod labels;
+pub mod managed_fields;
 pub mod meta;
 pub mod names;
 mod object;

@@ -1,9 +1,10 @@
 //! What all objects share: `ObjectMeta` and its parts (`k8s.io/apimachinery/pkg/apis/meta/v1`).
 //!
-//! **Simplified here:** `selfLink` and `managedFields` are kept as they come, nothing reads them yet. A [`Timestamp`] before the start
-//! of the run is read as the start of the run.
+//! **Simplified here:** `selfLink` is kept as it comes, nothing reads it. A [`Timestamp`] before the start of the run is read as the start
+//! of the run.
 
 use crate::json::{DecodeError, Json, Position};
+use crate::managed_fields::ManagedFields;
 use crate::object;
 use serde_json::Value;
 use sim::Time;
@@ -139,7 +140,7 @@ object! {
         /// What must be done before the object may go.
         pub finalizers: Vec<String> = "finalizers",
         /// Which manager owns which field.
-        pub managed_fields: Vec<Value> = "managedFields",
+        pub managed_fields: ManagedFields = "managedFields",
     }
 
     /// `metav1.OwnerReference`: an object that this one belongs to.

@@ -174,8 +174,8 @@ macro_rules! simulated {
                 }
             }
 
-            /// The object as JSON, with `apiVersion` and `kind`.
-            pub fn to_json(&self) -> Value {
+            /// The object as JSON, with `apiVersion` and `kind`, without its managed fields.
+            pub fn to_json_without_managed_fields(&self) -> Value {
                 let value = match self {
                     $(Object::$name(object) => object.to_json(),)*
                     Object::Dynamic(object) => {
@@ -186,6 +186,23 @@ macro_rules! simulated {
                     }
                 };
                 with_type(value, self.api_version(), self.kind().to_owned())
+            }
+
+            /// Two objects of a kind as JSON, without type and managed fields and without what is the same in both. Objects of different
+            /// kinds come whole.
+            pub fn changed(&self, new: &Object) -> (Value, Value) {
+                match (self, new) {
+                    $((Object::$name(old), Object::$name(new)) => old.changed(new),)*
+                    (Object::Dynamic(old), Object::Dynamic(new)) => {
+                        let mut sides = (Map::new(), Map::new());
+                        if old.metadata != new.metadata {
+                            json::insert_changed(&mut sides, "metadata", &old.metadata, &new.metadata);
+                        }
+                        old.rest.changed(&new.rest, &mut sides);
+                        (Value::Object(sides.0), Value::Object(sides.1))
+                    }
+                    (old, new) => (old.to_json_without_managed_fields(), new.to_json_without_managed_fields()),
+                }
             }
 
             /// The paths of all fields that are kept but not simulated.
@@ -260,6 +277,16 @@ fn with_type(value: Value, api_version: String, kind: String) -> Value {
 }
 
 impl Object {
+    /// The object as JSON, with `apiVersion` and `kind`.
+    pub fn to_json(&self) -> Value {
+        let mut value = self.to_json_without_managed_fields();
+        let managed = &self.metadata().managed_fields;
+        if !managed.entries().is_empty() {
+            value["metadata"]["managedFields"] = managed.to_json();
+        }
+        value
+    }
+
     /// Whether nothing in the engine acts on the kind.
     pub fn is_dynamic(&self) -> bool {
         matches!(self, Object::Dynamic(_))

@@ -1,9 +1,11 @@
-//! The fields of all built-in kinds: names, types, and how a strategic merge patch treats them.
+//! The fields of all built-in kinds: names, types, and how a strategic merge patch and server-side apply treat them.
 //!
 //! Read once from `schema/types.txt`, which `cargo xtask schema` writes. Its lines: `>GROUP VERSION KIND TYPE` names the type of a kind,
 //! `#TYPE` begins a type, and each line below is a field: `NAME TYPE [MERGE-KEY STRATEGY]`, with `!` behind the names of required fields.
 //! Types are `[]T` (list), `{}T` (map), the name of another type, or a letter: `s` text, `y` bytes, `i` and `l` integers of 32 and 64
-//! bits, `f` float, `b` boolean, `q` quantity, `x` integer or text, `t` and `u` times, `o` any object, `a` any value.
+//! bits, `f` float, `b` boolean, `q` quantity, `x` integer or text, `t` and `u` times, `o` any object, `a` any value. For server-side apply
+//! the brackets of a list name its keys (`[containerPort,protocol=TCP]T`, or `[=]T` for a set), `{=}T` is an atomic map, `#TYPE=` an atomic
+//! struct, `~T` a struct that is granular here though it is atomic elsewhere, and `&T` one that is there even when it is empty.
 //!
 //! **Simplified here:** no descriptions and no lists of allowed values.
 
@@ -17,6 +19,8 @@ use std::sync::OnceLock;
 pub struct TypeSchema {
     /// Its name, for example `DeploymentSpec`; with group and version behind it where several groups have the name.
     pub name: &'static str,
+    /// Whether server-side apply replaces it whole (`x-kubernetes-map-type: atomic`).
+    pub atomic: bool,
     fields: BTreeMap<&'static str, Field>,
 }
 
@@ -29,6 +33,37 @@ pub struct Field {
     pub required: bool,
     /// How a strategic merge patch treats it.
     pub patch: PatchStrategy,
+    /// How server-side apply merges it.
+    pub relation: Relation,
+}
+
+/// How server-side apply merges a field (`x-kubernetes-list-type`, `-list-map-keys`, `-map-type`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Relation {
+    /// As its type says: lists are replaced whole, maps and structs merged, unless the struct is atomic.
+    #[default]
+    Default,
+    /// A map that is replaced whole.
+    Atomic,
+    /// A struct that is merged though its type is atomic.
+    Granular,
+    /// A struct that Go keeps by value, so that it is there even when it is empty.
+    Value,
+    /// A list of scalars, each at most once.
+    Set,
+    /// A list of structs that these fields tell apart.
+    Map(Vec<Key>),
+}
+
+/// A field that tells the elements of a list apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is when an element does not say: a text, or nothing for the zero of its type.
+    pub default: Option<&'static str>,
+    /// Whether an element without it just lacks it.
+    pub optional: bool,
 }
 
 /// How a strategic merge patch treats a field (`patchStrategy` and `patchMergeKey`).
@@ -81,10 +116,11 @@ pub enum Type {
 
 impl Type {
     fn parse(text: &'static str) -> Type {
-        if let Some(item) = text.strip_prefix("[]") {
+        let text = text.trim_start_matches(['&', '~']);
+        if let Some((_, item)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             return Type::List(Box::new(Type::parse(item)));
         }
-        if let Some(item) = text.strip_prefix("{}") {
+        if let Some((_, item)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
             return Type::Map(Box::new(Type::parse(item)));
         }
         match text {
@@ -121,6 +157,33 @@ impl Type {
     }
 }
 
+impl Relation {
+    /// Reads what stands before the name of a type.
+    fn parse(text: &'static str) -> Relation {
+        if let Some((keys, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            return match keys {
+                "" => Relation::Default,
+                "=" => Relation::Set,
+                keys => Relation::Map(keys.split(',').map(Key::parse).collect()),
+            };
+        }
+        match text.as_bytes() {
+            [b'&', ..] => Relation::Value,
+            [b'~', ..] => Relation::Granular,
+            [b'{', b'=', ..] => Relation::Atomic,
+            _ => Relation::Default,
+        }
+    }
+}
+
+impl Key {
+    fn parse(text: &'static str) -> Key {
+        let (text, optional) = text.strip_suffix('?').map_or((text, false), |text| (text, true));
+        let (name, default) = text.split_once('=').map_or((text, None), |(name, default)| (name, Some(default)));
+        Key { name, default, optional }
+    }
+}
+
 /// As `kubectl explain` writes types: `<string>`, `<[]Container>`, without the brackets.
 impl std::fmt::Display for Type {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -146,6 +209,11 @@ impl TypeSchema {
     pub fn get(&self, name: &str) -> Option<&'static Field> {
         // The table lives as long as the program; looking the type up again gives that lifetime.
         table().types.get(self.name)?.fields.get(name)
+    }
+
+    /// The field with this name, and the name for as long as the program lives.
+    pub fn entry(&self, name: &str) -> Option<(&'static str, &'static Field)> {
+        table().types.get(self.name)?.fields.get_key_value(name).map(|(name, field)| (*name, field))
     }
 
     /// All fields, in name order.
@@ -198,8 +266,10 @@ fn parse(text: &'static str) -> Table {
             if let [group, version, kind, name] = kind.split(' ').collect::<Vec<_>>()[..] {
                 table.kinds.insert((group, version, kind), name);
             }
-        } else if let Some(name) = line.strip_prefix('#') {
-            table.types.extend(current.replace(TypeSchema { name, fields: BTreeMap::new() }).map(|schema| (schema.name, schema)));
+        } else if let Some(text) = line.strip_prefix('#') {
+            let name = text.strip_suffix('=').unwrap_or(text);
+            let next = TypeSchema { name, atomic: text.ends_with('='), fields: BTreeMap::new() };
+            table.types.extend(current.replace(next).map(|schema| (schema.name, schema)));
         } else if let Some(schema) = &mut current {
             let (name, field) = parse_field(line);
             schema.fields.insert(name, field);
@@ -212,12 +282,13 @@ fn parse(text: &'static str) -> Table {
 fn parse_field(line: &'static str) -> (&'static str, Field) {
     let mut words = line.split(' ');
     let name = words.next().unwrap_or_default();
-    let type_ = Type::parse(words.next().unwrap_or("a"));
+    let type_text = words.next().unwrap_or("a");
+    let (type_, relation) = (Type::parse(type_text), Relation::parse(type_text));
     let key = words.next().filter(|key| *key != "-");
     let strategy = words.next().unwrap_or_default();
     let has = |part: &str| strategy.split(',').any(|p| p == part);
     let patch = PatchStrategy { merge: has("merge"), merge_key: key, retain_keys: has("retainKeys"), replace: has("replace") };
-    (name.strip_suffix('!').unwrap_or(name), Field { type_, required: name.ends_with('!'), patch })
+    (name.strip_suffix('!').unwrap_or(name), Field { type_, required: name.ends_with('!'), patch, relation })
 }
 
 /// The fields of a kind.
@@ -306,6 +377,23 @@ mod tests {
         assert_eq!(deployment.field("spec.template.spec.nothing").map(|f| f.required), None);
         assert!(deployment.field("spec.strategy").unwrap().patch.retain_keys);
         assert_eq!(schema("v1", "Secret").field("data").unwrap().type_, Type::Map(Box::new(Type::Bytes)));
+    }
+
+    #[test]
+    fn relations_are_those_of_the_api() {
+        let relation = |api_version: &str, kind: &str, path: &str| schema(api_version, kind).field(path).unwrap().relation.clone();
+        let key = |name, default| Key { name, default, optional: false };
+        assert_eq!(relation("v1", "Pod", "spec.containers"), Relation::Map(vec![key("name", None)]));
+        let ports = vec![key("containerPort", None), key("protocol", Some("TCP"))];
+        assert_eq!(relation("v1", "Pod", "spec.containers.ports"), Relation::Map(ports));
+        assert_eq!(relation("v1", "Pod", "metadata.finalizers"), Relation::Set);
+        assert_eq!(relation("v1", "Pod", "spec.containers.args"), Relation::Default);
+        assert_eq!(relation("v1", "Service", "spec.selector"), Relation::Atomic);
+        assert_eq!(relation("apps/v1", "Deployment", "spec.strategy"), Relation::Value);
+        assert_eq!(relation("apps/v1", "Deployment", "spec.strategy.rollingUpdate"), Relation::Default);
+        let selector = &schema("apps/v1", "Deployment").field("spec.selector").unwrap().type_;
+        assert!(selector.as_struct().unwrap().atomic);
+        assert_eq!(relation("v1", "PersistentVolume", "spec.claimRef"), Relation::Granular);
     }
 
     #[test]

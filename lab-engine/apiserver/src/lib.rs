@@ -8,7 +8,7 @@
 //! Every request passes the chain first: who sends it (`authentication`), whether that user may (`authorization`, [`rbac`]), and for writes
 //! the plugins of [`admission`].
 //!
-//! **Simplified here:** no server-side apply; no OpenAPI v2; one watch on etcd for all
+//! **Simplified here:** no OpenAPI v2; one watch on etcd for all
 //! resources; requests are not limited (API Priority and Fairness).
 
 pub mod admission;
@@ -22,6 +22,7 @@ mod continue_token;
 mod crd;
 mod discovery;
 mod escalation;
+mod field_manager;
 mod list_options;
 mod node_authorizer;
 mod openapi;

@@ -4,6 +4,7 @@ use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
 use crate::crd::CustomResources;
+use crate::field_manager::FieldSets;
 use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
@@ -197,6 +198,7 @@ pub struct ApiServer {
     pub(crate) tokens: Tokens,
     pub(crate) upkeep: Upkeep,
     pub(crate) custom: CustomResources,
+    pub(crate) field_sets: FieldSets,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) next_batch: u64,
     calls: BTreeMap<CallId, (Time, Call)>,
@@ -238,6 +240,7 @@ impl ApiServer {
             known: Known::default(),
             upkeep: Upkeep::default(),
             custom: CustomResources::default(),
+            field_sets: FieldSets::default(),
             batches: BTreeMap::new(),
             next_batch: 1,
             calls: BTreeMap::new(),

@@ -133,9 +133,14 @@ impl ApiServer {
                 return Ok(());
             }
             (Subresource::Scale, Method::Put | Method::Patch) => {
-                let patch = scale_patch(&write, request.body)?;
-                let patch = write.served.as_ref().map_or_else(|| patch.clone(), |served| served.scale_patch(patch.clone()));
-                write.action = Action::Patch(PatchType::Merge, patch);
+                write.action = match request.body {
+                    Body::Patch(PatchType::Apply, config) => Action::Patch(PatchType::Apply, scale_config(&write, config)?),
+                    body => {
+                        let patch = scale_patch(&write, body)?;
+                        let patch = write.served.as_ref().map_or_else(|| patch.clone(), |served| served.scale_patch(patch.clone()));
+                        Action::Patch(PatchType::Merge, patch)
+                    }
+                };
                 // The scale is a view: the object itself is written.
                 write.subresource = Subresource::Scale;
             }
@@ -279,6 +284,19 @@ fn scale_patch(write: &Write, body: Body) -> Result<Value, Box<Status>> {
         patch["metadata"] = json!({"resourceVersion": revision});
     }
     Ok(patch)
+}
+
+/// The configuration of the object that an applied `Scale` means.
+fn scale_config(write: &Write, scale: Value) -> Result<Value, Box<Status>> {
+    if (scale["apiVersion"].as_str(), scale["kind"].as_str()) != (Some("autoscaling/v1"), Some("Scale")) {
+        let text = |name: &str| scale[name].as_str().unwrap_or_default().to_owned();
+        return Err(Box::new(Status::bad_request(format!("invalid object type: {}, Kind={}", text("apiVersion"), text("kind")))));
+    }
+    let mut config = scale_patch(write, Body::Json(scale))?;
+    config["apiVersion"] = write.info.api_version().into();
+    config["kind"] = (&*write.info.kind).into();
+    config["metadata"]["name"] = write.name.as_str().into();
+    Ok(config)
 }
 
 /// The answer to a write that succeeded.

@@ -6,6 +6,7 @@
 
 use crate::chain::{subject, trace_request};
 use crate::crd::Served;
+use crate::field_manager::{self, FieldOwner};
 use crate::params::{self, DeleteOptions, Origin};
 use crate::proposed::value_of;
 use crate::quota::{self, Rider};
@@ -39,6 +40,10 @@ pub(crate) struct Write {
     pub(crate) name: String,
     pub(crate) subresource: Subresource,
     pub(crate) action: Action,
+    /// Who shall own what it changes.
+    pub(crate) owner: FieldOwner,
+    /// The applied configuration that it makes the object from.
+    pub(crate) config: Option<serde_json::Value>,
     pub(crate) validation: FieldValidation,
     pub(crate) dry_run: bool,
     pub(crate) warnings: Vec<String>,
@@ -117,6 +122,7 @@ impl ApiServer {
         }
         let mut write = Write {
             origin: Some(origin.clone()),
+            owner: FieldOwner::read(&request)?,
             validation: params::field_validation(&request)?,
             dry_run: params::dry_run(&request)?,
             warnings: served.as_ref().and_then(|served| served.deprecated.clone()).into_iter().collect(),
@@ -148,8 +154,8 @@ impl ApiServer {
                 let Body::Patch(type_, patch) = request.body else {
                     return Err(Box::new(unsupported_patch(write.served.is_some())));
                 };
-                if type_ == PatchType::Apply || (type_ == PatchType::StrategicMerge && write.served.is_some()) {
-                    return Err(Box::new(unsupported_patch(write.served.is_some())));
+                if type_ == PatchType::StrategicMerge && write.served.is_some() {
+                    return Err(Box::new(unsupported_patch(true)));
                 }
                 write.action = Action::Patch(type_, patch);
                 self.update(now, write, out);
@@ -174,7 +180,8 @@ impl ApiServer {
         drop(self.create(now, write, out));
     }
 
-    fn create(&mut self, now: Time, mut write: Write, out: &mut Vec<Output>) -> Refused<()> {
+    /// Makes the object of the write's action.
+    pub(crate) fn create(&mut self, now: Time, mut write: Write, out: &mut Vec<Output>) -> Refused<()> {
         let Action::Create(object) = &mut write.action else { return Ok(()) };
         let metadata = object.metadata_mut();
         if metadata.resource_version.0 != 0 {
@@ -197,6 +204,9 @@ impl ApiServer {
         let mut object = object.clone();
         write.warn_of(&object, None);
         registry::default(&mut object);
+        if write.config.is_none() {
+            object.metadata_mut().managed_fields = self.owners_of_new(now, &write, &object);
+        }
         registry::prepare_for_create(&mut object);
         if let Some(served) = &write.served {
             served.prepare_for_create(&mut object);
@@ -268,6 +278,12 @@ impl ApiServer {
                         return self.finish(write, Err(status), out);
                     }
                     if let (Err(status), Some(origin)) = (self.create(now, write, out), origin) {
+                        refuse(&origin, *status, out);
+                    }
+                }
+                Action::Patch(PatchType::Apply, config) if write.subresource == Subresource::None => {
+                    let origin = write.origin.clone();
+                    if let (Err(status), Some(origin)) = (self.create_applied(now, write, config, out), origin) {
                         refuse(&origin, *status, out);
                     }
                 }
@@ -347,6 +363,11 @@ impl ApiServer {
                 let object = object.clone();
                 return self.charge_again(now, write, object, out);
             }
+            if let Some(config) = write.config.take() {
+                // Someone else made it in between: it is changed instead.
+                write.action = Action::Patch(PatchType::Apply, config);
+                return self.ask_again(now, write, out);
+            }
             let status = Status::already_exists(&write.info.gvr(), &write.name);
             if object.metadata().generate_name.is_empty() || write.attempts >= NAME_ATTEMPTS {
                 return self.finish(write, Err(Box::new(status)), out);
@@ -414,6 +435,11 @@ impl ApiServer {
                 return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));
             }
             Action::Update(object) => object.clone(),
+            Action::Patch(PatchType::Apply, config) => {
+                let object = self.apply(now, write, Some(current), config)?;
+                check_names(write, &object)?;
+                object
+            }
             Action::Patch(type_, patch) => {
                 let patched = registry::patch::apply(&write.info, current, *type_, patch)?;
                 let decoded = match &write.served {
@@ -427,7 +453,7 @@ impl ApiServer {
             Action::Create(_) => return Err(Box::new(Status::internal("a creation is no update"))),
         };
         write.riders.clear();
-        let decision = self.decide_update(write, current, new)?;
+        let decision = self.decide_update(now, write, current, new)?;
         if let Decision::Put(object) = &decision {
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
                 crate::admission::admit_update(&self.cache, &write.info, object)?;
@@ -439,7 +465,7 @@ impl ApiServer {
         Ok(decision)
     }
 
-    fn decide_update(&mut self, write: &Write, current: &Object, mut new: Object) -> Refused<Decision> {
+    fn decide_update(&mut self, now: Time, write: &Write, current: &Object, mut new: Object) -> Refused<Decision> {
         let old = current.metadata();
         let gvr = write.info.gvr();
         {
@@ -462,6 +488,10 @@ impl ApiServer {
             metadata.generate_name.clone_from(&old.generate_name);
         }
         registry::default(&mut new);
+        let managed = match &write.action {
+            Action::Patch(PatchType::Apply, _) => new.metadata().managed_fields.clone(),
+            _ => self.owners(now, write, current, &new),
+        };
         if matches!(write.subresource, Subresource::None | Subresource::Scale) {
             registry::prepare_for_update(&mut new, current);
             if let Some(served) = &write.served {
@@ -488,6 +518,8 @@ impl ApiServer {
                 }
             }
         }
+        new.metadata_mut().managed_fields = managed;
+        field_manager::ignore_times(&mut new, current);
         Ok(if registry::delete::is_done(&new, current) {
             Decision::Remove(new)
         } else if new == *current {
@@ -509,6 +541,8 @@ impl Write {
             name,
             subresource: Subresource::None,
             action: Action::Delete(DeleteOptions::default()),
+            owner: FieldOwner::server(),
+            config: None,
             validation: FieldValidation::Warn,
             dry_run: false,
             warnings: Vec::new(),
@@ -553,7 +587,7 @@ fn unsupported_patch(custom: bool) -> Status {
     let strategic = if custom { "" } else { ", application/strategic-merge-patch+json" };
     let message = format!(
         "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
-         application/merge-patch+json{strategic}"
+         application/merge-patch+json{strategic}, application/apply-patch+yaml"
     );
     Status::new(415, "UnsupportedMediaType", message)
 }
@@ -588,7 +622,8 @@ pub(crate) fn read_body(write: &mut Write, body: Body) -> Refused<Object> {
     Ok(object)
 }
 
-fn check_names(write: &Write, object: &Object) -> Refused<()> {
+/// Refuses an object of another name or namespace than the request's.
+pub(crate) fn check_names(write: &Write, object: &Object) -> Refused<()> {
     let metadata = object.metadata();
     if metadata.name != write.name && !metadata.name.is_empty() {
         let message = format!("the name of the object ({}) does not match the name on the URL ({})", metadata.name, write.name);

@@ -4,9 +4,6 @@ use conform::{Verdict, run_file};
 use std::fs;
 use std::path::Path;
 
-/// Cases of upstream that fail still: the order of a list inside a union, where only others have added elements, is not in the patch.
-const OPEN: &[&str] = &["smp/diff3/retainkeys-map-nested-merging-list-with-no-change"];
-
 /// Runs a file; every case must pass, apart from those that a later release of Kubernetes has made wrong, with the reason.
 fn check(path: &Path) {
     let name = path.display().to_string();
@@ -18,7 +15,6 @@ fn check(path: &Path) {
         .filter_map(|case| match &case.verdict {
             Verdict::Passed => None,
             Verdict::Skipped { why } if why.starts_with("superseded: ") => None,
-            Verdict::Failed { .. } if OPEN.contains(&case.id.as_str()) => None,
             Verdict::Failed { at, expected, actual } => Some(format!("{}: {at}: expected {expected}, got {actual}", case.id)),
             Verdict::Skipped { why } => Some(format!("{}: skipped: {why}", case.id)),
         })

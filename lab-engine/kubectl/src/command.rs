@@ -42,6 +42,9 @@ impl Failure {
             return format!("error: You must be logged in to the server ({})", status.message);
         }
         let message = if doing.is_empty() { status.message.clone() } else { format!("error when {doing}: {}", status.message) };
+        if status.reason.is_empty() {
+            return format!("Error from server: {message}");
+        }
         format!("Error from server ({}): {message}", status.reason)
     }
 

@@ -105,9 +105,7 @@ fn diff_lists(plan: FieldPlan<'_>, name: &str, [last, wanted, found]: [&[Value];
                 gone.push(item.clone());
             }
         }
-        let places: Vec<usize> = wanted.iter().filter_map(|item| found.iter().position(|other| other == item)).collect();
-        let reordered = !(gone.is_empty() && added.is_empty() && places.is_sorted());
-        if reordered && !wanted.is_empty() {
+        if !wanted.is_empty() && (!gone.is_empty() || wanted != found) {
             patch.insert(format!("{ORDER_PREFIX}{name}"), Value::Array(wanted.to_vec()));
         }
         if !gone.is_empty() {
@@ -142,7 +140,7 @@ fn diff_lists(plan: FieldPlan<'_>, name: &str, [last, wanted, found]: [&[Value];
         items.push(json!({"$patch": "delete", key: id}));
     }
     let places: Vec<usize> = wanted.iter().filter_map(|(id, _)| at(&found, id)).collect();
-    if !wanted.is_empty() && (!items.is_empty() || !places.is_sorted()) {
+    if !wanted.is_empty() && (!items.is_empty() || wanted.len() != found.len() || !places.is_sorted()) {
         patch.insert(format!("{ORDER_PREFIX}{name}"), wanted.iter().map(|(id, _)| json!({key: id})).collect());
     }
     if !items.is_empty() {

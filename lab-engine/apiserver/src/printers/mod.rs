@@ -1,6 +1,8 @@
 //! Tables: how `kubectl get` shows objects (`pkg/printers/internalversion`, `meta.k8s.io/v1` `Table`).
 //!
 //! The server decides on columns and cells; columns of priority 1 appear with `-o wide`.
+//!
+//! **Simplified here:** the metadata of a row has no managed fields.
 
 mod human;
 mod objects;

@@ -1,17 +1,19 @@
 //! `kubectl apply`, `create -f` and `replace`: objects as files describe them.
 //!
 //! Client-side apply remembers what was applied in an annotation; the patch that it sends is the three-way one of
-//! [`api::patch::three_way_strategic`], or for custom kinds [`api::patch::three_way_merge`].
+//! [`api::patch::three_way_strategic`], or for custom kinds [`api::patch::three_way_merge`]. Server-side apply is in `server_side`.
 //!
 //! **Simplified here:** no `--prune`, no kustomizations.
 
 use super::change::{merged, three_way};
+use super::server_side;
 use super::submit::{DryRun, Submit};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::manifest::{Manifest, load, load_known};
+use crate::output::without_managed_fields;
 use crate::resources::{Context, result_name};
-use api::http::{Body, Method, PatchType, Request, ResourcePath};
+use api::http::{Body, Method, Request, ResourcePath};
 use api::labels::Selector;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -24,6 +26,7 @@ pub(super) const FLAGS: &[Flag] = &[
     value("timeout", None),
     switch("server-side", None),
     switch("force-conflicts", None),
+    value("field-manager", None),
     switch("force", None),
     switch("overwrite", None),
     switch("wait", None),
@@ -31,7 +34,8 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("all", None),
 ];
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// The annotation that remembers what was applied.
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -88,9 +92,13 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
         Mode::Create { .. } => "kubectl-create",
         Mode::Replace { .. } => "kubectl-replace",
         Mode::ClientSide => "kubectl-client-side-apply",
-        Mode::ServerSide { .. } => "kubectl",
+        Mode::ServerSide { .. } => server_side::MANAGER,
     };
     let submit = Rc::new(Submit::read(context, parsed, manager)?);
+    if verb == "apply" {
+        let server_side = matches!(mode, Mode::ServerSide { .. });
+        server_side::check_flags(server_side, parsed.on("force-conflicts"), parsed.on("force"), submit.dry_run)?;
+    }
     Ok(Box::new(move |io| {
         for manifest in manifests {
             let submit = Rc::clone(&submit);
@@ -122,11 +130,7 @@ fn one(manifest: Manifest, mode: Mode, submit: Rc<Submit>, io: &mut Io<'_>) -> S
                 Step::Done(1)
             }
         }),
-        Mode::ServerSide { force } => {
-            let body = Body::Patch(PatchType::Apply, manifest.value.clone());
-            let request = submit.request(Method::Patch, manifest.path(), body).query("force", force.to_string());
-            finish(request, manifest, "serverside-applied", "patching", submit)
-        }
+        Mode::ServerSide { force } => server_side::one(manifest, force, submit),
     }
 }
 
@@ -226,15 +230,19 @@ fn with_last_applied(value: &Value) -> Value {
 
 /// `kubectl diff`: says whether the files differ from the cluster; the difference is that of the objects' YAML.
 ///
-/// **Simplified here:** the merged object is computed by the client, and the text is a plain list of lines without hunks.
+/// **Simplified here:** the merged object is computed by the client unless `--server-side` is given, and the text is a plain list of lines
+/// without hunks.
 pub(super) fn diff(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
     let paths = parsed.all("filename");
     if paths.is_empty() {
         return Err("must specify one of -f and -k".to_owned());
     }
     let manifests = load(&paths, context)?;
+    let (server_side, force) = (parsed.on("server-side"), parsed.on("force-conflicts"));
+    let manager = parsed.get("field-manager").unwrap_or(server_side::MANAGER).to_owned();
     Ok(Box::new(move |io| {
         for manifest in manifests {
+            let manager = manager.clone();
             io.later(move |_| {
                 Step::ask(Request::new(Method::Get, manifest.path()), move |answer, io| {
                     let live = match answer {
@@ -242,6 +250,12 @@ pub(super) fn diff(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String
                         Err(failure) if failure.is_not_found() => json!({}),
                         Err(failure) => return io.fail(&failure),
                     };
+                    if server_side {
+                        return Step::ask(server_side::trial(&manifest, force, &manager), move |answer, io| match answer {
+                            Ok(body) => print_difference(&manifest, live, json_of(body), io),
+                            Err(failure) => io.fail(&failure),
+                        });
+                    }
                     let last = live["metadata"]["annotations"][LAST_APPLIED].as_str();
                     let last = last.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
                     let after = three_way(&manifest.info, &last, &manifest.value, &live)
@@ -258,6 +272,7 @@ pub(super) fn diff(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String
 }
 
 fn print_difference(manifest: &Manifest, mut live: Value, mut merged: Value, io: &mut Io<'_>) -> Step {
+    (live, merged) = (without_managed_fields(live), without_managed_fields(merged));
     for value in [&mut live, &mut merged] {
         if let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
             annotations.remove(LAST_APPLIED);

@@ -111,7 +111,7 @@ fn options(context: &Context<'_>, parsed: &Parsed) -> Result<Options, String> {
         None => !force || grace > 0,
     };
     let timeout = parsed.duration("timeout")?.filter(|timeout| timeout.0 > 0);
-    Ok(Options { body, submit: Submit::read(context, parsed, "kubectl-delete")?, force, ignore_not_found, wait, timeout })
+    Ok(Options { body, submit: Submit::read(context, parsed, "")?, force, ignore_not_found, wait, timeout })
 }
 
 /// Deletes all targets, then waits for those that were there.

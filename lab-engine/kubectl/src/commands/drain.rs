@@ -47,7 +47,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
         force: parsed.on("force"),
         grace: parsed.number("grace-period")?.filter(|seconds| *seconds >= 0),
         pod_selector: parsed.get("pod-selector").map(str::to_owned),
-        submit: Rc::new(Submit::read(context, parsed, "kubectl-drain")?),
+        submit: Rc::new(Submit::read(context, parsed, "")?),
         timeout: parsed.duration("timeout")?.filter(|timeout| timeout.0 > 0),
     });
     Ok(Box::new(move |io| {

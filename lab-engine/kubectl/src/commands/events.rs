@@ -81,7 +81,8 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
 fn follow(request: Request, mut layout: Layout, all: bool, wanted: impl Fn(&Value) -> bool + 'static) -> Step {
     let on = move |_: usize, news: News, io: &mut crate::command::Io<'_>| match news {
         News::Events(events) => {
-            let shown = events.iter().filter_map(watched).filter(|(exists, _)| *exists).map(|(_, object)| object.to_json());
+            let shown =
+                events.iter().filter_map(watched).filter(|(exists, _)| *exists).map(|(_, object)| object.to_json_without_managed_fields());
             let rows: Vec<Vec<String>> = shown.filter(|event| wanted(event)).map(|event| row(&event, all, io.now)).collect();
             let lines = layout.lines(&rows);
             io.print(lines);

@@ -81,7 +81,7 @@ fn print_history(title: &str, revision: i64, sets: &BTreeMap<i64, Value>, io: &m
 pub(super) fn undo(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
     let sought = objects(context, parsed)?;
     let to = parsed.number("to-revision")?.unwrap_or(0);
-    let submit = Rc::new(Submit::read(context, parsed, "kubectl-rollout")?);
+    let submit = Rc::new(Submit::read(context, parsed, "")?);
     Ok(Box::new(move |io| {
         gather(sought, io, move |targets, io| {
             for target in targets {

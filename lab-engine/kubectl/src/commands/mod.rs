@@ -26,6 +26,7 @@ mod pods_of;
 mod rollout;
 mod run;
 mod scale;
+mod server_side;
 mod set;
 mod submit;
 mod wait;

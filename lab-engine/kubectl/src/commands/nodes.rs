@@ -38,7 +38,7 @@ pub(super) fn uncordon(context: &Context<'_>, parsed: &Parsed) -> Result<Job, St
 fn set_unschedulable(context: &Context<'_>, parsed: &Parsed, on: bool) -> Result<Job, String> {
     let usage = if on { "cordon NODE [flags]" } else { "uncordon NODE [flags]" };
     let sought = named(parsed, usage)?;
-    let submit = Submit::read(context, parsed, if on { "kubectl-cordon" } else { "kubectl-uncordon" })?;
+    let submit = Submit::read(context, parsed, "")?;
     Ok(Box::new(move |io| change(sought, submit, io, cordoning(on))))
 }
 

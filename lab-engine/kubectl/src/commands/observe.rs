@@ -39,7 +39,7 @@ pub(super) fn object(
                 let check = check.as_mut()?;
                 for event in &*events {
                     let Some((exists, object)) = watched(event) else { continue };
-                    let value = exists.then(|| object.to_json());
+                    let value = exists.then(|| object.to_json_without_managed_fields());
                     let step = check(Seen::Object(value.as_ref()), io);
                     if step.is_some() {
                         return step;

@@ -27,7 +27,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
     }
     let current = parsed.number("current-replicas")?.filter(|count| *count >= 0);
     let sought = chosen(context, parsed, &parsed.words)?;
-    let submit = Rc::new(Submit::read(context, parsed, "kubectl-scale")?);
+    let submit = Rc::new(Submit::read(context, parsed, "")?);
     Ok(Box::new(move |io| {
         gather(sought, io, move |targets, io| {
             for target in targets {

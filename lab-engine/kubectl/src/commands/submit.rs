@@ -38,10 +38,12 @@ pub(super) struct Submit {
     format: Option<Format>,
     manager: String,
     validation: &'static str,
+    managed_fields: bool,
 }
 
 impl Submit {
-    /// Reads the flags; `manager` is the field manager unless one is given.
+    /// Reads the flags; `manager` is the field manager unless one is given. Empty for commands that name none: the server takes the
+    /// program's name then.
     ///
     /// # Errors
     /// The text that follows `error: `.
@@ -66,14 +68,27 @@ impl Submit {
             Some("warn") => "Warn",
             _ => "Strict",
         };
-        Ok(Submit { dry_run, format, manager: parsed.get("field-manager").unwrap_or(manager).to_owned(), validation })
+        let manager = parsed.get("field-manager").unwrap_or(manager).to_owned();
+        Ok(Submit { dry_run, format, manager, validation, managed_fields: parsed.on("show-managed-fields") })
+    }
+
+    /// The field manager.
+    pub(super) fn manager(&self) -> &str {
+        &self.manager
+    }
+
+    /// The same by another field manager.
+    pub(super) fn as_manager(&self, manager: &str) -> Self {
+        Submit { manager: manager.to_owned(), ..self.clone() }
     }
 
     /// A request that writes, with what the flags ask for.
     pub(super) fn request(&self, method: Method, path: ResourcePath, body: Body) -> Request {
         let mut request = Request::new(method, path).body(body);
         if method != Method::Delete {
-            request = request.query("fieldManager", self.manager.clone());
+            if !self.manager.is_empty() {
+                request = request.query("fieldManager", self.manager.clone());
+            }
             if !matches!(request.body, Body::Patch(PatchType::Json, _)) {
                 request = request.query("fieldValidation", self.validation);
             }
@@ -102,7 +117,8 @@ impl Submit {
             io.print(format!("{} {verb}{}\n", result_name(info, name), self.suffix()));
             return Step::Done(0);
         };
-        match format.print(&without_managed_fields(object.clone())) {
+        let shown = if self.managed_fields { object.clone() } else { without_managed_fields(object.clone()) };
+        match format.print(&shown) {
             Ok(text) => {
                 io.print(text);
                 Step::Done(0)
