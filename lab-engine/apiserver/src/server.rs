@@ -1,5 +1,6 @@
 //! The state machine: inputs in, outputs out, calls to etcd in between.
 
+use crate::admission::pod_security;
 use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
@@ -41,6 +42,8 @@ pub struct Config {
     pub bookmark_interval: Duration,
     /// The shortest life of a watch that sets none; the longest is twice this (`--min-request-timeout`, 30 min).
     pub min_request_timeout: Duration,
+    /// What PodSecurity holds where namespaces say nothing, and who is exempt (`--admission-control-config-file`).
+    pub pod_security: pod_security::Config,
 }
 
 impl Default for Config {
@@ -51,6 +54,7 @@ impl Default for Config {
             compaction_interval: Duration::from_secs(300),
             bookmark_interval: Duration::from_secs(60),
             min_request_timeout: Duration::from_secs(1800),
+            pod_security: pod_security::Config::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! was faster, it is computed anew from what etcd has (`GuaranteedUpdate` of `storage/etcd3/store.go`), so that a request without a
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
+use crate::admission::Admission;
 use crate::chain::{subject, trace_request};
 use crate::params::{self, DeleteOptions, Origin};
 use crate::quota::{self, Rider};
@@ -186,7 +187,7 @@ impl ApiServer {
         write.warn_of(&object, None);
         registry::default(&mut object);
         registry::prepare_for_create(&mut object);
-        crate::admission::admit_create(&self.cache, write.info, &mut object)?;
+        self.admission(&write, None).mutate(&mut object)?;
         if let Object::Service(service) = &mut object {
             registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng)
                 .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
@@ -196,6 +197,7 @@ impl ApiServer {
             return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
         }
         self.check_escalation(&write, &object, None)?;
+        self.admit(&mut write, &object, None)?;
         self.charge(&mut write, &object, None)?;
         if let (Object::Service(service), false) = (&object, write.dry_run) {
             self.services.take(service);
@@ -401,14 +403,39 @@ impl ApiServer {
         write.riders.clear();
         let decision = self.decide_update(write, current, new)?;
         if let Decision::Put(object) = &decision {
+            self.admit(write, object, Some(current))?;
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
-                crate::admission::admit_update(&self.cache, write.info, object)?;
                 self.check_escalation(write, object, Some(current))?;
                 self.charge(write, object, Some(current))?;
             }
             write.warn_of(object, Some(current));
         }
         Ok(decision)
+    }
+
+    fn admission<'a>(&'a self, write: &'a Write, old: Option<&'a Object>) -> Admission<'a> {
+        Admission {
+            cache: &self.cache,
+            config: &self.config,
+            info: write.info,
+            subresource: write.subresource,
+            user: write.origin.as_ref().map(|origin| &*origin.user),
+            old,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Lets the plugins check an object that passed validation.
+    fn admit(&self, write: &mut Write, object: &Object, old: Option<&Object>) -> Refused<()> {
+        let mut admission = self.admission(write, old);
+        admission.validate(object)?;
+        let warnings = admission.warnings;
+        for warning in warnings {
+            if !write.warnings.contains(&warning) {
+                write.warnings.push(warning);
+            }
+        }
+        Ok(())
     }
 
     fn decide_update(&mut self, write: &Write, current: &Object, mut new: Object) -> Refused<Decision> {

@@ -259,9 +259,9 @@ fn what_is_not_simulated_is_said() {
     let mut h = Harness::new();
     let mut custom = pod("web");
     custom["spec"]["shareProcessNamespace"] = json!(true);
-    custom["spec"]["runtimeClassName"] = json!("gvisor");
+    custom["spec"]["setHostnameAsFQDN"] = json!(true);
     let warnings = h.post(PODS, custom).warnings;
-    assert!(warnings.contains(&"spec.runtimeClassName: accepted, but not simulated here".to_owned()), "{warnings:?}");
+    assert!(warnings.contains(&"spec.setHostnameAsFQDN: accepted, but not simulated here".to_owned()), "{warnings:?}");
     assert!(h.post(PODS, pod("plain")).warnings.is_empty());
     let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": {"template": {"spec": {}}}});
     let warnings = h.post("/apis/batch/v1/namespaces/default/jobs", job).warnings;
