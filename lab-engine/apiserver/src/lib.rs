@@ -16,6 +16,7 @@ mod authentication;
 mod authorization;
 mod bootstrap;
 mod cache;
+mod cel;
 mod chain;
 mod collection;
 mod continue_token;

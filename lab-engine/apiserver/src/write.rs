@@ -4,7 +4,7 @@
 //! was faster, it is computed anew from what etcd has (`GuaranteedUpdate` of `storage/etcd3/store.go`), so that a request without a
 //! `resourceVersion` of its own never conflicts. A refusal that was computed from the cache is checked against etcd before it is given.
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Operation};
 use crate::chain::{subject, trace_request};
 use crate::params::{self, DeleteOptions, Origin};
 use crate::quota::{self, Rider};
@@ -385,7 +385,13 @@ impl ApiServer {
 
     fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
         let new = match &write.action {
-            Action::Delete(options) => return registry::delete::decide(now, write.info, current, options),
+            Action::Delete(options) => {
+                let mut admission = self.admission(write, Some(current));
+                admission.validate_delete()?;
+                let (options, warnings) = (options.clone(), admission.warnings);
+                write.warn(warnings);
+                return registry::delete::decide(now, write.info, current, &options);
+            }
             Action::Bind(node, uid) => {
                 let pod = current.as_kind::<Pod>().ok_or_else(|| Box::new(Status::internal("only Pods are bound")))?;
                 return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));
@@ -420,6 +426,12 @@ impl ApiServer {
             info: write.info,
             subresource: write.subresource,
             user: write.origin.as_ref().map(|origin| &*origin.user),
+            operation: match (&write.action, old) {
+                (Action::Delete(_), _) => Operation::Delete,
+                (_, Some(_)) => Operation::Update,
+                (_, None) => Operation::Create,
+            },
+            dry_run: write.dry_run,
             old,
             warnings: Vec::new(),
         }
@@ -430,11 +442,7 @@ impl ApiServer {
         let mut admission = self.admission(write, old);
         admission.validate(object)?;
         let warnings = admission.warnings;
-        for warning in warnings {
-            if !write.warnings.contains(&warning) {
-                write.warnings.push(warning);
-            }
-        }
+        write.warn(warnings);
         Ok(())
     }
 
@@ -505,6 +513,15 @@ impl Write {
             batch: None,
             riders: Vec::new(),
             told_quotas: Vec::new(),
+        }
+    }
+
+    /// Adds warnings, each once.
+    fn warn(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
         }
     }
 

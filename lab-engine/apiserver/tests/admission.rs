@@ -17,7 +17,7 @@ fn namespace(labels: &[(&str, &str)]) -> Value {
 fn pod(name: &str, spec: Value) -> Value {
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {"serviceAccountName": "runner", "containers": [{"name": "c", "image": "nginx"}]}});
-    for (field, value) in spec.as_object().unwrap() {
+    for (field, value) in spec.as_object().into_iter().flatten() {
         pod["spec"][field] = value.clone();
     }
     pod

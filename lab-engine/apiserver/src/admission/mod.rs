@@ -19,7 +19,7 @@
 //! | DefaultIngressClass | yes |
 //! | PodTopologyLabels | no |
 //! | MutatingAdmissionPolicy, MutatingAdmissionWebhook | no |
-//! | ValidatingAdmissionPolicy | no |
+//! | ValidatingAdmissionPolicy | yes |
 //! | ValidatingAdmissionWebhook | no |
 //! | ResourceQuota | yes, in `quota.rs`, since it writes |
 //!
@@ -30,6 +30,7 @@
 pub mod limit_ranger;
 mod plugins;
 pub mod pod_security;
+mod policies;
 pub mod resource_quota;
 mod scheduling;
 mod usage;
@@ -47,6 +48,14 @@ use api::{Object, Resource};
 pub(crate) use plugins::awaits_account;
 use std::sync::Arc;
 
+/// What a request does with the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
 /// A request on its way through the plugins (`admission.Attributes`).
 pub(crate) struct Admission<'a> {
     pub(crate) cache: &'a Cache,
@@ -55,7 +64,9 @@ pub(crate) struct Admission<'a> {
     pub(crate) subresource: Subresource,
     /// Who asks; `None` for the server itself.
     pub(crate) user: Option<&'a Info>,
-    /// The object before, of an update.
+    pub(crate) operation: Operation,
+    pub(crate) dry_run: bool,
+    /// The object before, of an update or deletion.
     pub(crate) old: Option<&'a Object>,
     /// What the sender is to be told.
     pub(crate) warnings: Vec<String>,
@@ -106,7 +117,15 @@ impl Admission<'_> {
             }
             volumes::check_resize(self.cache, self.info, object, self.old)?;
         }
-        Ok(())
+        policies::validate(self, Some(object))
+    }
+
+    /// Checks a deletion of what is `old`.
+    ///
+    /// # Errors
+    /// The refusal of a plugin.
+    pub(crate) fn validate_delete(&mut self) -> Result<(), Box<Status>> {
+        policies::validate(self, None)
     }
 }
 
