@@ -21,6 +21,7 @@ mod chain;
 mod collection;
 mod continue_token;
 mod discovery;
+mod encryption;
 mod escalation;
 mod list_options;
 mod node_authorizer;
@@ -45,5 +46,6 @@ mod watchers;
 mod write;
 
 pub use continue_token::Continue;
+pub use encryption::EncryptionConfig;
 pub use list_options::parse_resource_version;
 pub use server::{ApiServer, Config, Input, Output};

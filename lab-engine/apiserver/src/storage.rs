@@ -2,10 +2,12 @@
 //!
 //! **Simplified here:** bytes are JSON for every kind, where a real API server writes protobuf.
 
-use api::kinds::{KindInfo, find_kind};
+use crate::encryption::EncryptionConfig;
+use api::kinds::{KINDS, KindInfo, find_kind};
 use api::meta::ResourceVersion;
 use api::{Object, Resource};
 use etcd::{Encode, Value};
+use sim::Rng;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -29,9 +31,81 @@ impl Encode for Stored {
     }
 }
 
-/// The object in a value, which only this API server writes.
+/// An object as encrypted bytes: all that etcd holds of it.
+#[derive(Debug)]
+struct Sealed {
+    bytes: Vec<u8>,
+    revision: u64,
+}
+
+impl Encode for Sealed {
+    fn encode(&self) -> Vec<u8> {
+        self.bytes.clone()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn written_at(&mut self, revision: u64) {
+        self.revision = revision;
+    }
+}
+
+/// The object in a value that is never encrypted, which only this API server writes.
 pub(crate) fn object_of(value: &Value) -> Option<Object> {
     value.downcast::<Stored>().map(|stored| stored.0.clone())
+}
+
+/// Turns objects into values and back. Objects that are not encrypted are shared, never copied or written out.
+#[derive(Debug)]
+pub(crate) struct Codec {
+    config: Option<EncryptionConfig>,
+    rng: Rng,
+}
+
+impl Codec {
+    /// A codec that draws its nonces from `rng`.
+    pub(crate) fn new(config: Option<EncryptionConfig>, rng: Rng) -> Self {
+        Codec { config, rng }
+    }
+
+    /// The value to store of an object.
+    pub(crate) fn value(&mut self, info: &KindInfo, key: &str, object: Object) -> Value {
+        let stored = Stored(object);
+        match &self.config {
+            Some(config) => match config.seal(info, key, &stored.encode(), &mut self.rng) {
+                Some(bytes) => Value::new(Sealed { bytes, revision: 0 }),
+                None => Value::new(stored),
+            },
+            None => Value::new(stored),
+        }
+    }
+
+    /// The object in a value; `None` for what nobody can read.
+    pub(crate) fn object(&self, key: &str, value: &Value) -> Option<Object> {
+        if let Some(object) = object_of(value) {
+            return Some(object);
+        }
+        let sealed = value.downcast::<Sealed>()?;
+        let plain = self.config.as_ref()?.open(info_at(key)?, key, &sealed.bytes)?;
+        let json: serde_json::Value = serde_json::from_slice(&plain).ok()?;
+        let kind = |field: &str| json[field].as_str().unwrap_or_default().to_owned();
+        let mut object = Object::decode_as(&kind("apiVersion"), &kind("kind"), json).ok()?;
+        object.metadata_mut().resource_version = ResourceVersion(sealed.revision);
+        Some(object)
+    }
+
+    /// Whether a value is to be written anew although its object does not change.
+    pub(crate) fn is_stale(&self, info: &KindInfo, value: &Value) -> bool {
+        let sealed = value.downcast::<Sealed>().map(|sealed| sealed.bytes.as_slice());
+        self.config.as_ref().is_some_and(|config| config.is_stale(info, sealed))
+    }
+}
+
+/// The kind of the object at a key.
+fn info_at(key: &str) -> Option<&'static KindInfo> {
+    KINDS.iter().find(|info| key.starts_with(&resource_prefix(info)))
 }
 
 /// Where all keys begin.

@@ -10,7 +10,7 @@ use crate::params::{self, DeleteOptions, Origin};
 use crate::quota::{self, Rider};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
-use crate::storage::{self, Stored, object_of};
+use crate::storage;
 use crate::subresource::{self, Subresource};
 use api::Object;
 use api::core::{Pod, Service};
@@ -18,7 +18,7 @@ use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::{KindInfo, find_resource};
 use api::status::Status;
-use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn, Value};
+use etcd::{Compare, CompareResult, CompareTarget, KeyRange, Op, OpResponse, Range, Txn};
 use serde_json::json;
 use sim::{ObjectRef, Time, Verb};
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub(crate) struct Write {
     pub(crate) warnings: Vec<String>,
     /// Whether what it is computed from came from etcd and not from the cache.
     pub(crate) fresh: bool,
+    /// Whether etcd holds the object in another form than it would be written in today.
+    pub(crate) stale: bool,
     pub(crate) attempts: u32,
     /// Whether success means that the object is gone.
     pub(crate) deletes: bool,
@@ -221,7 +223,7 @@ impl ApiServer {
         if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
-        let put = Op::Put(key.clone(), Value::new(Stored(object)));
+        let put = Op::Put(key.clone(), self.codec.value(write.info, &key, object));
         let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
@@ -270,7 +272,8 @@ impl ApiServer {
             Ok(Decision::Put(object)) => {
                 let subject = subject(Verb::Update, &object);
                 let key = storage::key(write.info, &write.namespace, &write.name);
-                self.send_update(now, write, revision, Op::Put(key, Value::new(Stored(object))), subject, out);
+                let value = self.codec.value(write.info, &key, object);
+                self.send_update(now, write, revision, Op::Put(key, value), subject, out);
             }
             Ok(Decision::Remove(object)) => {
                 let subject = subject(Verb::Delete, &object);
@@ -312,7 +315,8 @@ impl ApiServer {
     /// etcd has told the present state.
     pub(crate) fn reread(&mut self, now: Time, mut write: Write, response: &etcd::RangeResponse, out: &mut Vec<Output>) {
         write.fresh = true;
-        let current = response.kvs.first().and_then(|kv| object_of(&kv.value));
+        let current = response.kvs.first().and_then(|kv| self.codec.object(&kv.key, &kv.value));
+        write.stale = response.kvs.first().is_some_and(|kv| self.codec.is_stale(write.info, &kv.value));
         self.attempt(now, write, current, out);
     }
 
@@ -342,7 +346,7 @@ impl ApiServer {
         match response.responses.into_iter().next() {
             Some(OpResponse::Range(range)) if !response.succeeded => self.reread(now, write, &range, out),
             Some(OpResponse::Put(kv)) => {
-                let result = object_of(&kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
+                let result = self.codec.object(&kv.key, &kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
                 self.finish(write, result, out);
             }
             _ => {
@@ -484,7 +488,7 @@ impl ApiServer {
         }
         Ok(if registry::delete::is_done(&new, current) {
             Decision::Remove(new)
-        } else if new == *current {
+        } else if new == *current && !write.stale {
             Decision::Keep(new)
         } else {
             Decision::Put(new)
@@ -506,6 +510,7 @@ impl Write {
             dry_run: false,
             warnings: Vec::new(),
             fresh: false,
+            stale: false,
             attempts: 0,
             deletes: false,
             last: None,

@@ -112,7 +112,8 @@ impl Cluster {
     pub fn new(config: &ClusterConfig) -> Result<Self, ConfigError> {
         let quota = STORE_QUOTA + STORE_QUOTA_PER_NODE * config.nodes.len();
         let mut host = Host::new(config.seed, etcd::Member::new().quota(quota), |kernel| {
-            ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config::default())
+            let encryption = config.encryption.as_ref().map(|encryption| encryption.config.clone());
+            ApiServer::new(kernel.rng("kube-apiserver"), apiserver::Config { encryption, ..apiserver::Config::default() })
         });
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
         let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));

@@ -12,4 +12,4 @@ mod identity;
 mod message;
 
 pub use cluster::{Advanced, Cluster, CommandResult, Fault};
-pub use config::{ClusterConfig, ConfigError, NodeConfig};
+pub use config::{ClusterConfig, ConfigError, Encryption, NodeConfig};

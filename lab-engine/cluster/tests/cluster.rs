@@ -140,7 +140,8 @@ fn hungry(name: &str, class: &str) -> String {
 #[test]
 fn a_pod_of_higher_priority_takes_the_place_of_a_lower_one() {
     let node = NodeConfig { cpu: "1".to_owned(), ..NodeConfig::default() };
-    let mut cluster = Cluster::booted(&ClusterConfig { seed: 1, nodes: vec![node] }).expect("the configuration is right");
+    let mut cluster =
+        Cluster::booted(&ClusterConfig { nodes: vec![node], ..ClusterConfig::default() }).expect("the configuration is right");
     printed(&mut cluster, &hungry("low", ""));
     printed(&mut cluster, "kubectl wait --for=condition=Ready pod/low --timeout=60s");
     printed(&mut cluster, &hungry("equal", ""));
@@ -161,7 +162,8 @@ fn a_pod_of_higher_priority_takes_the_place_of_a_lower_one() {
 #[test]
 fn a_waiting_pod_goes_where_room_comes() {
     let node = NodeConfig { cpu: "1".to_owned(), ..NodeConfig::default() };
-    let mut cluster = Cluster::booted(&ClusterConfig { seed: 1, nodes: vec![node] }).expect("the configuration is right");
+    let mut cluster =
+        Cluster::booted(&ClusterConfig { nodes: vec![node], ..ClusterConfig::default() }).expect("the configuration is right");
     printed(&mut cluster, &hungry("first", ""));
     printed(&mut cluster, &hungry("second", ""));
     printed(&mut cluster, "kubectl wait --for=condition=Ready pod/first --timeout=60s");
@@ -185,7 +187,7 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
 #[test]
 fn a_configuration_that_cannot_be_built_says_why() {
     let refused = |node: NodeConfig| {
-        let config = ClusterConfig { seed: 1, nodes: vec![node] };
+        let config = ClusterConfig { nodes: vec![node], ..ClusterConfig::default() };
         Cluster::new(&config).map(|_| ()).expect_err("it is wrong").to_string()
     };
     let message = refused(NodeConfig { cpu: "many".to_owned(), ..NodeConfig::default() });

@@ -58,7 +58,8 @@ pub(crate) struct Run {
 impl Run {
     /// Boots the lab's cluster, writes its files and does its setup. `lab` has its numbers filled in.
     pub(crate) fn new(lab: &Lab, variables: &Variables, seed: u64) -> Result<Self, LabError> {
-        let cluster = Cluster::booted(&ClusterConfig { seed, nodes: lab.cluster.nodes.clone() })?;
+        let cluster =
+            Cluster::booted(&ClusterConfig { seed, nodes: lab.cluster.nodes.clone(), encryption: lab.cluster.encryption.clone() })?;
         let log = TraceLog::new(cluster.now(), cluster.trace().last_id());
         let (seen, next_look) = (cluster.trace().last_id(), cluster.now());
         let variables = variables.clone();

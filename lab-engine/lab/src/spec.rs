@@ -23,7 +23,7 @@
 //! expression over what the engine did.
 
 use crate::text::{Span, Text};
-use cluster::NodeConfig;
+use cluster::{Encryption, NodeConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,11 +53,14 @@ pub struct Lab {
 pub struct ClusterShape {
     /// Its worker nodes; three of the default size if the card does not say.
     pub nodes: Vec<NodeConfig>,
+    /// An `EncryptionConfiguration` for what is in etcd; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 impl Default for ClusterShape {
     fn default() -> Self {
-        ClusterShape { nodes: cluster::ClusterConfig::default().nodes }
+        ClusterShape { nodes: cluster::ClusterConfig::default().nodes, encryption: None }
     }
 }
 

@@ -11,6 +11,7 @@ use sim::{Seed, Time};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The client of all requests.
 const CLIENT: u32 = 0;
@@ -29,6 +30,7 @@ pub(super) struct Server {
     answers: BTreeMap<u64, Response>,
     events: BTreeMap<u64, VecDeque<WatchEvent>>,
     next: u64,
+    now: Time,
 }
 
 fn fresh() -> ApiServer {
@@ -39,8 +41,15 @@ impl Server {
     /// A server whose cases are about this core resource.
     pub(super) fn new(plural: &str) -> Self {
         let resource = find_resource("", "v1", plural).expect("the resources of cases are built in");
-        let mut this =
-            Server { resource, server: fresh(), etcd: Member::new(), answers: BTreeMap::new(), events: BTreeMap::new(), next: 1 };
+        let mut this = Server {
+            resource,
+            server: fresh(),
+            etcd: Member::new(),
+            answers: BTreeMap::new(),
+            events: BTreeMap::new(),
+            next: 1,
+            now: Time::ZERO,
+        };
         this.handle(Input::Wake);
         this
     }
@@ -49,7 +58,7 @@ impl Server {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut out = Vec::new();
-            self.server.handle(Time::ZERO, input, &mut out);
+            self.server.handle(self.now, input, &mut out);
             for output in out {
                 match output {
                     Output::Respond { id, response, .. } => drop(self.answers.insert(id, response)),
@@ -63,7 +72,7 @@ impl Server {
 
     fn ask_etcd(&mut self, request: etcd::Request) -> Vec<Input> {
         let mut out = Vec::new();
-        self.etcd.handle(Time::ZERO, etcd::Input::Request { from: CLIENT, request }, &mut out);
+        self.etcd.handle(self.now, etcd::Input::Request { from: CLIENT, request }, &mut out);
         let answers = out.into_iter().filter_map(|output| match output {
             etcd::Output::Respond { response, .. } => Some(Input::Etcd(response)),
             _ => None,
@@ -83,6 +92,11 @@ impl Server {
 
     fn ask(&mut self, request: Request) -> Result<Body, Box<Status>> {
         let id = self.send(request);
+        if !self.answers.contains_key(&id) {
+            // It waits for a revision that does not come.
+            self.now += Duration::from_secs(3);
+            self.handle(Input::Wake);
+        }
         self.answers.remove(&id).map_or_else(|| Err(Box::new(Status::internal("no answer"))), |response| response.result)
     }
 
