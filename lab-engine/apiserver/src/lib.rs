@@ -23,6 +23,7 @@ mod continue_token;
 mod discovery;
 mod encryption;
 mod escalation;
+mod eviction;
 mod list_options;
 mod node_authorizer;
 mod params;

@@ -394,6 +394,9 @@ impl ApiServer {
                 admission.validate_delete()?;
                 let (options, warnings) = (options.clone(), admission.warnings);
                 write.warn(warnings);
+                if let (Subresource::Eviction, Object::Pod(pod)) = (write.subresource, current) {
+                    self.charge_budget(now, write, pod)?;
+                }
                 return registry::delete::decide(now, write.info, current, &options);
             }
             Action::Bind(node, uid) => {
