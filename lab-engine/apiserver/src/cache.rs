@@ -2,7 +2,7 @@
 //!
 //! **Simplified here:** the window of a resource has a fixed size, where upstream's adapts.
 
-use crate::storage::object_of;
+use crate::storage::Codec;
 use api::Object;
 use api::kinds::{Kind, KindInfo};
 use api::meta::ResourceVersion;
@@ -76,21 +76,21 @@ impl Cache {
     }
 
     /// Fills the cache anew with all that etcd holds.
-    pub(crate) fn fill(&mut self, kvs: &[etcd::KeyValue], revision: u64) {
-        self.objects = kvs.iter().filter_map(|kv| Some((kv.key.clone(), object_of(&kv.value)?))).collect();
+    pub(crate) fn fill(&mut self, codec: &Codec, kvs: &[etcd::KeyValue], revision: u64) {
+        self.objects = kvs.iter().filter_map(|kv| Some((kv.key.clone(), codec.object(&kv.key, &kv.value)?))).collect();
         self.windows.clear();
         (self.revision, self.filled_at) = (revision, revision);
     }
 
     /// Applies a change that etcd reports; `None` when it is no object or already known.
-    pub(crate) fn apply(&mut self, event: &etcd::Event) -> Option<Arc<Change>> {
+    pub(crate) fn apply(&mut self, codec: &Codec, event: &etcd::Event) -> Option<Arc<Change>> {
         if event.revision <= self.filled_at {
             return None;
         }
         self.revision = self.revision.max(event.revision);
         let (old, object, deleted) = match &event.kv {
             Some(kv) => {
-                let object = object_of(&kv.value)?;
+                let object = codec.object(&event.key, &kv.value)?;
                 (self.objects.insert(event.key.clone(), object.clone()), object, false)
             }
             None => {

@@ -12,7 +12,7 @@
 //! Models `ValidateListOptions` (`k8s.io/apimachinery/pkg/apis/meta/internalversion/validation`), `ValidateListOptions` and
 //! `ResolveListOptions` of `k8s.io/apiserver/pkg/storage`, and the page "Resource versions" of the API concepts.
 //!
-//! **Simplified here:** a list that is newer than the cache is refused at once instead of after three seconds.
+//! A list that is newer than the cache waits for three seconds, then it is refused.
 
 use crate::continue_token::Continue;
 use api::http::Request;

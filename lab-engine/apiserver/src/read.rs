@@ -97,7 +97,7 @@ impl ApiServer {
                 out.push(Output::Etcd(etcd::Request::Range(id, Range::all(probe))));
             }
             At::NotOlderThan(wanted) if wanted > self.cache.revision() => {
-                return Err(Box::new(too_large(wanted, self.cache.revision())));
+                self.wait_for(now, wanted, read);
             }
             At::NotOlderThan(_) => self.read(now, read, out),
         }
@@ -141,7 +141,7 @@ impl ApiServer {
             At::Continue(from) => from.revision,
             At::Consistent | At::NotOlderThan(_) => response.revision,
         };
-        let objects = response.kvs.iter().filter_map(|kv| Some((kv.key.clone(), storage::object_of(&kv.value)?)));
+        let objects = response.kvs.iter().filter_map(|kv| Some((kv.key.clone(), self.codec.object(&kv.key, &kv.value)?)));
         let list = paginate(&read.info, objects, filter, options.limit, revision);
         respond_list(&read.origin, &read.info, self.custom.served(&read.info), list, now, out);
     }

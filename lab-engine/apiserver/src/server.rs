@@ -1,9 +1,11 @@
 //! The state machine: inputs in, outputs out, calls to etcd in between.
 
+use crate::admission::pod_security;
 use crate::authentication::Known;
 use crate::cache::Cache;
 use crate::collection::Batch;
 use crate::crd::CustomResources;
+use crate::encryption::EncryptionConfig;
 use crate::field_manager::FieldSets;
 use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
@@ -11,12 +13,12 @@ use crate::proxy::Proxies;
 use crate::rbac::Rbac;
 use crate::read::Read;
 use crate::service_ip::ServiceAllocator;
-use crate::storage;
+use crate::storage::{self, Codec};
 use crate::tokens::Tokens;
 use crate::upkeep::Upkeep;
 use crate::watchers::Watchers;
 use crate::write::Write;
-use crate::{admission, bootstrap, policy};
+use crate::{admission, bootstrap, list_options, policy};
 use api::http::{Path, Request, Response, WatchEvent};
 use api::status::Status;
 use api::{Object, Resource};
@@ -29,6 +31,9 @@ use std::time::Duration;
 /// How long a request for a Pod waits for the `default` ServiceAccount of a new namespace (ten looks, 100 to 200 ms apart:
 /// `plugin/pkg/admission/serviceaccount`).
 const ACCOUNT_WAIT: Duration = Duration::from_millis(1500);
+
+/// How long a read waits for a revision that does not exist yet (`blockTimeout` of `storage/cacher`).
+const FRESH_WAIT: Duration = Duration::from_secs(3);
 
 /// What can be set of an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +48,10 @@ pub struct Config {
     pub bookmark_interval: Duration,
     /// The shortest life of a watch that sets none; the longest is twice this (`--min-request-timeout`, 30 min).
     pub min_request_timeout: Duration,
+    /// How values are encrypted in etcd (`--encryption-provider-config`); not at all by default.
+    pub encryption: Option<EncryptionConfig>,
+    /// What PodSecurity holds where namespaces say nothing, and who is exempt (`--admission-control-config-file`).
+    pub pod_security: pod_security::Config,
 }
 
 impl Default for Config {
@@ -53,6 +62,8 @@ impl Default for Config {
             compaction_interval: Duration::from_secs(300),
             bookmark_interval: Duration::from_secs(60),
             min_request_timeout: Duration::from_secs(1800),
+            encryption: None,
+            pod_security: pod_security::Config::default(),
         }
     }
 }
@@ -189,6 +200,7 @@ pub struct ApiServer {
     pub(crate) config: Config,
     pub(crate) rng: Rng,
     pub(crate) cache: Cache,
+    pub(crate) codec: Codec,
     pub(crate) watchers: Watchers,
     pub(crate) proxies: Proxies,
     pub(crate) services: ServiceAllocator,
@@ -210,16 +222,16 @@ pub struct ApiServer {
     awaiting_account: Vec<(Time, u32, u64, Box<Request>)>,
     /// Questions for all kinds that came while a definition was being named.
     pub(crate) awaiting_names: Vec<(u32, u64, Box<Request>)>,
-    /// Reads that must see a revision which the cache has not reached.
-    behind: Vec<(u64, Read)>,
+    /// Reads that must see a revision which the cache has not reached, and until when those wait that named one themselves.
+    behind: Vec<(u64, Option<Time>, Read)>,
     ready: bool,
     started: bool,
     next_bookmark: Time,
     next_compaction: Time,
     compact_to: u64,
     /// When which Event ends.
-    expiries: BTreeSet<(Time, Arc<str>)>,
-    expiry_of: BTreeMap<Arc<str>, Time>,
+    pub(crate) expiries: BTreeSet<(Time, Arc<str>)>,
+    pub(crate) expiry_of: BTreeMap<Arc<str>, Time>,
 }
 
 impl ApiServer {
@@ -228,6 +240,7 @@ impl ApiServer {
         ApiServer {
             next_bookmark: Time::ZERO + config.bookmark_interval,
             next_compaction: Time::ZERO + config.compaction_interval,
+            codec: Codec::new(config.encryption.clone(), seed_stream.stream("encryption")),
             config,
             tokens: Tokens::new(seed_stream.stream("service-account-key")),
             rng: seed_stream,
@@ -264,6 +277,7 @@ impl ApiServer {
         let mut server = ApiServer::new(seed_stream.clone(), config);
         if (replica, start) != (0, 0) {
             server.rng = seed_stream.stream(&format!("replica/{replica}/{start}"));
+            server.codec = Codec::new(server.config.encryption.clone(), server.rng.stream("encryption"));
         }
         server
     }
@@ -289,7 +303,8 @@ impl ApiServer {
         let expiry = self.expiries.first().map(|(at, _)| *at);
         let account = self.awaiting_account.first().map(|(until, ..)| *until);
         let own = [self.watchers.next_deadline(), Some(self.next_bookmark), Some(self.next_compaction)];
-        own.into_iter().chain([call, expiry, account]).flatten().min()
+        let waiting = self.behind.iter().filter_map(|(_, until, _)| *until).min();
+        own.into_iter().chain([call, expiry, account, waiting]).flatten().min()
     }
 
     /// Applies one input at `now`. Whatever it wants done goes to `out`.
@@ -314,6 +329,7 @@ impl ApiServer {
                 self.watchers.remove((client, id));
                 self.proxies.cancel(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
+                self.behind.retain(|(.., read)| (read.origin.client, read.origin.id) != (client, id));
                 self.awaiting_account.retain(|(_, from, number, _)| (*from, *number) != (client, id));
                 self.awaiting_names.retain(|held| (held.0, held.1) != (client, id));
             }
@@ -321,6 +337,7 @@ impl ApiServer {
                 self.watchers.remove_client(client);
                 self.proxies.remove_client(client);
                 self.held.retain(|held| held.0 != client);
+                self.behind.retain(|(.., read)| read.origin.client != client);
                 self.awaiting_account.retain(|(_, from, ..)| *from != client);
                 self.awaiting_names.retain(|held| held.0 != client);
             }
@@ -359,6 +376,7 @@ impl ApiServer {
             }
         }
         self.expire_events(now, out);
+        self.give_up_waiting(now, out);
         self.serve_with_account(now, out);
     }
 
@@ -458,7 +476,7 @@ impl ApiServer {
             out.push(Output::Watch { client, id, events });
             out.push(Output::WatchEnded { client, id });
         }
-        self.cache.fill(&response.kvs, response.revision);
+        self.cache.fill(&self.codec, &response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
         self.rbac = Rbac::of(self.cache.objects());
         self.custom = CustomResources::of(self.cache.objects());
@@ -487,7 +505,7 @@ impl ApiServer {
             return self.watch_etcd(now, out);
         }
         for event in events {
-            let Some(change) = self.cache.apply(event) else { continue };
+            let Some(change) = self.cache.apply(&self.codec, event) else { continue };
             if change.info == *api::core::Event::INFO {
                 if change.deleted {
                     self.forget_expiry(&event.key);
@@ -530,13 +548,26 @@ impl ApiServer {
         if self.cache.revision() >= revision {
             return self.read(now, read, out);
         }
-        self.behind.push((revision, read));
+        self.behind.push((revision, None, read));
         self.watch_etcd(now, out);
+    }
+
+    /// Lets a read wait for a revision that it names and nobody has seen yet (`waitUntilFreshAndBlock`).
+    pub(crate) fn wait_for(&mut self, now: Time, revision: u64, read: Read) {
+        self.behind.push((revision, Some(now + FRESH_WAIT), read));
+    }
+
+    /// Refuses the reads whose revision did not come in time.
+    fn give_up_waiting(&mut self, now: Time, out: &mut Vec<Output>) {
+        let over = |(_, until, _): &mut (u64, Option<Time>, Read)| until.is_some_and(|until| until <= now);
+        for (revision, _, read) in self.behind.extract_if(.., over).collect::<Vec<_>>() {
+            refuse(&read.origin, list_options::too_large(revision, self.cache.revision()), out);
+        }
     }
 
     fn catch_up(&mut self, now: Time, out: &mut Vec<Output>) {
         let reached = self.cache.revision();
-        for (_, read) in self.behind.extract_if(.., |(revision, _)| *revision <= reached).collect::<Vec<_>>() {
+        for (.., read) in self.behind.extract_if(.., |(revision, ..)| *revision <= reached).collect::<Vec<_>>() {
             self.read(now, read, out);
         }
     }
@@ -560,31 +591,6 @@ impl ApiServer {
                 refuse(&read.origin, refusal, out);
             }
             Call::Reread(write) | Call::Write(write) => self.finish(*write, Err(Box::new(status.clone())), out),
-        }
-    }
-
-    fn expire_at(&mut self, key: Arc<str>, at: Time) {
-        self.forget_expiry(&key);
-        self.expiries.insert((at, key.clone()));
-        self.expiry_of.insert(key, at);
-    }
-
-    fn forget_expiry(&mut self, key: &Arc<str>) {
-        if let Some(at) = self.expiry_of.remove(key) {
-            self.expiries.remove(&(at, key.clone()));
-        }
-    }
-
-    /// Deletes the Events whose time is up, as their etcd leases would.
-    fn expire_events(&mut self, now: Time, out: &mut Vec<Output>) {
-        while let Some((at, key)) = self.expiries.first()
-            && *at <= now
-        {
-            let key = key.clone();
-            self.forget_expiry(&key);
-            let id = self.call(now, Call::Forget);
-            let success = vec![etcd::Op::Delete(KeyRange::One(key))];
-            out.push(Output::Etcd(etcd::Request::Txn(id, etcd::Txn { success, ..etcd::Txn::default() })));
         }
     }
 

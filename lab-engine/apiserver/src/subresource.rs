@@ -1,6 +1,6 @@
 //! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `log`, `exec`, `attach`.
 //!
-//! **Simplified here:** an eviction asks no PodDisruptionBudget.
+//! **Simplified here:** `portforward` and `proxy` are not there.
 
 use crate::crd::Served;
 use crate::params::{DeleteOptions, Origin};

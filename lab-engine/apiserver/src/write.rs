@@ -6,16 +6,15 @@
 
 use crate::chain::{subject, trace_request};
 use crate::crd::Served;
-use crate::field_manager::{self, FieldOwner};
+use crate::field_manager::FieldOwner;
 use crate::params::{self, DeleteOptions, Origin};
-use crate::proposed::value_of;
 use crate::quota::{self, Rider};
 use crate::registry;
 use crate::server::{ApiServer, Call, Output, refuse};
-use crate::storage::{self, object_of};
+use crate::storage;
 use crate::subresource::{self, Subresource};
 use api::Object;
-use api::core::{Pod, Service};
+use api::core::Service;
 use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::Kind;
@@ -49,6 +48,8 @@ pub(crate) struct Write {
     pub(crate) warnings: Vec<String>,
     /// Whether what it is computed from came from etcd and not from the cache.
     pub(crate) fresh: bool,
+    /// Whether etcd holds the object in another form than it would be written in today.
+    pub(crate) stale: bool,
     pub(crate) attempts: u32,
     /// Whether success means that the object is gone.
     pub(crate) deletes: bool,
@@ -85,7 +86,8 @@ pub(crate) enum Decision {
     Keep(Object),
 }
 
-type Refused<T> = Result<T, Box<Status>>;
+/// Something, or the refusal of the request.
+pub(crate) type Refused<T> = Result<T, Box<Status>>;
 
 impl ApiServer {
     /// Finds out what a request for a resource wants.
@@ -208,11 +210,11 @@ impl ApiServer {
             object.metadata_mut().managed_fields = self.owners_of_new(now, &write, &object);
         }
         registry::prepare_for_create(&mut object);
+        self.admission(&write, None).mutate(&mut object)?;
         if let Some(served) = &write.served {
             served.prepare_for_create(&mut object);
         }
         self.may_define(&write, &object)?;
-        crate::admission::admit_create(&self.cache, &write.info, &mut object)?;
         if let Object::Service(service) = &mut object {
             registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng)
                 .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
@@ -225,6 +227,7 @@ impl ApiServer {
             return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
         }
         self.check_escalation(&write, &object, None)?;
+        self.admit(&mut write, &object, None)?;
         self.charge(&mut write, &object, None)?;
         if let (Object::Service(service), false) = (&object, write.dry_run) {
             self.services.take(service);
@@ -248,7 +251,8 @@ impl ApiServer {
         if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
-        let put = Op::put(key.clone(), value_of(write.to_stored(object)));
+        let value = self.codec.value(&write.info, &key, write.to_stored(object));
+        let put = Op::put(key.clone(), value);
         let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
@@ -304,8 +308,8 @@ impl ApiServer {
             Ok(Decision::Put(object)) => {
                 let subject = subject(Verb::Update, &object);
                 let key = storage::key(&write.info, &write.namespace, &write.name);
-                let put = Op::put(key, value_of(write.to_stored(object)));
-                self.send_update(now, write, revision, put, subject, out);
+                let value = self.codec.value(&write.info, &key, write.to_stored(object));
+                self.send_update(now, write, revision, Op::put(key, value), subject, out);
             }
             Ok(Decision::Remove(object)) => {
                 let subject = subject(Verb::Delete, &object);
@@ -347,7 +351,8 @@ impl ApiServer {
     /// etcd has told the present state.
     pub(crate) fn reread(&mut self, now: Time, mut write: Write, response: &etcd::RangeResponse, out: &mut Vec<Output>) {
         write.fresh = true;
-        let current = response.kvs.first().and_then(|kv| object_of(&kv.value));
+        let current = response.kvs.first().and_then(|kv| self.codec.object(&kv.key, &kv.value));
+        write.stale = response.kvs.first().is_some_and(|kv| self.codec.is_stale(&write.info, &kv.value));
         self.attempt(now, write, current, out);
     }
 
@@ -382,7 +387,7 @@ impl ApiServer {
         match response.responses.into_iter().next() {
             Some(OpResponse::Range(range)) if !response.succeeded => self.reread(now, write, &range, out),
             Some(OpResponse::Put { kv, .. }) => {
-                let result = object_of(&kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
+                let result = self.codec.object(&kv.key, &kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
                 self.finish(write, result, out);
             }
             _ => {
@@ -423,111 +428,6 @@ impl ApiServer {
             }
         }
     }
-
-    fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
-        let new = match &write.action {
-            Action::Delete(options) => {
-                let marked = crate::crd::definition::marked_deleted(current, now);
-                return registry::delete::decide(now, &write.info, marked.as_ref().unwrap_or(current), options);
-            }
-            Action::Bind(node, uid) => {
-                let pod = current.as_kind::<Pod>().ok_or_else(|| Box::new(Status::internal("only Pods are bound")))?;
-                return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));
-            }
-            Action::Update(object) => object.clone(),
-            Action::Patch(PatchType::Apply, config) => {
-                let object = self.apply(now, write, Some(current), config)?;
-                check_names(write, &object)?;
-                object
-            }
-            Action::Patch(type_, patch) => {
-                let patched = registry::patch::apply(&write.info, current, *type_, patch)?;
-                let decoded = match &write.served {
-                    Some(served) => served.decode(patched, write.validation)?,
-                    None => decode_object(patched, write.validation)?,
-                };
-                write.warnings = write.served.iter().filter_map(|served| served.deprecated.clone()).chain(decoded.warnings).collect();
-                check_names(write, &decoded.object)?;
-                decoded.object
-            }
-            Action::Create(_) => return Err(Box::new(Status::internal("a creation is no update"))),
-        };
-        write.riders.clear();
-        let decision = self.decide_update(now, write, current, new)?;
-        if let Decision::Put(object) = &decision {
-            if matches!(write.subresource, Subresource::None | Subresource::Scale) {
-                crate::admission::admit_update(&self.cache, &write.info, object)?;
-                self.check_escalation(write, object, Some(current))?;
-                self.charge(write, object, Some(current))?;
-            }
-            write.warn_of(object, Some(current));
-        }
-        Ok(decision)
-    }
-
-    fn decide_update(&mut self, now: Time, write: &Write, current: &Object, mut new: Object) -> Refused<Decision> {
-        let old = current.metadata();
-        let gvr = write.info.gvr();
-        {
-            let metadata = new.metadata_mut();
-            if metadata.resource_version.0 != 0 && metadata.resource_version != old.resource_version {
-                let why = "the object has been modified; please apply your changes to the latest version and try again";
-                return Err(Box::new(Status::conflict(&gvr, &write.name, why)));
-            }
-            if !metadata.uid.is_empty() && metadata.uid != old.uid {
-                let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", metadata.uid, old.uid);
-                return Err(Box::new(Status::conflict(&gvr, &write.name, &why)));
-            }
-            metadata.resource_version = old.resource_version;
-            metadata.uid.clone_from(&old.uid);
-            metadata.namespace.clone_from(&old.namespace);
-            metadata.creation_timestamp = old.creation_timestamp;
-            metadata.deletion_timestamp = old.deletion_timestamp;
-            metadata.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
-            metadata.generation = old.generation;
-            metadata.generate_name.clone_from(&old.generate_name);
-        }
-        registry::default(&mut new);
-        let managed = match &write.action {
-            Action::Patch(PatchType::Apply, _) => new.metadata().managed_fields.clone(),
-            _ => self.owners(now, write, current, &new),
-        };
-        if matches!(write.subresource, Subresource::None | Subresource::Scale) {
-            registry::prepare_for_update(&mut new, current);
-            if let Some(served) = &write.served {
-                served.prepare_for_update(&mut new, current, write.subresource);
-            }
-            if let (Object::Service(service), Object::Service(old)) = (&mut new, current) {
-                registry::service::allocate(Arc::make_mut(service), Some(old), &self.services, &mut self.rng)
-                    .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
-            }
-            let mut errors = registry::validate_update(&new, current);
-            if let Some(served) = &write.served {
-                errors.extend(served.validate(&new, Some(current), write.subresource));
-            }
-            if !errors.is_empty() {
-                return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
-            }
-        } else {
-            registry::prepare_status_update(&mut new, current, write.subresource);
-            if let Some(served) = &write.served {
-                served.prepare_for_update(&mut new, current, write.subresource);
-                let errors = served.validate(&new, Some(current), write.subresource);
-                if !errors.is_empty() {
-                    return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
-                }
-            }
-        }
-        new.metadata_mut().managed_fields = managed;
-        field_manager::ignore_times(&mut new, current);
-        Ok(if registry::delete::is_done(&new, current) {
-            Decision::Remove(new)
-        } else if new == *current {
-            Decision::Keep(new)
-        } else {
-            Decision::Put(new)
-        })
-    }
 }
 
 impl Write {
@@ -547,6 +447,7 @@ impl Write {
             dry_run: false,
             warnings: Vec::new(),
             fresh: false,
+            stale: false,
             attempts: 0,
             deletes: false,
             last: None,
@@ -557,8 +458,17 @@ impl Write {
         }
     }
 
+    /// Adds warnings, each once.
+    pub(crate) fn warn(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
     /// Adds the warnings about what is stored but not simulated, and was not so in `old`. Only people read them.
-    fn warn_of(&mut self, object: &Object, old: Option<&Object>) {
+    pub(crate) fn warn_of(&mut self, object: &Object, old: Option<&Object>) {
         if !self.origin.as_ref().is_some_and(|origin| origin.agent.starts_with("kubectl")) {
             return;
         }

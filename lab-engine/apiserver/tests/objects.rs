@@ -255,13 +255,32 @@ fn names_are_generated_and_collections_deleted() {
 }
 
 #[test]
+fn a_list_from_the_future_waits_three_seconds_for_it() {
+    let mut h = Harness::new();
+    let future = h.server.revision() + 5;
+    let early = h.send(request(Method::Get, &format!("{PODS}?resourceVersion={future}")));
+    let never = h.send(request(Method::Get, &format!("{PODS}?resourceVersion={}", future + 100)));
+    assert!(h.answers.is_empty(), "both wait");
+    h.advance(Duration::from_secs(1));
+    (0..5).for_each(|index| drop(h.post(PODS, pod(&format!("p{index}")))));
+    assert_eq!(json(h.answers.remove(&early).unwrap())["items"].as_array().map(Vec::len), Some(5));
+    h.advance(Duration::from_secs(2));
+    let status = h.answers.remove(&never).unwrap().result.expect_err("a refusal");
+    let current = h.server.revision();
+    assert_eq!((status.code, status.reason), (504, "Timeout"));
+    assert_eq!(status.message, format!("Too large resource version: {}, current: {current}", future + 100));
+    assert_eq!(status.details.retry_after_seconds, Some(1));
+    assert_eq!(status.details.causes[0].reason, "ResourceVersionTooLarge");
+}
+
+#[test]
 fn what_is_not_simulated_is_said() {
     let mut h = Harness::new();
     let mut custom = pod("web");
     custom["spec"]["shareProcessNamespace"] = json!(true);
-    custom["spec"]["runtimeClassName"] = json!("gvisor");
+    custom["spec"]["setHostnameAsFQDN"] = json!(true);
     let warnings = h.post(PODS, custom).warnings;
-    assert!(warnings.contains(&"spec.runtimeClassName: accepted, but not simulated here".to_owned()), "{warnings:?}");
+    assert!(warnings.contains(&"spec.setHostnameAsFQDN: accepted, but not simulated here".to_owned()), "{warnings:?}");
     assert!(h.post(PODS, pod("plain")).warnings.is_empty());
     let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": {"template": {"spec": {}}}});
     let warnings = h.post("/apis/batch/v1/namespaces/default/jobs", job).warnings;

@@ -107,7 +107,9 @@ impl Cluster {
     pub fn new(config: &ClusterConfig) -> Result<Self, ConfigError> {
         let quota = STORE_QUOTA + STORE_QUOTA_PER_NODE * config.nodes.len();
         config.etcd.check()?;
-        let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers);
+        let encryption = config.encryption.as_ref().map(|encryption| encryption.config.clone());
+        let settings = apiserver::Config { encryption, ..apiserver::Config::default() };
+        let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers, &settings);
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
         let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
         host.add("kube-scheduler", scheduler, Time::from_millis(100));

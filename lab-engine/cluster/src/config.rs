@@ -1,6 +1,7 @@
 //! The shape of a cluster: its seed, its nodes, its control plane.
 
 use api::meta::StringMap;
+use apiserver::EncryptionConfig;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -16,6 +17,32 @@ pub struct ClusterConfig {
     pub etcd: EtcdConfig,
     /// How many API servers there are; 1 to 5.
     pub api_servers: u32,
+    /// How the API server encrypts values in etcd, as an `EncryptionConfiguration`; not at all by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
+}
+
+/// An `EncryptionConfiguration` that was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value", into = "serde_json::Value")]
+pub struct Encryption {
+    document: serde_json::Value,
+    pub(crate) config: EncryptionConfig,
+}
+
+impl TryFrom<serde_json::Value> for Encryption {
+    type Error = String;
+
+    fn try_from(document: serde_json::Value) -> Result<Self, String> {
+        let config = EncryptionConfig::parse(&document)?;
+        Ok(Encryption { document, config })
+    }
+}
+
+impl From<Encryption> for serde_json::Value {
+    fn from(encryption: Encryption) -> Self {
+        encryption.document
+    }
 }
 
 impl Default for ClusterConfig {
@@ -28,7 +55,7 @@ impl Default for ClusterConfig {
 impl ClusterConfig {
     /// `count` nodes of the default size, seed 1.
     pub fn with_nodes(count: usize) -> Self {
-        ClusterConfig { seed: 1, nodes: vec![NodeConfig::default(); count], etcd: EtcdConfig::default(), api_servers: 1 }
+        ClusterConfig { seed: 1, nodes: vec![NodeConfig::default(); count], etcd: EtcdConfig::default(), api_servers: 1, encryption: None }
     }
 }
 

@@ -14,6 +14,6 @@ mod identity;
 mod message;
 
 pub use cluster::{Advanced, Cluster, CommandResult};
-pub use config::{ClusterConfig, ConfigError, EtcdConfig, NodeConfig};
+pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError};
 pub use host::MemberStatus;

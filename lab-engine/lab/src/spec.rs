@@ -23,7 +23,7 @@
 //! expression over what the engine did.
 
 use crate::text::{Span, Text};
-use cluster::{ClusterConfig, EtcdConfig, Fault, NodeConfig};
+use cluster::{ClusterConfig, Encryption, EtcdConfig, Fault, NodeConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,19 +57,28 @@ pub struct ClusterShape {
     pub etcd: EtcdConfig,
     /// How many API servers there are; one if the card does not say.
     pub api_servers: u32,
+    /// An `EncryptionConfiguration` for what is in etcd; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 impl ClusterShape {
     /// The cluster of this shape that `seed` deals.
     pub fn config(&self, seed: u64) -> ClusterConfig {
-        ClusterConfig { seed, nodes: self.nodes.clone(), etcd: self.etcd, api_servers: self.api_servers }
+        ClusterConfig {
+            seed,
+            nodes: self.nodes.clone(),
+            etcd: self.etcd,
+            api_servers: self.api_servers,
+            encryption: self.encryption.clone(),
+        }
     }
 }
 
 impl Default for ClusterShape {
     fn default() -> Self {
         let ClusterConfig { nodes, etcd, api_servers, .. } = ClusterConfig::default();
-        ClusterShape { nodes, etcd, api_servers }
+        ClusterShape { nodes, etcd, api_servers, encryption: None }
     }
 }
 

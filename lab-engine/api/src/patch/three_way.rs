@@ -209,7 +209,9 @@ mod tests {
         let result = strategic_merge(pod, current, &patch).unwrap();
         assert_eq!(result["metadata"]["labels"], json!({"a": "3", "c": "theirs"}));
         assert_eq!(result["spec"]["containers"], json!([{"name": "y", "image": "2", "args": ["theirs"]}, {"name": "sidecar"}]));
-        assert_eq!(three_way_strategic(pod, &modified, &modified, &result), Ok(json!({})));
+        let again = three_way_strategic(pod, &modified, &modified, &result);
+        let order = json!({"spec": {"$setElementOrder/containers": [{"name": "y"}]}});
+        assert_eq!(again, Ok(order), "others have added to the list, so its order is told");
     }
 
     #[test]

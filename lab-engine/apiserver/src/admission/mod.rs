@@ -1,52 +1,132 @@
-//! Admission: plugins that change and check what is to be written, between defaults and validation (`plugin/pkg/admission`).
+//! Admission: plugins that change what is to be written, before validation, and check it, after validation (`plugin/pkg/admission`).
 //!
-//! New objects pass NamespaceLifecycle, LimitRanger's defaults, ServiceAccount, Priority, DefaultTolerationSeconds, LimitRanger's checks and
-//! ResourceQuota, in this order; changes of objects pass LimitRanger's checks and ResourceQuota where these look at changes.
+//! The plugins that a real server runs by default, in its order (`pkg/kubeapiserver/options/plugins.go`):
 //!
-//! **Simplified here:** Pods get no volume with a token of their ServiceAccount.
+//! | plugin | here |
+//! |---|---|
+//! | NamespaceLifecycle | yes |
+//! | LimitRanger | yes |
+//! | ServiceAccount | the account; no volume with its token |
+//! | TaintNodesByCondition | no: the node lifecycle controller alone taints |
+//! | PodSecurity | yes, without audit annotations |
+//! | Priority | yes |
+//! | DefaultTolerationSeconds | yes |
+//! | DefaultStorageClass | yes |
+//! | StorageObjectInUseProtection | no: nothing would take the finalizers off |
+//! | PersistentVolumeClaimResize | yes |
+//! | RuntimeClass | overhead and scheduling |
+//! | CertificateApproval, CertificateSigning, ClusterTrustBundleAttest, CertificateSubjectRestriction | no |
+//! | DefaultIngressClass | yes |
+//! | PodTopologyLabels | no |
+//! | MutatingAdmissionPolicy, MutatingAdmissionWebhook | no |
+//! | ValidatingAdmissionPolicy | yes |
+//! | ValidatingAdmissionWebhook | no |
+//! | ResourceQuota | yes, in `quota.rs`, since it writes |
+//!
+//! NodeRestriction, which kubeadm adds, is `node_authorizer.rs`.
+//!
+//! **Simplified here:** what the server itself writes passes the plugins that complete objects, not those that judge by user or policy.
 
 pub mod limit_ranger;
+mod plugins;
+pub mod pod_security;
+mod policies;
 pub mod resource_quota;
+mod scheduling;
 mod usage;
+mod volumes;
 
 use crate::cache::Cache;
+use crate::server::Config;
 use crate::storage;
-use api::core::{LimitRange, Namespace, Pod, ServiceAccount, Toleration};
-use api::http::{Body, Method, Path, Request};
-use api::kinds::{Kind, KindInfo, find_kind};
-use api::status::{Cause, Status};
+use crate::subresource::Subresource;
+use crate::user::Info;
+use api::core::{LimitRange, Pod};
+use api::kinds::{Kind, KindInfo};
+use api::status::Status;
 use api::{Object, Resource};
+pub(crate) use plugins::awaits_account;
 use std::sync::Arc;
 
-/// Changes and checks an object that is to be created.
-///
-/// # Errors
-/// The refusal of a plugin.
-pub(crate) fn admit_create(cache: &Cache, info: &Kind, object: &mut Object) -> Result<(), Box<Status>> {
-    namespace_lifecycle(cache, info, object)?;
-    let ranges = limit_ranges(cache, object);
-    if let Object::Pod(pod) = object {
-        let pod = Arc::make_mut(pod);
-        for range in &ranges {
-            limit_ranger::set_defaults(pod, range);
-        }
-        service_account(cache, pod)?;
-        priority(cache, pod)?;
-        default_toleration_seconds(pod);
-    }
-    check_ranges(info, object, &ranges)
+/// What a request does with the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Create,
+    Update,
+    Delete,
 }
 
-/// Checks a change of an object.
-///
-/// # Errors
-/// The refusal of a plugin.
-pub(crate) fn admit_update(cache: &Cache, info: &Kind, object: &Object) -> Result<(), Box<Status>> {
-    // What a Pod asks for does not change, and what is on its way out may always be changed.
-    if *info == *Pod::INFO || object.metadata().is_deleting() {
-        return Ok(());
+/// A request on its way through the plugins (`admission.Attributes`).
+pub(crate) struct Admission<'a> {
+    pub(crate) cache: &'a Cache,
+    pub(crate) config: &'a Config,
+    pub(crate) info: &'a Kind,
+    pub(crate) subresource: Subresource,
+    /// Who asks; `None` for the server itself.
+    pub(crate) user: Option<&'a Info>,
+    pub(crate) operation: Operation,
+    pub(crate) dry_run: bool,
+    /// The object before, of an update or deletion.
+    pub(crate) old: Option<&'a Object>,
+    /// What the sender is to be told.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Admission<'_> {
+    /// Tells the sender something, once.
+    pub(crate) fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
-    check_ranges(info, object, &limit_ranges(cache, object))
+
+    /// Changes an object that is to be created.
+    ///
+    /// # Errors
+    /// The refusal of a plugin.
+    pub(crate) fn mutate(&mut self, object: &mut Object) -> Result<(), Box<Status>> {
+        plugins::namespace_lifecycle(self.cache, self.info, object)?;
+        match object {
+            Object::Pod(shared) => {
+                let ranges = limit_ranges(self.cache, &Object::Pod(shared.clone()));
+                let pod = Arc::make_mut(shared);
+                ranges.iter().for_each(|range| limit_ranger::set_defaults(pod, range));
+                plugins::service_account(self.cache, pod)?;
+                plugins::priority(self.cache, pod)?;
+                plugins::default_toleration_seconds(pod);
+                scheduling::runtime_class(self.cache, pod)
+            }
+            Object::Dynamic(dynamic) => volumes::complete(self.cache, Arc::make_mut(dynamic)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks an object that is to be created, or takes the place of another.
+    ///
+    /// # Errors
+    /// The refusal of a plugin.
+    pub(crate) fn validate(&mut self, object: &Object) -> Result<(), Box<Status>> {
+        // What a Pod asks for does not change, and what is on its way out may always be changed.
+        if matches!(self.subresource, Subresource::None | Subresource::Scale) {
+            let fixed = self.old.is_some() && (*self.info == *Pod::INFO || object.metadata().is_deleting());
+            if !fixed {
+                check_ranges(self.info, object, &limit_ranges(self.cache, object))?;
+            }
+            if self.subresource == Subresource::None && self.user.is_some() {
+                pod_security::validate(self, object)?;
+            }
+            volumes::check_resize(self.cache, self.info, object, self.old)?;
+        }
+        policies::validate(self, Some(object))
+    }
+
+    /// Checks a deletion of what is `old`.
+    ///
+    /// # Errors
+    /// The refusal of a plugin.
+    pub(crate) fn validate_delete(&mut self) -> Result<(), Box<Status>> {
+        policies::validate(self, None)
+    }
 }
 
 /// The LimitRanges that are asked about an object, by name.
@@ -62,103 +142,4 @@ fn check_ranges(info: &KindInfo, object: &Object, ranges: &[Arc<LimitRange>]) ->
     let mut ranges = ranges.iter();
     let refused = |why: String| Box::new(Status::forbidden(&info.gvr(), &object.metadata().name, &why));
     ranges.try_for_each(|range| limit_ranger::check(object, range).map_err(refused))
-}
-
-fn namespace_lifecycle(cache: &Cache, info: &KindInfo, object: &Object) -> Result<(), Box<Status>> {
-    let (namespace, name) = (&object.metadata().namespace, &object.metadata().name);
-    if !info.namespaced {
-        return Ok(());
-    }
-    let found = cache.get(&storage::key(Namespace::INFO, "", namespace));
-    let Some(found) = found.and_then(|object| object.as_kind::<Namespace>()) else {
-        return Err(Box::new(Status::not_found(&Namespace::INFO.gvr(), namespace)));
-    };
-    if found.metadata.is_deleting() {
-        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-        let mut status = Status::forbidden(&info.gvr(), name, &why);
-        let message = format!("namespace {namespace} is being terminated");
-        status.details.causes.push(Cause { reason: "NamespaceTerminating", message, field: "metadata.namespace".to_owned() });
-        return Err(Box::new(status));
-    }
-    Ok(())
-}
-
-/// Whether a request makes a Pod in a namespace that exists and has no `default` ServiceAccount yet, though the Pod needs it.
-pub(crate) fn awaits_account(cache: &Cache, request: &Request) -> bool {
-    let Path::Resource(path) = &request.path else { return false };
-    let makes_pod = request.method == Method::Post && path.resource.resource == Pod::INFO.plural && path.resource.group.is_empty();
-    let Some(namespace) = path.namespace.as_deref().filter(|_| makes_pod && path.subresource.is_empty()) else { return false };
-    let account = match &request.body {
-        Body::Object(Object::Pod(pod)) => pod.spec.service_account_name.as_str(),
-        Body::Json(value) => value["spec"]["serviceAccountName"].as_str().unwrap_or(""),
-        _ => "",
-    };
-    let active = |object: &Object| !object.metadata().is_deleting();
-    matches!(account, "" | "default")
-        && cache.get(&storage::key(Namespace::INFO, "", namespace)).is_some_and(active)
-        && cache.get(&storage::key(ServiceAccount::INFO, namespace, "default")).is_none()
-}
-
-fn service_account(cache: &Cache, pod: &mut Pod) -> Result<(), Box<Status>> {
-    if pod.spec.service_account_name.is_empty() {
-        pod.spec.service_account_name = "default".to_owned();
-    }
-    pod.spec.service_account.clone_from(&pod.spec.service_account_name);
-    let (namespace, account) = (&pod.metadata.namespace, &pod.spec.service_account_name);
-    if cache.get(&storage::key(ServiceAccount::INFO, namespace, account)).is_none() {
-        let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
-        return Err(Box::new(Status::forbidden(&Pod::INFO.gvr(), &pod.metadata.name, &why)));
-    }
-    Ok(())
-}
-
-fn priority(cache: &Cache, pod: &mut Pod) -> Result<(), Box<Status>> {
-    let class = pod.spec.priority_class_name.as_str();
-    let (value, policy) = match class {
-        "" => (0, None),
-        "system-cluster-critical" => (2_000_000_000, None),
-        "system-node-critical" => (2_000_001_000, None),
-        name => {
-            let info = find_kind("scheduling.k8s.io/v1", "PriorityClass");
-            let found = info.and_then(|info| cache.get(&storage::key(info, "", name)));
-            let Some(Object::Dynamic(found)) = found else {
-                let why = format!("no PriorityClass with name {name} was found");
-                return Err(Box::new(Status::forbidden(&Pod::INFO.gvr(), &pod.metadata.name, &why)));
-            };
-            let value = found.rest.get("value").and_then(serde_json::Value::as_i64).unwrap_or(0);
-            let policy = found.rest.get("preemptionPolicy").and_then(serde_json::Value::as_str).map(str::to_owned);
-            (i32::try_from(value).unwrap_or(0), policy)
-        }
-    };
-    if pod.spec.priority.is_some_and(|given| given != value) {
-        let why = format!(
-            "the integer value of priority ({}) must not be provided in pod spec; priority admission controller computed {value} from \
-             the given PriorityClass name",
-            pod.spec.priority.unwrap_or(0)
-        );
-        return Err(Box::new(Status::forbidden(&Pod::INFO.gvr(), &pod.metadata.name, &why)));
-    }
-    pod.spec.priority = Some(value);
-    if pod.spec.preemption_policy.is_none() {
-        pod.spec.preemption_policy = Some(policy.unwrap_or_else(|| "PreemptLowerPriority".to_owned()));
-    }
-    Ok(())
-}
-
-/// Pods tolerate a node that is not ready or unreachable for five minutes, unless they say otherwise.
-fn default_toleration_seconds(pod: &mut Pod) {
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        let covers = |toleration: &Toleration| {
-            (toleration.key == key || toleration.key.is_empty()) && matches!(toleration.effect.as_str(), "NoExecute" | "")
-        };
-        if !pod.spec.tolerations.iter().any(covers) {
-            pod.spec.tolerations.push(Toleration {
-                key: key.to_owned(),
-                operator: "Exists".to_owned(),
-                effect: "NoExecute".to_owned(),
-                toleration_seconds: Some(300),
-                ..Toleration::default()
-            });
-        }
-    }
 }

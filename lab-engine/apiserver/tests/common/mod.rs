@@ -28,8 +28,13 @@ pub(crate) struct Harness {
 
 impl Harness {
     pub(crate) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    /// A server with other settings.
+    pub(crate) fn with(config: Config) -> Self {
         let mut harness = Harness {
-            server: ApiServer::new(Seed(1).stream("kube-apiserver"), Config::default()),
+            server: ApiServer::new(Seed(1).stream("kube-apiserver"), config),
             etcd: EtcdServer::alone(&Seed(1).stream("etcd-1")).expect("a group of one begins"),
             now: Time::ZERO,
             etcd_cut: false,
@@ -43,6 +48,25 @@ impl Harness {
         };
         harness.handle(Input::Wake);
         harness
+    }
+
+    /// Puts another server in the place of this one, as after a restart with other settings.
+    pub(crate) fn restart(&mut self, config: Config) {
+        self.server = ApiServer::new(Seed(2).stream("kube-apiserver"), config);
+        self.handle(Input::Wake);
+    }
+
+    /// The bytes that etcd holds at a key.
+    pub(crate) fn stored(&mut self, key: &str) -> Vec<u8> {
+        let range = etcd::Range::all(etcd::KeyRange::One(key.into()));
+        let request = etcd::Request::Range(etcd::CallId(u64::MAX), range);
+        let mut out = Vec::new();
+        self.etcd.handle(self.now, etcd::server::Input::Request { from: 1, request }, &mut out);
+        let answers = out.into_iter().find_map(|output| match output {
+            etcd::server::Output::Respond { response: etcd::Response::Range(_, response), .. } => Some(response),
+            _ => None,
+        });
+        answers.and_then(|response| response.kvs.first().map(|kv| kv.value.0.encode())).expect("a value")
     }
 
     pub(crate) fn handle(&mut self, input: Input) {

@@ -33,6 +33,7 @@ enum Link {
 pub(crate) struct ServerSlot {
     pub(crate) endpoint: Endpoint,
     server: ApiServer,
+    settings: apiserver::Config,
     /// What it starts from again after a crash.
     rng: Rng,
     replica: u32,
@@ -43,14 +44,14 @@ pub(crate) struct ServerSlot {
 
 impl ServerSlot {
     /// The API server of this number, counted from 0, in a cluster with so many members of etcd.
-    pub(crate) fn new<M>(kernel: &mut Kernel<M>, replica: u32, members: usize) -> Self {
+    pub(crate) fn new<M>(kernel: &mut Kernel<M>, replica: u32, members: usize, settings: &apiserver::Config) -> Self {
         let name = if replica == 0 { "kube-apiserver".to_owned() } else { format!("kube-apiserver-{}", replica + 1) };
         let endpoint = kernel.endpoint(&name);
         kernel.wake(endpoint, Time::ZERO, None);
         let rng = kernel.rng("kube-apiserver");
-        let server = ApiServer::replica(&rng, replica, 0, apiserver::Config::default());
+        let server = ApiServer::replica(&rng, replica, 0, settings.clone());
         let (store, links) = (etcd::Client::new(members), vec![Link::Up; members]);
-        ServerSlot { endpoint, server, rng, replica, starts: 0, store, links }
+        ServerSlot { endpoint, server, settings: settings.clone(), rng, replica, starts: 0, store, links }
     }
 
     pub(crate) fn server(&self) -> &ApiServer {
@@ -254,7 +255,7 @@ impl<C: Component> Host<C> {
     pub(crate) fn restart_server(&mut self, number: usize, cause: Option<EventId>) {
         let slot = &mut self.servers[number];
         slot.starts += 1;
-        slot.server = ApiServer::replica(&slot.rng, slot.replica, slot.starts, apiserver::Config::default());
+        slot.server = ApiServer::replica(&slot.rng, slot.replica, slot.starts, slot.settings.clone());
         slot.store = etcd::Client::new(slot.links.len());
         (0..slot.links.len()).for_each(|member| slot.store.lost(member, &mut Vec::new()));
         slot.links.fill(Link::Broken);

@@ -52,10 +52,10 @@ pub(crate) struct Host<C> {
 
 impl<C: Component> Host<C> {
     /// A host with the control plane's store and API servers, and no components yet.
-    pub(crate) fn new(seed: u64, etcd: &EtcdConfig, quota: usize, api_servers: u32) -> Self {
+    pub(crate) fn new(seed: u64, etcd: &EtcdConfig, quota: usize, api_servers: u32, settings: &apiserver::Config) -> Self {
         let mut kernel = Kernel::new(seed);
         let etcd = EtcdGroup::new(&mut kernel, etcd, quota);
-        let servers = (0..api_servers.max(1)).map(|replica| ServerSlot::new(&mut kernel, replica, etcd.len())).collect();
+        let servers = (0..api_servers.max(1)).map(|replica| ServerSlot::new(&mut kernel, replica, etcd.len(), settings)).collect();
         Host { kernel, etcd, servers, slots: Vec::new(), by_endpoint: BTreeMap::new() }
     }
 

@@ -12,6 +12,7 @@ use sim::{Seed, Time};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The client of all requests.
 const CLIENT: u32 = 0;
@@ -30,6 +31,7 @@ pub(super) struct Server {
     answers: BTreeMap<u64, Response>,
     events: BTreeMap<u64, VecDeque<WatchEvent>>,
     next: u64,
+    now: Time,
 }
 
 fn fresh() -> ApiServer {
@@ -41,7 +43,8 @@ impl Server {
     pub(super) fn new(plural: &str) -> Self {
         let resource = find_resource("", "v1", plural).expect("the resources of cases are built in");
         let etcd = EtcdServer::alone(&Seed(1).stream("etcd-1")).expect("a group of one begins");
-        let mut this = Server { resource, server: fresh(), etcd, answers: BTreeMap::new(), events: BTreeMap::new(), next: 1 };
+        let (answers, events) = (BTreeMap::new(), BTreeMap::new());
+        let mut this = Server { resource, server: fresh(), etcd, answers, events, next: 1, now: Time::ZERO };
         this.handle(Input::Wake);
         this
     }
@@ -50,7 +53,7 @@ impl Server {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut out = Vec::new();
-            self.server.handle(Time::ZERO, input, &mut out);
+            self.server.handle(self.now, input, &mut out);
             for output in out {
                 match output {
                     Output::Respond { id, response, .. } => drop(self.answers.insert(id, response)),
@@ -64,7 +67,7 @@ impl Server {
 
     fn ask_etcd(&mut self, request: etcd::Request) -> Vec<Input> {
         let mut out = Vec::new();
-        self.etcd.handle(Time::ZERO, etcd::server::Input::Request { from: CLIENT, request }, &mut out);
+        self.etcd.handle(self.now, etcd::server::Input::Request { from: CLIENT, request }, &mut out);
         let answers = out.into_iter().filter_map(|output| match output {
             etcd::server::Output::Respond { response, .. } => Some(Input::Etcd(response)),
             _ => None,
@@ -84,6 +87,11 @@ impl Server {
 
     fn ask(&mut self, request: Request) -> Result<Body, Box<Status>> {
         let id = self.send(request);
+        if !self.answers.contains_key(&id) {
+            // It waits for a revision that does not come.
+            self.now += Duration::from_secs(3);
+            self.handle(Input::Wake);
+        }
         self.answers.remove(&id).map_or_else(|| Err(Box::new(Status::internal("no answer"))), |response| response.result)
     }
 
