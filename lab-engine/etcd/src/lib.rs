@@ -7,8 +7,11 @@
 //! Values are shared ([`Value`]): what the API server writes, what the store keeps and what every watcher gets is one object. Whoever
 //! wants bytes asks for them with [`Encode::encode`].
 //!
-//! **Simplified here:** one member and no log on disk yet (the Raft group comes behind the same messages); no leases; keys are text; the
-//! response to a put carries the pair as it was written; no quota.
+//! [`server::EtcdServer`] is a member of a group: it agrees with the others by Raft, and keeps what it promises in a write-ahead log
+//! ([`wal`]) and snapshots ([`snap`]) on a simulated disk ([`disk`]), with etcd's bytes and checksums.
+//!
+//! **Simplified here:** [`Member`] is alone and has no disk; no leases; keys are text; the response to a put carries the pair as it was
+//! written; no quota.
 
 pub mod disk;
 mod error;
