@@ -3,6 +3,7 @@
 //! One module per task; `cargo xtask` alone lists them.
 
 mod browser;
+mod fuzz;
 mod schema;
 mod simulate;
 mod test;
@@ -17,6 +18,7 @@ struct Task {
 }
 
 const TASKS: &[Task] = &[
+    Task { name: "fuzz", what: "random inputs for all readers: --seconds N, --case C --cases K, TARGET…", run: fuzz::run },
     Task { name: "measure", what: "how long the page takes to run a lab and a big rollout, in a browser", run: test::measure },
     Task { name: "schema", what: "the fields of all built-in kinds, for the api crate", run: schema::run },
     Task {

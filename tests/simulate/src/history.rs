@@ -349,13 +349,13 @@ mod tests {
     #[test]
     fn it_agrees_with_a_tester_that_tries_everything() {
         let (mut held, mut broken) = (0, 0);
-        for seed in 0..3000 {
+        for seed in 0..1000 {
             let operations = history(&mut sim::Seed(seed).stream("history"));
             let expected = oracle::is_linearizable(&operations);
             let refs: Vec<&Operation> = operations.iter().collect();
             assert_eq!(is_linearizable(&refs, &|_| true), expected, "seed {seed}: {operations:#?}");
             *if expected { &mut held } else { &mut broken } += 1;
         }
-        assert!(held > 300 && broken > 300, "both happen: {held} and {broken}");
+        assert!(held > 100 && broken > 100, "both happen: {held} and {broken}");
     }
 }

@@ -32,7 +32,7 @@ pub enum WalError {
     /// A segment does not go on where the one before it ends.
     #[error("walpb: crc mismatch")]
     ChainMismatch,
-    /// A record was written in part: the log can be repaired if it is the last one ([`repair`](crate::wal::repair)).
+    /// A record was written in part: the log can be repaired if it is the last one ([`repair`](crate::wal::repair())).
     #[error("unexpected EOF: in file '{file}' at position: {position}")]
     Torn {
         /// The segment.

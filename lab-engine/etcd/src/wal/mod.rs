@@ -1,7 +1,7 @@
 //! The write-ahead log: what a member promises is here before the promise is given.
 //!
 //! A log is a row of segments, files named by their number and the first entry that they may hold
-//! (`0000000000000001-00000000000003e9.wal`). A segment is a row of records ([`frame`]): the checksum so far, the member's metadata and the
+//! (`0000000000000001-00000000000003e9.wal`). A segment is a row of records (`walpb.Record`): the checksum so far, the member's metadata and the
 //! hard state first, then entries, hard states and marks of snapshots as they come. Each record has a checksum of its data and all data
 //! before it, over all segments: a record that is lost or altered anywhere breaks the chain.
 //!

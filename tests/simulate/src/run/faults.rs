@@ -55,8 +55,9 @@ impl Faults {
     /// When a disk that has rotted is believed.
     pub(super) fn make(&mut self, run: &mut Run) -> Result<(), String> {
         let id = self.victim(run);
-        match self.rng.below(18) {
-            0 | 1 => run.crash(id),
+        match self.rng.below(14) {
+            0 => run.crash(id),
+            1 => run.crash_in_writing(id),
             2..=4 => {
                 let down = self.member(run);
                 run.start(down);
@@ -87,7 +88,6 @@ impl Faults {
             }
             // With three members the group bears the loss of one.
             13 if self.rots && run.places.values().all(|place| !place.rotten) => run.rot(id)?,
-            14..=16 => run.crash_in_writing(id),
             _ => self.move_or_change(run, id),
         }
         Ok(())
