@@ -116,7 +116,9 @@ fn resource_json(info: &KindInfo) -> Vec<Value> {
         }
         "namespaces" => &[("finalize", "Namespace", &["update"]), ("status", "Namespace", &["get", "patch", "update"])],
         "serviceaccounts" => &[("token", "TokenRequest", &["create"])],
-        "nodes" | "services" => &[("status", info.kind, &["get", "patch", "update"])],
+        "horizontalpodautoscalers" | "nodes" | "persistentvolumeclaims" | "persistentvolumes" | "poddisruptionbudgets" | "services" => {
+            &[("status", info.kind, &["get", "patch", "update"])]
+        }
         _ => &[],
     };
     let sub = |(name, kind, verbs): &(&str, &str, &[&str])| json!({"name": format!("{}/{name}", info.plural), "singularName": "", "namespaced": info.namespaced, "kind": kind, "verbs": verbs});

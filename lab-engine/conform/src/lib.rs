@@ -12,6 +12,7 @@
 mod admission;
 mod api;
 mod apiserver_rv;
+mod endpoints;
 mod keys;
 mod outcome;
 mod raft;
@@ -39,6 +40,7 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-strategicpatch", api::strategic_patch::run),
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
+    ("endpoints", endpoints::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
 ];

@@ -1,11 +1,13 @@
 //! The caches that all controllers share: one informer per kind.
 
+use crate::endpoints::SERVICE_NAME;
 use crate::pod_tally::PodTally;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::coordination::Lease;
-use api::core::{Node, Pod};
-use client::{Informer, ListOptions};
+use api::core::{Endpoints, Node, Pod, Service};
+use api::discovery::EndpointSlice;
+use client::{Informer, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
 
@@ -14,6 +16,9 @@ pub(crate) const BY_CONTROLLER: &str = "controller";
 
 /// Index of Pods by the name of their node; Pods without a node are not in it.
 pub(crate) const BY_NODE: &str = "spec.nodeName";
+
+/// Index of EndpointSlices by `NAMESPACE/NAME` of their Service.
+pub(crate) const BY_SERVICE: &str = "service";
 
 /// Index of Pods by what may be a reason to clean them up: [`TERMINATED`] and [`TERMINATING`].
 pub(crate) const BY_END: &str = "end";
@@ -32,6 +37,9 @@ pub(crate) struct Caches {
     pub(crate) pod_tally: PodTally,
     pub(crate) nodes: Informer<Node>,
     pub(crate) leases: Informer<Lease>,
+    pub(crate) services: Informer<Service>,
+    pub(crate) endpoint_slices: Informer<EndpointSlice>,
+    pub(crate) endpoints: Informer<Endpoints>,
 }
 
 fn controller_index<R: Resource>(object: &R) -> Vec<String> {
@@ -48,6 +56,11 @@ fn end_index(pod: &Pod) -> Vec<String> {
     let terminated = !matches!(pod.status.phase.as_str(), "Pending" | "Running" | "Unknown");
     let reasons = [(terminated, TERMINATED), (pod.metadata.is_deleting(), TERMINATING)];
     reasons.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason.to_owned()).collect()
+}
+
+fn service_index(slice: &EndpointSlice) -> Vec<String> {
+    let service = slice.metadata.labels.get(SERVICE_NAME).into_iter();
+    service.map(|service| format!("{}/{service}", slice.metadata.namespace)).collect()
 }
 
 /// The index value under which the objects of a namespace without a managing controller are found.
@@ -68,6 +81,9 @@ impl Caches {
             pod_tally: PodTally::default(),
             nodes: Informer::new(everything(), agent.clone(), rng.stream("nodes")),
             leases: Informer::new(everything(), agent.clone(), rng.stream("leases")),
+            services: Informer::new(everything(), agent.clone(), rng.stream("services")),
+            endpoint_slices: Informer::new(everything(), agent.clone(), rng.stream("endpointslices")).with_index(BY_SERVICE, service_index),
+            endpoints: Informer::new(everything(), agent.clone(), rng.stream("endpoints")),
         }
     }
 
@@ -81,9 +97,28 @@ impl Caches {
         self.pods.has_synced() && self.nodes.has_synced() && self.leases.has_synced()
     }
 
+    /// Whether the caches of the controllers of endpoints were filled once.
+    pub(crate) fn endpoints_synced(&self) -> bool {
+        let own = self.services.has_synced() && self.endpoint_slices.has_synced() && self.endpoints.has_synced();
+        own && self.pods.has_synced() && self.nodes.has_synced()
+    }
+
+    /// Asks the API server for everything, once.
+    pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
+        self.deployments.start(now, out);
+        self.replica_sets.start(now, out);
+        self.pods.start(now, out);
+        self.nodes.start(now, out);
+        self.leases.start(now, out);
+        self.services.start(now, out);
+        self.endpoint_slices.start(now, out);
+        self.endpoints.start(now, out);
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Time> {
         let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
         let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
-        workloads.into_iter().chain(nodes).flatten().min()
+        let services = [self.services.next_wake(), self.endpoint_slices.next_wake(), self.endpoints.next_wake()];
+        workloads.into_iter().chain(nodes).chain(services).flatten().min()
     }
 }

@@ -10,6 +10,7 @@ mod caches;
 mod claims;
 mod deployment;
 mod driver;
+pub mod endpoints;
 mod garbage_collector;
 mod graph;
 mod namespace;
@@ -31,6 +32,7 @@ use caches::Caches;
 use client::{Component, Delta, Input, ObjectKey, Outbox};
 use deployment::DeploymentController;
 use driver::Driver;
+use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
 use graph::Graph;
 use namespace::NamespaceController;
@@ -53,6 +55,7 @@ pub struct ControllerManager {
     node_lifecycle: NodeLifecycleController,
     taint_eviction: TaintEvictionController,
     pod_gc: PodGc,
+    endpoints: EndpointControllers,
 }
 
 impl ControllerManager {
@@ -69,6 +72,7 @@ impl ControllerManager {
             node_lifecycle: NodeLifecycleController::new(&agent),
             taint_eviction: TaintEvictionController::new(&agent),
             pod_gc: PodGc::new(&agent),
+            endpoints: EndpointControllers::new(&agent),
         }
     }
 
@@ -85,12 +89,28 @@ impl ControllerManager {
             self.pod_changed(&delta);
             self.node_lifecycle.pod_changed(&delta);
             self.taint_eviction.pod_changed(now, &delta, out);
+            self.endpoints.pod_changed(&self.caches, &delta);
         }
         for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
             self.node_lifecycle.node_changed(&delta);
             self.taint_eviction.node_changed(now, &self.caches, &delta, out);
+            self.endpoints.node_changed(&self.caches, &delta);
         }
         self.caches.leases.handle(now, input, out);
+        self.learn_of_services(now, input, out);
+    }
+
+    /// The same for Services and what follows from them.
+    fn learn_of_services(&mut self, now: Time, input: &Input, out: &mut Outbox) {
+        for delta in self.caches.services.handle(now, input, out).into_iter().flatten() {
+            self.endpoints.service_changed(&delta);
+        }
+        for delta in self.caches.endpoint_slices.handle(now, input, out).into_iter().flatten() {
+            self.endpoints.slice_changed(&delta);
+        }
+        for delta in self.caches.endpoints.handle(now, input, out).into_iter().flatten() {
+            self.endpoints.endpoints_changed(&delta);
+        }
     }
 
     /// Models the handlers of both controllers for ReplicaSets.
@@ -190,11 +210,7 @@ fn selects(selector: &LabelSelector, labels: &StringMap) -> bool {
 
 impl Component for ControllerManager {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        self.caches.deployments.start(now, out);
-        self.caches.replica_sets.start(now, out);
-        self.caches.pods.start(now, out);
-        self.caches.nodes.start(now, out);
-        self.caches.leases.start(now, out);
+        self.caches.start(now, out);
         self.learn(now, &input, out);
         for event in self.graph.handle(now, &input, out) {
             self.garbage.observe(&self.graph, &event);
@@ -206,7 +222,8 @@ impl Component for ControllerManager {
             || self.namespaces.handle(now, &input)
             || self.node_lifecycle.handle(now, &input, &self.caches, out)
             || self.taint_eviction.handle(now, &input, out)
-            || self.pod_gc.handle(now, &input, &self.caches, out);
+            || self.pod_gc.handle(now, &input, &self.caches, out)
+            || self.endpoints.handle(now, &input, &self.caches, out);
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
@@ -215,6 +232,9 @@ impl Component for ControllerManager {
             self.node_lifecycle.work(now, &self.caches, out);
             self.taint_eviction.work(now, &self.caches, out);
             self.pod_gc.work(now, &self.caches, out);
+        }
+        if self.caches.endpoints_synced() {
+            self.endpoints.work(now, &self.caches, out);
         }
         if self.graph.has_synced() {
             self.garbage.work(now, &self.graph, out);
@@ -228,6 +248,7 @@ impl Component for ControllerManager {
         // Before its caches are filled, a controller of nodes cannot do what is due.
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
-        workloads.into_iter().chain(cleaners).chain(nodes).flatten().min()
+        let others = [self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced())];
+        workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
     }
 }
