@@ -21,6 +21,7 @@ mod collection;
 mod continue_token;
 mod discovery;
 mod escalation;
+mod eviction;
 mod list_options;
 mod node_authorizer;
 mod params;

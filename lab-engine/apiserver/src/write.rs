@@ -62,6 +62,8 @@ pub(crate) enum Action {
     Update(Object),
     Patch(PatchType, serde_json::Value),
     Delete(DeleteOptions),
+    /// Deletes a Pod if its disruption budget allows it.
+    Evict(DeleteOptions),
     /// Assigns a Pod to a node; with the UID that the Pod must have, if told.
     Bind(Arc<str>, String),
 }
@@ -384,6 +386,10 @@ impl ApiServer {
     fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
         let new = match &write.action {
             Action::Delete(options) => return registry::delete::decide(now, write.info, current, options),
+            Action::Evict(options) => {
+                let options = options.clone();
+                return self.evict(now, write, current, &options);
+            }
             Action::Bind(node, uid) => {
                 let pod = current.as_kind::<Pod>().ok_or_else(|| Box::new(Status::internal("only Pods are bound")))?;
                 return subresource::bound(pod, node, uid, now).map(|pod| Decision::Put(pod.into()));

@@ -13,6 +13,7 @@ mod admission;
 mod api;
 mod apiserver_rv;
 mod endpoints;
+mod hpa;
 mod keys;
 mod outcome;
 mod raft;
@@ -41,6 +42,7 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
     ("endpoints", endpoints::run),
+    ("hpa", hpa::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
 ];

@@ -4,9 +4,11 @@ use crate::endpoints::SERVICE_NAME;
 use crate::pod_tally::PodTally;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
+use api::autoscaling::HorizontalPodAutoscaler;
 use api::coordination::Lease;
 use api::core::{Endpoints, Node, Pod, Service};
 use api::discovery::EndpointSlice;
+use api::policy::PodDisruptionBudget;
 use client::{Informer, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
@@ -40,6 +42,8 @@ pub(crate) struct Caches {
     pub(crate) services: Informer<Service>,
     pub(crate) endpoint_slices: Informer<EndpointSlice>,
     pub(crate) endpoints: Informer<Endpoints>,
+    pub(crate) autoscalers: Informer<HorizontalPodAutoscaler>,
+    pub(crate) budgets: Informer<PodDisruptionBudget>,
 }
 
 fn controller_index<R: Resource>(object: &R) -> Vec<String> {
@@ -84,6 +88,8 @@ impl Caches {
             services: Informer::new(everything(), agent.clone(), rng.stream("services")),
             endpoint_slices: Informer::new(everything(), agent.clone(), rng.stream("endpointslices")).with_index(BY_SERVICE, service_index),
             endpoints: Informer::new(everything(), agent.clone(), rng.stream("endpoints")),
+            budgets: Informer::new(everything(), agent.clone(), rng.stream("poddisruptionbudgets")),
+            autoscalers: Informer::new(everything(), agent.clone(), rng.stream("horizontalpodautoscalers")),
         }
     }
 
@@ -103,6 +109,16 @@ impl Caches {
         own && self.pods.has_synced() && self.nodes.has_synced()
     }
 
+    /// Whether the caches of the autoscalers were filled once.
+    pub(crate) fn autoscalers_synced(&self) -> bool {
+        self.autoscalers.has_synced() && self.pods.has_synced()
+    }
+
+    /// Whether the caches of the disruption controller were filled once.
+    pub(crate) fn budgets_synced(&self) -> bool {
+        self.budgets.has_synced() && self.synced()
+    }
+
     /// Asks the API server for everything, once.
     pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
         self.deployments.start(now, out);
@@ -113,12 +129,15 @@ impl Caches {
         self.services.start(now, out);
         self.endpoint_slices.start(now, out);
         self.endpoints.start(now, out);
+        self.autoscalers.start(now, out);
+        self.budgets.start(now, out);
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
         let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
         let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
         let services = [self.services.next_wake(), self.endpoint_slices.next_wake(), self.endpoints.next_wake()];
-        workloads.into_iter().chain(nodes).chain(services).flatten().min()
+        let others = [self.autoscalers.next_wake(), self.budgets.next_wake()];
+        workloads.into_iter().chain(nodes).chain(services).chain(others).flatten().min()
     }
 }

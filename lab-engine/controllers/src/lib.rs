@@ -6,9 +6,11 @@
 //!
 //! **Simplified here:** no leader election. The controllers of other workloads are not here yet.
 
+pub mod autoscaling;
 mod caches;
 mod claims;
 mod deployment;
+mod disruption;
 mod driver;
 pub mod endpoints;
 mod garbage_collector;
@@ -28,9 +30,12 @@ use api::apps::{Deployment, ReplicaSet};
 use api::core::Pod;
 use api::labels::Selector;
 use api::meta::{LabelSelector, StringMap};
+use autoscaling::metrics::MetricsClient;
+use autoscaling::{AutoscalerController, SYNC_PERIOD};
 use caches::Caches;
 use client::{Component, Delta, Input, ObjectKey, Outbox};
 use deployment::DeploymentController;
+use disruption::DisruptionController;
 use driver::Driver;
 use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
@@ -56,6 +61,8 @@ pub struct ControllerManager {
     taint_eviction: TaintEvictionController,
     pod_gc: PodGc,
     endpoints: EndpointControllers,
+    autoscalers: Driver<AutoscalerController>,
+    disruption: Driver<DisruptionController>,
 }
 
 impl ControllerManager {
@@ -73,7 +80,14 @@ impl ControllerManager {
             taint_eviction: TaintEvictionController::new(&agent),
             pod_gc: PodGc::new(&agent),
             endpoints: EndpointControllers::new(&agent),
+            autoscalers: Driver::new("horizontal-pod-autoscaler", &agent, AutoscalerController::default()),
+            disruption: Driver::new("controllermanager", &agent, DisruptionController::default()),
         }
+    }
+
+    /// Takes the metrics of autoscalers from this source from now on; before, there are none.
+    pub fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
+        self.autoscalers.controller.set_metrics(metrics);
     }
 
     /// Passes the input to the informers, and what changed to the queues of those whom it concerns.
@@ -90,6 +104,7 @@ impl ControllerManager {
             self.node_lifecycle.pod_changed(&delta);
             self.taint_eviction.pod_changed(now, &delta, out);
             self.endpoints.pod_changed(&self.caches, &delta);
+            self.budgeted_pod_changed(&delta);
         }
         for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
             self.node_lifecycle.node_changed(&delta);
@@ -110,6 +125,21 @@ impl ControllerManager {
         }
         for delta in self.caches.endpoints.handle(now, input, out).into_iter().flatten() {
             self.endpoints.endpoints_changed(&delta);
+        }
+        for delta in self.caches.budgets.handle(now, input, out).into_iter().flatten() {
+            self.disruption.queue.add(ObjectKey::of(delta.object().as_ref()));
+        }
+        for delta in self.caches.autoscalers.handle(now, input, out).into_iter().flatten() {
+            self.autoscalers.queue.add_after(now, ObjectKey::of(delta.object().as_ref()), SYNC_PERIOD);
+        }
+    }
+
+    /// Queues the budgets of a Pod that has changed.
+    fn budgeted_pod_changed(&mut self, delta: &Delta<Pod>) {
+        if disruption::matters(delta) {
+            for key in disruption::budgets_of(&self.caches, delta.object()) {
+                self.disruption.queue.add(key);
+            }
         }
     }
 
@@ -223,7 +253,9 @@ impl Component for ControllerManager {
             || self.node_lifecycle.handle(now, &input, &self.caches, out)
             || self.taint_eviction.handle(now, &input, out)
             || self.pod_gc.handle(now, &input, &self.caches, out)
-            || self.endpoints.handle(now, &input, &self.caches, out);
+            || self.endpoints.handle(now, &input, &self.caches, out)
+            || self.autoscalers.handle(now, &input, &self.caches, out)
+            || self.disruption.handle(now, &input, &self.caches, out);
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
@@ -235,6 +267,12 @@ impl Component for ControllerManager {
         }
         if self.caches.endpoints_synced() {
             self.endpoints.work(now, &self.caches, out);
+        }
+        if self.caches.budgets_synced() {
+            self.disruption.work(now, &self.caches, out);
+        }
+        if self.caches.autoscalers_synced() {
+            self.autoscalers.work(now, &self.caches, out);
         }
         if self.graph.has_synced() {
             self.garbage.work(now, &self.graph, out);
@@ -248,7 +286,10 @@ impl Component for ControllerManager {
         // Before its caches are filled, a controller of nodes cannot do what is due.
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
-        let others = [self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced())];
+        let others = [
+            self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced()),
+            self.autoscalers.next_wake().filter(|_| self.caches.autoscalers_synced()),
+        ];
         workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
     }
 }

@@ -34,15 +34,16 @@ fn identity(endpoint: &Endpoint) -> Identity {
     (addresses, endpoint.hostname.clone(), text(|target| &target.name), text(|target| &target.uid))
 }
 
+/// Name, protocol, number and application protocol of each port.
+type PortKey = Vec<(Option<String>, Option<String>, Option<i32>, Option<String>)>;
+
 /// Ports in an order of their own, so that equal sets are equal (`NewPortMapKey`).
-fn port_key(ports: &[EndpointPort]) -> Vec<(Option<String>, Option<String>, Option<i32>, Option<String>)> {
-    let mut key: Vec<_> =
+fn port_key(ports: &[EndpointPort]) -> PortKey {
+    let mut key: PortKey =
         ports.iter().map(|port| (port.name.clone(), port.protocol.clone(), port.port, port.app_protocol.clone())).collect();
     key.sort();
     key
 }
-
-type PortKey = Vec<(Option<String>, Option<String>, Option<i32>, Option<String>)>;
 
 /// Endpoints by the ports that they have.
 #[derive(Clone, Debug, Default)]

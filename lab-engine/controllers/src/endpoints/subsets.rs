@@ -8,6 +8,8 @@ pub const MAX_CAPACITY: usize = 1000;
 
 type PortKey = (String, i32, String, Option<String>);
 type AddressKey = (String, String);
+/// Addresses, and whether each is ready.
+type Listed = BTreeMap<AddressKey, bool>;
 
 fn port_key(port: &SubsetPort) -> PortKey {
     (port.name.clone(), port.port, port.protocol.clone(), port.app_protocol.clone())
@@ -22,11 +24,11 @@ fn address_key(address: &EndpointAddress) -> AddressKey {
 /// An address that is ready for a port is not listed as not ready for it.
 pub fn repack(subsets: &[EndpointSubset]) -> Vec<EndpointSubset> {
     let mut addresses: BTreeMap<AddressKey, EndpointAddress> = BTreeMap::new();
-    let mut ports: BTreeMap<Option<PortKey>, (Option<SubsetPort>, BTreeMap<AddressKey, bool>)> = BTreeMap::new();
+    let mut ports: BTreeMap<Option<PortKey>, (Option<SubsetPort>, Listed)> = BTreeMap::new();
     for subset in subsets {
         let without_port = subset.ports.is_empty().then_some(None);
         for port in subset.ports.iter().map(Some).chain(without_port) {
-            let (_, listed) = ports.entry(port.map(port_key)).or_insert_with(|| (port.cloned(), BTreeMap::new()));
+            let (_, listed) = ports.entry(port.map(port_key)).or_insert_with(|| (port.cloned(), Listed::new()));
             let ready = subset.addresses.iter().map(|address| (address, true));
             for (address, ready) in ready.chain(subset.not_ready_addresses.iter().map(|address| (address, false))) {
                 let key = address_key(address);
