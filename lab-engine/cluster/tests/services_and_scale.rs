@@ -1,7 +1,7 @@
 //! What follows from Services, autoscalers, budgets and claims on a whole cluster.
 
 use api::autoscaling::{CrossVersionObjectReference, HorizontalPodAutoscaler, MetricIdentifier};
-use api::core::{Endpoints, Pod};
+use api::core::{Endpoints, PersistentVolume, PersistentVolumeClaim, Pod};
 use api::discovery::EndpointSlice;
 use api::labels::Selector;
 use api::policy::PodDisruptionBudget;
@@ -161,4 +161,102 @@ fn a_budget_holds_evictions_back() {
     assert_eq!(running, 2);
     let status = named::<PodDisruptionBudget>(&cluster, "web").remove(0).status;
     assert_eq!((status.current_healthy, status.disruptions_allowed, status.conditions[0].reason.as_str()), (2, 0, "InsufficientPods"));
+}
+
+const VOLUMES: &str = "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: small, labels: {tier: slow}}
+spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /data}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: large}
+spec: {capacity: {storage: 10Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /data}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+provisioner: ebs.csi.aws.com
+allowVolumeExpansion: true
+";
+
+/// A claim of a class; an empty one is none.
+fn claim(name: &str, class: &str, size: &str) -> String {
+    let spec = format!("{{accessModes: [ReadWriteOnce], storageClassName: {class:?}, resources: {{requests: {{storage: {size}}}}}}}");
+    format!("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+}
+
+fn claim_is(cluster: &Cluster, name: &str) -> String {
+    let claim = named::<PersistentVolumeClaim>(cluster, name).remove(0);
+    let capacity = claim.status.capacity.get("storage").map(ToString::to_string).unwrap_or_default();
+    format!("{} {} {capacity}", claim.status.phase, claim.spec.volume_name)
+}
+
+fn volume_phase(cluster: &Cluster, name: &str) -> Option<String> {
+    named::<PersistentVolume>(cluster, name).first().map(|volume| volume.status.phase.clone())
+}
+
+#[test]
+fn a_claim_gets_the_smallest_volume_that_fits_and_its_volume_is_kept() {
+    let mut cluster = booted();
+    apply(&mut cluster, VOLUMES);
+    apply(&mut cluster, &claim("data", "", "2Gi"));
+    advance(&mut cluster, 3);
+    assert_eq!(claim_is(&cluster, "data"), "Bound large 10Gi");
+    assert_eq!((volume_phase(&cluster, "large"), volume_phase(&cluster, "small")), (Some("Bound".into()), Some("Available".into())));
+    apply(&mut cluster, &claim("more", "", "2Gi"));
+    advance(&mut cluster, 3);
+    assert_eq!(claim_is(&cluster, "more"), "Pending  ");
+    let events = printed(&mut cluster, "kubectl get events");
+    assert!(events.contains("no persistent volumes available for this claim and no storage class is set"), "{events}");
+    // The volume is bound, so that it waits to be deleted; then its claim goes.
+    printed(&mut cluster, "kubectl delete pv large --wait=false");
+    advance(&mut cluster, 3);
+    assert!(printed(&mut cluster, "kubectl get pv large").contains("Terminating"));
+    printed(&mut cluster, "kubectl delete pvc data");
+    advance(&mut cluster, 3);
+    assert_eq!(volume_phase(&cluster, "large"), None);
+}
+
+#[test]
+fn a_class_makes_volumes_grows_them_and_deletes_them() {
+    let mut cluster = booted();
+    apply(&mut cluster, VOLUMES);
+    apply(&mut cluster, &claim("data", "fast", "2Gi"));
+    advance(&mut cluster, 5);
+    let volume = named::<PersistentVolume>(&cluster, "pvc-").remove(0).metadata.name;
+    assert_eq!(claim_is(&cluster, "data"), format!("Bound {volume} 2Gi"));
+    apply(&mut cluster, &claim("data", "fast", "3Gi"));
+    advance(&mut cluster, 5);
+    assert_eq!(claim_is(&cluster, "data"), format!("Bound {volume} 3Gi"));
+    let events = printed(&mut cluster, "kubectl get events");
+    for reason in ["ExternalProvisioning", "ProvisioningSucceeded", "VolumeResizeSuccessful"] {
+        assert!(events.contains(reason), "{reason}: {events}");
+    }
+    printed(&mut cluster, "kubectl delete pvc data");
+    advance(&mut cluster, 5);
+    assert_eq!(volume_phase(&cluster, "pvc-"), None);
+    // Nobody makes volumes of a class that is not there.
+    apply(&mut cluster, &claim("lost", "none-such", "1Gi"));
+    advance(&mut cluster, 5);
+    let events = printed(&mut cluster, "kubectl get events");
+    assert!(events.contains("storageclass.storage.k8s.io \"none-such\" not found"), "{events}");
+}
+
+#[test]
+fn a_claim_that_a_pod_uses_waits_for_it() {
+    let mut cluster = booted();
+    apply(&mut cluster, VOLUMES);
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: user}\nspec:\n  containers: [{name: c, image: nginx}]\n  \
+               volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]\n";
+    apply(&mut cluster, &format!("{}---\n{pod}", claim("data", "", "2Gi")));
+    advance(&mut cluster, 10);
+    printed(&mut cluster, "kubectl delete pvc data --wait=false");
+    advance(&mut cluster, 5);
+    assert!(printed(&mut cluster, "kubectl get pvc").contains("Terminating"));
+    printed(&mut cluster, "kubectl delete pod user");
+    advance(&mut cluster, 5);
+    assert_eq!(named::<PersistentVolumeClaim>(&cluster, "data").len(), 0);
+    assert_eq!(volume_phase(&cluster, "large").as_deref(), Some("Released"));
 }

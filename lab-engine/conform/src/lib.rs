@@ -16,6 +16,7 @@ mod endpoints;
 mod hpa;
 mod keys;
 mod outcome;
+mod persistentvolume;
 mod raft;
 mod rbac;
 mod read;
@@ -43,6 +44,7 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("apiserver-rv", apiserver_rv::run),
     ("endpoints", endpoints::run),
     ("hpa", hpa::run),
+    ("persistentvolume", persistentvolume::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
 ];

@@ -2,13 +2,15 @@
 
 use crate::endpoints::SERVICE_NAME;
 use crate::pod_tally::PodTally;
+use crate::volume::claim_name;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::autoscaling::HorizontalPodAutoscaler;
 use api::coordination::Lease;
-use api::core::{Endpoints, Node, Pod, Service};
+use api::core::{Endpoints, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use api::discovery::EndpointSlice;
 use api::policy::PodDisruptionBudget;
+use api::storage::StorageClass;
 use client::{Informer, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
@@ -21,6 +23,12 @@ pub(crate) const BY_NODE: &str = "spec.nodeName";
 
 /// Index of EndpointSlices by `NAMESPACE/NAME` of their Service.
 pub(crate) const BY_SERVICE: &str = "service";
+
+/// Index of Pods by `NAMESPACE/NAME` of the claims of their volumes.
+pub(crate) const BY_CLAIM: &str = "claim";
+
+/// Index of claims by the name of their volume; those that wait for one are under the empty name.
+pub(crate) const BY_VOLUME: &str = "volume";
 
 /// Index of Pods by what may be a reason to clean them up: [`TERMINATED`] and [`TERMINATING`].
 pub(crate) const BY_END: &str = "end";
@@ -44,6 +52,9 @@ pub(crate) struct Caches {
     pub(crate) endpoints: Informer<Endpoints>,
     pub(crate) autoscalers: Informer<HorizontalPodAutoscaler>,
     pub(crate) budgets: Informer<PodDisruptionBudget>,
+    pub(crate) volumes: Informer<PersistentVolume>,
+    pub(crate) claims: Informer<PersistentVolumeClaim>,
+    pub(crate) classes: Informer<StorageClass>,
 }
 
 fn controller_index<R: Resource>(object: &R) -> Vec<String> {
@@ -67,6 +78,15 @@ fn service_index(slice: &EndpointSlice) -> Vec<String> {
     service.map(|service| format!("{}/{service}", slice.metadata.namespace)).collect()
 }
 
+fn volume_index(claim: &PersistentVolumeClaim) -> Vec<String> {
+    vec![claim.spec.volume_name.clone()]
+}
+
+fn claim_index(pod: &Pod) -> Vec<String> {
+    let names = pod.spec.volumes.iter().filter_map(|volume| claim_name(pod, volume));
+    names.map(|name| format!("{}/{name}", pod.metadata.namespace)).collect()
+}
+
 /// The index value under which the objects of a namespace without a managing controller are found.
 pub(crate) fn orphans_of(namespace: &str) -> String {
     format!("orphan/{namespace}")
@@ -81,13 +101,17 @@ impl Caches {
             pods: Informer::new(everything(), agent.clone(), rng.stream("pods"))
                 .with_index(BY_CONTROLLER, controller_index)
                 .with_index(BY_NODE, node_index)
-                .with_index(BY_END, end_index),
+                .with_index(BY_END, end_index)
+                .with_index(BY_CLAIM, claim_index),
             pod_tally: PodTally::default(),
             nodes: Informer::new(everything(), agent.clone(), rng.stream("nodes")),
             leases: Informer::new(everything(), agent.clone(), rng.stream("leases")),
             services: Informer::new(everything(), agent.clone(), rng.stream("services")),
             endpoint_slices: Informer::new(everything(), agent.clone(), rng.stream("endpointslices")).with_index(BY_SERVICE, service_index),
             endpoints: Informer::new(everything(), agent.clone(), rng.stream("endpoints")),
+            volumes: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumes")),
+            claims: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumeclaims")).with_index(BY_VOLUME, volume_index),
+            classes: Informer::new(everything(), agent.clone(), rng.stream("storageclasses")),
             budgets: Informer::new(everything(), agent.clone(), rng.stream("poddisruptionbudgets")),
             autoscalers: Informer::new(everything(), agent.clone(), rng.stream("horizontalpodautoscalers")),
         }
@@ -119,6 +143,11 @@ impl Caches {
         self.budgets.has_synced() && self.synced()
     }
 
+    /// Whether the caches of the controllers of volumes were filled once.
+    pub(crate) fn volumes_synced(&self) -> bool {
+        self.volumes.has_synced() && self.claims.has_synced() && self.classes.has_synced() && self.pods.has_synced()
+    }
+
     /// Asks the API server for everything, once.
     pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
         self.deployments.start(now, out);
@@ -131,13 +160,22 @@ impl Caches {
         self.endpoints.start(now, out);
         self.autoscalers.start(now, out);
         self.budgets.start(now, out);
+        self.volumes.start(now, out);
+        self.claims.start(now, out);
+        self.classes.start(now, out);
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
         let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
         let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
         let services = [self.services.next_wake(), self.endpoint_slices.next_wake(), self.endpoints.next_wake()];
-        let others = [self.autoscalers.next_wake(), self.budgets.next_wake()];
+        let others = [
+            self.autoscalers.next_wake(),
+            self.budgets.next_wake(),
+            self.volumes.next_wake(),
+            self.claims.next_wake(),
+            self.classes.next_wake(),
+        ];
         workloads.into_iter().chain(nodes).chain(services).chain(others).flatten().min()
     }
 }

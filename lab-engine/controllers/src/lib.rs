@@ -24,6 +24,7 @@ mod pods;
 mod replica_set;
 mod taint_eviction;
 mod taints;
+pub mod volume;
 
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
@@ -47,6 +48,7 @@ use replica_set::ReplicaSetController;
 use sim::{Rng, Time};
 use std::sync::Arc;
 use taint_eviction::TaintEvictionController;
+use volume::VolumeControllers;
 
 /// The component kube-controller-manager.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ pub struct ControllerManager {
     endpoints: EndpointControllers,
     autoscalers: Driver<AutoscalerController>,
     disruption: Driver<DisruptionController>,
+    volumes: VolumeControllers,
 }
 
 impl ControllerManager {
@@ -82,6 +85,7 @@ impl ControllerManager {
             endpoints: EndpointControllers::new(&agent),
             autoscalers: Driver::new("horizontal-pod-autoscaler", &agent, AutoscalerController::default()),
             disruption: Driver::new("controllermanager", &agent, DisruptionController::default()),
+            volumes: VolumeControllers::new(&agent),
         }
     }
 
@@ -105,6 +109,7 @@ impl ControllerManager {
             self.taint_eviction.pod_changed(now, &delta, out);
             self.endpoints.pod_changed(&self.caches, &delta);
             self.budgeted_pod_changed(&delta);
+            self.volumes.pod_changed(&delta);
         }
         for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
             self.node_lifecycle.node_changed(&delta);
@@ -113,6 +118,7 @@ impl ControllerManager {
         }
         self.caches.leases.handle(now, input, out);
         self.learn_of_services(now, input, out);
+        self.learn_of_volumes(now, input, out);
     }
 
     /// The same for Services and what follows from them.
@@ -131,6 +137,19 @@ impl ControllerManager {
         }
         for delta in self.caches.autoscalers.handle(now, input, out).into_iter().flatten() {
             self.autoscalers.queue.add_after(now, ObjectKey::of(delta.object().as_ref()), SYNC_PERIOD);
+        }
+    }
+
+    /// The same for storage.
+    fn learn_of_volumes(&mut self, now: Time, input: &Input, out: &mut Outbox) {
+        for delta in self.caches.volumes.handle(now, input, out).into_iter().flatten() {
+            self.volumes.volume_changed(&self.caches, &delta);
+        }
+        for delta in self.caches.claims.handle(now, input, out).into_iter().flatten() {
+            self.volumes.claim_changed(&delta);
+        }
+        for delta in self.caches.classes.handle(now, input, out).into_iter().flatten() {
+            self.volumes.class_changed(&self.caches, &delta);
         }
     }
 
@@ -255,7 +274,8 @@ impl Component for ControllerManager {
             || self.pod_gc.handle(now, &input, &self.caches, out)
             || self.endpoints.handle(now, &input, &self.caches, out)
             || self.autoscalers.handle(now, &input, &self.caches, out)
-            || self.disruption.handle(now, &input, &self.caches, out);
+            || self.disruption.handle(now, &input, &self.caches, out)
+            || self.volumes.handle(now, &input, &self.caches, out);
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
@@ -267,6 +287,9 @@ impl Component for ControllerManager {
         }
         if self.caches.endpoints_synced() {
             self.endpoints.work(now, &self.caches, out);
+        }
+        if self.caches.volumes_synced() {
+            self.volumes.work(now, &self.caches, out);
         }
         if self.caches.budgets_synced() {
             self.disruption.work(now, &self.caches, out);
@@ -286,10 +309,11 @@ impl Component for ControllerManager {
         // Before its caches are filled, a controller of nodes cannot do what is due.
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
-        let others = [
-            self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced()),
-            self.autoscalers.next_wake().filter(|_| self.caches.autoscalers_synced()),
-        ];
+        let disruption = self.disruption.next_wake().filter(|_| self.caches.budgets_synced());
+        let endpoints = self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced());
+        let autoscalers = self.autoscalers.next_wake().filter(|_| self.caches.autoscalers_synced());
+        let volumes = self.volumes.next_wake().filter(|_| self.caches.volumes_synced());
+        let others = [disruption, endpoints, autoscalers, volumes];
         workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
     }
 }

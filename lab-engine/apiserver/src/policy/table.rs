@@ -334,6 +334,17 @@ pub(super) const CONTROLLERS: &[(&str, &[Rule])] = &[
             EVENTS,
         ],
     ),
+    ("pvc-protection-controller", &[("get,list,update,watch", "core", "persistentvolumeclaims"), (READ, "core", "pods"), EVENTS]),
+    ("pv-protection-controller", &[("get,list,update,watch", "core", "persistentvolumes"), EVENTS]),
+    (
+        "ephemeral-volume-controller",
+        &[
+            ("update", "core", "pods/finalizers"),
+            (READ, "core", "pods"),
+            ("create,get,list,watch", "core", "persistentvolumeclaims"),
+            EVENTS,
+        ],
+    ),
     ("resourcequota-controller", &[("list,watch", "*", "*"), ("update", "core", "resourcequotas/status"), EVENTS]),
     ("root-ca-cert-publisher", &[("create,update", "core", "configmaps"), EVENTS]),
     ("service-account-controller", &[("create", "core", "serviceaccounts"), EVENTS]),

@@ -77,6 +77,11 @@ impl Default for AutoscalerController {
     }
 }
 
+/// The selector of a target, and the Pods that it selects.
+type Counted = (Selector, Vec<Arc<Pod>>);
+/// Reason and message of a condition.
+type Problem = (&'static str, String);
+
 /// The kind that an autoscaler's target is of.
 fn target_kind(hpa: &HorizontalPodAutoscaler) -> Result<&'static KindInfo, String> {
     let target = &hpa.spec.scale_target_ref;
@@ -96,7 +101,7 @@ impl AutoscalerController {
     }
 
     /// The selector of the target's Pods, or the reason and message of the condition why it is of no use (`validateAndParseSelector`).
-    fn selector(&mut self, caches: &Caches, key: &ObjectKey, text: &str) -> Result<(Selector, Vec<Arc<Pod>>), (&'static str, String)> {
+    fn selector(&mut self, caches: &Caches, key: &ObjectKey, text: &str) -> Result<Counted, Problem> {
         if text.is_empty() {
             return Err(("InvalidSelector", "the HPA target's scale is missing a selector".to_owned()));
         }
