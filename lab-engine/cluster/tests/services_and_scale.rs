@@ -1,13 +1,14 @@
 //! What follows from Services, autoscalers, budgets and claims on a whole cluster.
 
 use api::autoscaling::{CrossVersionObjectReference, HorizontalPodAutoscaler, MetricIdentifier};
-use api::core::{Endpoints, PersistentVolume, PersistentVolumeClaim, Pod};
+use api::core::{Endpoints, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use api::discovery::EndpointSlice;
 use api::labels::Selector;
 use api::policy::PodDisruptionBudget;
 use cluster::{Cluster, ClusterConfig};
 use controllers::autoscaling::metrics::{MetricsClient, PodMetric, PodMetricsInfo};
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -61,11 +62,11 @@ fn a_service_has_the_addresses_of_its_ready_pods() {
 
 /// What each Pod uses, told by the test.
 #[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<PodMetricsInfo>>);
+struct Told(Rc<RefCell<PodMetricsInfo>>);
 
 impl MetricsClient for Told {
     fn resource(&self, _: &str, _: &str, _: &Selector, _: &str) -> Result<PodMetricsInfo, String> {
-        Ok(self.0.lock().expect("nobody panics with it").clone())
+        Ok(self.0.borrow().clone())
     }
 
     fn raw(&self, _: &MetricIdentifier, _: &str, _: &Selector) -> Result<PodMetricsInfo, String> {
@@ -86,7 +87,7 @@ impl Told {
     fn all_use(&self, cluster: &Cluster, prefix: &str, value: i64) {
         let metric = PodMetric { timestamp: cluster.now(), window: MINUTE, value };
         let pods = named::<Pod>(cluster, prefix).into_iter().map(|pod| (pod.metadata.name, metric)).collect();
-        *self.0.lock().expect("nobody panics with it") = pods;
+        *self.0.borrow_mut() = pods;
     }
 }
 
@@ -259,4 +260,34 @@ fn a_claim_that_a_pod_uses_waits_for_it() {
     advance(&mut cluster, 5);
     assert_eq!(named::<PersistentVolumeClaim>(&cluster, "data").len(), 0);
     assert_eq!(volume_phase(&cluster, "large").as_deref(), Some("Released"));
+}
+
+#[test]
+fn the_cloud_gives_load_balancers_and_takes_them_back() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create deployment web --image=nginx");
+    printed(&mut cluster, "kubectl expose deployment web --port=80 --type=LoadBalancer");
+    advance(&mut cluster, 3);
+    assert!(printed(&mut cluster, "kubectl get service web").contains("<pending>"));
+    advance(&mut cluster, 12);
+    let table = printed(&mut cluster, "kubectl get service web");
+    assert!(table.contains("203.0.113.1"), "{table}");
+    let events = printed(&mut cluster, "kubectl get events");
+    assert!(events.contains("EnsuringLoadBalancer") && events.contains("EnsuredLoadBalancer"), "{events}");
+    printed(&mut cluster, "kubectl delete service web");
+    advance(&mut cluster, 3);
+    assert_eq!(named::<Service>(&cluster, "web").len(), 0);
+}
+
+#[test]
+fn every_namespace_has_an_account_and_the_certificate() {
+    let mut cluster = booted();
+    printed(&mut cluster, "kubectl create namespace shop");
+    advance(&mut cluster, 3);
+    printed(&mut cluster, "kubectl delete serviceaccount default -n shop");
+    printed(&mut cluster, "kubectl delete configmap kube-root-ca.crt -n shop");
+    advance(&mut cluster, 3);
+    let names = printed(&mut cluster, "kubectl get serviceaccounts,configmaps -n shop -o name");
+    assert_eq!(names, "serviceaccount/default\nconfigmap/kube-root-ca.crt\n");
+    printed(&mut cluster, "kubectl delete namespace shop");
 }

@@ -1,13 +1,14 @@
 //! The caches that all controllers share: one informer per kind.
 
 use crate::endpoints::SERVICE_NAME;
+use crate::namespace_content::ROOT_CA;
 use crate::pod_tally::PodTally;
 use crate::volume::claim_name;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::autoscaling::HorizontalPodAutoscaler;
 use api::coordination::Lease;
-use api::core::{Endpoints, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use api::core::{ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use api::discovery::EndpointSlice;
 use api::policy::PodDisruptionBudget;
 use api::storage::StorageClass;
@@ -55,6 +56,10 @@ pub(crate) struct Caches {
     pub(crate) volumes: Informer<PersistentVolume>,
     pub(crate) claims: Informer<PersistentVolumeClaim>,
     pub(crate) classes: Informer<StorageClass>,
+    pub(crate) namespaces: Informer<Namespace>,
+    pub(crate) service_accounts: Informer<ServiceAccount>,
+    /// The ConfigMaps `kube-root-ca.crt`.
+    pub(crate) root_cas: Informer<ConfigMap>,
 }
 
 fn controller_index<R: Resource>(object: &R) -> Vec<String> {
@@ -112,6 +117,13 @@ impl Caches {
             volumes: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumes")),
             claims: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumeclaims")).with_index(BY_VOLUME, volume_index),
             classes: Informer::new(everything(), agent.clone(), rng.stream("storageclasses")),
+            namespaces: Informer::new(everything(), agent.clone(), rng.stream("namespaces")),
+            service_accounts: Informer::new(everything(), agent.clone(), rng.stream("serviceaccounts")),
+            root_cas: Informer::new(
+                ListOptions { field_selector: format!("metadata.name={ROOT_CA}"), ..everything() },
+                agent.clone(),
+                rng.stream("configmaps"),
+            ),
             budgets: Informer::new(everything(), agent.clone(), rng.stream("poddisruptionbudgets")),
             autoscalers: Informer::new(everything(), agent.clone(), rng.stream("horizontalpodautoscalers")),
         }
@@ -148,6 +160,11 @@ impl Caches {
         self.volumes.has_synced() && self.claims.has_synced() && self.classes.has_synced() && self.pods.has_synced()
     }
 
+    /// Whether what belongs to namespaces was listed once.
+    pub(crate) fn namespaces_synced(&self) -> bool {
+        self.namespaces.has_synced() && self.service_accounts.has_synced() && self.root_cas.has_synced()
+    }
+
     /// Asks the API server for everything, once.
     pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
         self.deployments.start(now, out);
@@ -163,6 +180,9 @@ impl Caches {
         self.volumes.start(now, out);
         self.claims.start(now, out);
         self.classes.start(now, out);
+        self.namespaces.start(now, out);
+        self.service_accounts.start(now, out);
+        self.root_cas.start(now, out);
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
@@ -175,6 +195,9 @@ impl Caches {
             self.volumes.next_wake(),
             self.claims.next_wake(),
             self.classes.next_wake(),
+            self.namespaces.next_wake(),
+            self.service_accounts.next_wake(),
+            self.root_cas.next_wake(),
         ];
         workloads.into_iter().chain(nodes).chain(services).chain(others).flatten().min()
     }

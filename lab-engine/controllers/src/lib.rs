@@ -16,12 +16,14 @@ pub mod endpoints;
 mod garbage_collector;
 mod graph;
 mod namespace;
+mod namespace_content;
 mod node_lifecycle;
 mod pod_deletion;
 mod pod_gc;
 mod pod_tally;
 mod pods;
 mod replica_set;
+mod service_lb;
 mod taint_eviction;
 mod taints;
 pub mod volume;
@@ -42,9 +44,11 @@ use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
 use graph::Graph;
 use namespace::NamespaceController;
+use namespace_content::{NamespaceContent, SETTLING};
 use node_lifecycle::NodeLifecycleController;
 use pod_gc::PodGc;
 use replica_set::ReplicaSetController;
+use service_lb::ServiceLoadBalancers;
 use sim::{Rng, Time};
 use std::sync::Arc;
 use taint_eviction::TaintEvictionController;
@@ -66,6 +70,8 @@ pub struct ControllerManager {
     autoscalers: Driver<AutoscalerController>,
     disruption: Driver<DisruptionController>,
     volumes: VolumeControllers,
+    load_balancers: Driver<ServiceLoadBalancers>,
+    namespace_content: Driver<NamespaceContent>,
 }
 
 impl ControllerManager {
@@ -86,6 +92,8 @@ impl ControllerManager {
             autoscalers: Driver::new("horizontal-pod-autoscaler", &agent, AutoscalerController::default()),
             disruption: Driver::new("controllermanager", &agent, DisruptionController::default()),
             volumes: VolumeControllers::new(&agent),
+            load_balancers: Driver::new("service-controller", &agent, ServiceLoadBalancers::default()),
+            namespace_content: Driver::new("root-ca-cert-publisher", &agent, NamespaceContent),
         }
     }
 
@@ -119,12 +127,14 @@ impl ControllerManager {
         self.caches.leases.handle(now, input, out);
         self.learn_of_services(now, input, out);
         self.learn_of_volumes(now, input, out);
+        self.learn_of_namespaces(now, input, out);
     }
 
     /// The same for Services and what follows from them.
     fn learn_of_services(&mut self, now: Time, input: &Input, out: &mut Outbox) {
         for delta in self.caches.services.handle(now, input, out).into_iter().flatten() {
             self.endpoints.service_changed(&delta);
+            self.load_balancers.queue.add(ObjectKey::of(delta.object().as_ref()));
         }
         for delta in self.caches.endpoint_slices.handle(now, input, out).into_iter().flatten() {
             self.endpoints.slice_changed(&delta);
@@ -150,6 +160,24 @@ impl ControllerManager {
         }
         for delta in self.caches.classes.handle(now, input, out).into_iter().flatten() {
             self.volumes.class_changed(&self.caches, &delta);
+        }
+    }
+
+    /// The same for namespaces and what each of them has.
+    fn learn_of_namespaces(&mut self, now: Time, input: &Input, out: &mut Outbox) {
+        let content = &mut self.namespace_content.queue;
+        for delta in self.caches.namespaces.handle(now, input, out).into_iter().flatten() {
+            content.add_after(now, ObjectKey::of(delta.object().as_ref()), SETTLING);
+        }
+        for delta in self.caches.service_accounts.handle(now, input, out).into_iter().flatten() {
+            if matches!(delta, Delta::Deleted(..)) {
+                content.add(ObjectKey::new("", delta.object().metadata.namespace.as_str()));
+            }
+        }
+        for delta in self.caches.root_cas.handle(now, input, out).into_iter().flatten() {
+            if !matches!(delta, Delta::Added(_)) {
+                content.add(ObjectKey::new("", delta.object().metadata.namespace.as_str()));
+            }
         }
     }
 
@@ -275,7 +303,9 @@ impl Component for ControllerManager {
             || self.endpoints.handle(now, &input, &self.caches, out)
             || self.autoscalers.handle(now, &input, &self.caches, out)
             || self.disruption.handle(now, &input, &self.caches, out)
-            || self.volumes.handle(now, &input, &self.caches, out);
+            || self.volumes.handle(now, &input, &self.caches, out)
+            || self.load_balancers.handle(now, &input, &self.caches, out)
+            || self.namespace_content.handle(now, &input, &self.caches, out);
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
@@ -285,8 +315,12 @@ impl Component for ControllerManager {
             self.taint_eviction.work(now, &self.caches, out);
             self.pod_gc.work(now, &self.caches, out);
         }
+        if self.caches.namespaces_synced() {
+            self.namespace_content.work(now, &self.caches, out);
+        }
         if self.caches.endpoints_synced() {
             self.endpoints.work(now, &self.caches, out);
+            self.load_balancers.work(now, &self.caches, out);
         }
         if self.caches.volumes_synced() {
             self.volumes.work(now, &self.caches, out);
@@ -313,7 +347,9 @@ impl Component for ControllerManager {
         let endpoints = self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced());
         let autoscalers = self.autoscalers.next_wake().filter(|_| self.caches.autoscalers_synced());
         let volumes = self.volumes.next_wake().filter(|_| self.caches.volumes_synced());
-        let others = [disruption, endpoints, autoscalers, volumes];
+        let load_balancers = self.load_balancers.next_wake().filter(|_| self.caches.endpoints_synced());
+        let content = self.namespace_content.next_wake().filter(|_| self.caches.namespaces_synced());
+        let others = [disruption, endpoints, autoscalers, volumes, load_balancers, content];
         workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
     }
 }

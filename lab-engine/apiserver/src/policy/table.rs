@@ -349,6 +349,10 @@ pub(super) const CONTROLLERS: &[(&str, &[Rule])] = &[
     ("root-ca-cert-publisher", &[("create,update", "core", "configmaps"), EVENTS]),
     ("service-account-controller", &[("create", "core", "serviceaccounts"), EVENTS]),
     (
+        "service-controller",
+        &[(READ, "core", "services"), ("patch,update", "core", "services,services/status"), ("list,watch", "core", "nodes"), EVENTS],
+    ),
+    (
         "statefulset-controller",
         &[
             ("list,watch", "core", "pods"),

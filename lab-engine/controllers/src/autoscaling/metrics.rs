@@ -25,7 +25,7 @@ pub type PodMetricsInfo = BTreeMap<String, PodMetric>;
 /// What gives metrics (`MetricsClient`): the three metrics APIs.
 ///
 /// Every call answers at once from what the source has collected. Errors are the words that the autoscaler shows to its user.
-pub trait MetricsClient: Debug + Send {
+pub trait MetricsClient: Debug {
     /// What the Pods of a namespace that the selector selects use of a resource: in all their containers, or in the named one.
     ///
     /// # Errors
