@@ -48,11 +48,13 @@ fn a_pod_can_follow_its_namespace_at_once() {
     let mut cluster = booted();
     printed(&mut cluster, "kubectl create namespace shop");
     assert_eq!(printed(&mut cluster, "kubectl run web --image=nginx -n shop"), "pod/web created\n");
-    printed(&mut cluster, "kubectl delete serviceaccount default -n shop");
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: late}\nspec: {serviceAccountName: robot, containers: [{name: c, image: nginx}]}\n";
+    cluster.terminal_mut().files_mut().write("late.yaml", pod).expect("the file is small");
     let started = cluster.now();
-    let result = run(&mut cluster, "kubectl run late --image=nginx -n shop");
+    let result = run(&mut cluster, "kubectl create -f late.yaml -n shop");
     assert_eq!(result.exit_code, 1);
-    assert!(result.stderr.contains("error looking up service account shop/default"), "{}", result.stderr);
+    assert!(result.stderr.contains("error looking up service account shop/robot"), "{}", result.stderr);
     assert!(cluster.now().since(started) >= Duration::from_secs(1), "it was waited for");
 }
 

@@ -52,6 +52,8 @@ fn a_service_has_the_addresses_of_its_ready_pods() {
     advance(&mut cluster, 60);
     let slices: Vec<EndpointSlice> = named(&cluster, "web-");
     assert_eq!((slices.len(), slices[0].endpoints.len()), (1, 1));
+    let described = printed(&mut cluster, "kubectl describe endpoints web");
+    assert!(described.contains(&format!("Addresses:          {}", slices[0].endpoints[0].addresses[0])), "{described}");
     let table = printed(&mut cluster, "kubectl get endpointslices");
     assert!(table.contains("ADDRESSTYPE") && table.contains(&slices[0].endpoints[0].addresses[0]), "{table}");
     // Slices go with their Service by garbage collection, Endpoints by their controller.
@@ -133,6 +135,9 @@ fn an_autoscaler_follows_the_load_up_at_once_and_down_after_a_while() {
     assert_eq!(named::<Pod>(&cluster, "web-").len(), 3);
     told.all_use(&cluster, "web-", 10);
     advance(&mut cluster, 30);
+    let described = printed(&mut cluster, "kubectl describe hpa web");
+    assert!(described.contains("resource cpu on pods  (as a percentage of request):"), "{described}");
+    assert!(described.contains("10% (10m) / 50%") && described.contains("ScaleDownStabilized"), "{described}");
     let table = printed(&mut cluster, "kubectl get hpa");
     assert!(table.contains("cpu: 10%/50%"), "{table}");
     assert_eq!(named::<Pod>(&cluster, "web-").len(), 3, "the higher recommendation still holds");
@@ -151,6 +156,8 @@ fn a_budget_holds_evictions_back() {
     assert_eq!((status.expected_pods, status.desired_healthy, status.current_healthy, status.disruptions_allowed), (3, 2, 3, 1));
     let table = printed(&mut cluster, "kubectl get pdb");
     assert!(table.contains("ALLOWED DISRUPTIONS") && table.contains("N/A"), "{table}");
+    let described = printed(&mut cluster, "kubectl describe pdb web");
+    assert!(described.contains("Max unavailable:") && described.contains("Allowed disruptions:  1"), "{described}");
     // Nothing can start elsewhere, so that only one Pod may go.
     for node in ["node-1", "node-2", "node-3"] {
         printed(&mut cluster, &format!("kubectl cordon {node}"));
@@ -256,6 +263,10 @@ fn a_claim_that_a_pod_uses_waits_for_it() {
     printed(&mut cluster, "kubectl delete pvc data --wait=false");
     advance(&mut cluster, 5);
     assert!(printed(&mut cluster, "kubectl get pvc").contains("Terminating"));
+    let described = printed(&mut cluster, "kubectl describe pvc data");
+    let lines: Vec<&str> = described.lines().filter(|line| line.starts_with("Used By") || line.starts_with("Finalizers")).collect();
+    assert_eq!(lines, ["Finalizers:    [kubernetes.io/pvc-protection]", "Used By:       user"]);
+    assert!(printed(&mut cluster, "kubectl describe pv large").contains("HostPath (bare host directory volume)"));
     printed(&mut cluster, "kubectl delete pod user");
     advance(&mut cluster, 5);
     assert_eq!(named::<PersistentVolumeClaim>(&cluster, "data").len(), 0);
