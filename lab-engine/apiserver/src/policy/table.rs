@@ -253,6 +253,17 @@ pub(super) const CONTROLLERS: &[(&str, &[Rule])] = &[
         ],
     ),
     (
+        "endpointslicemirroring-controller",
+        &[
+            (READ, "core", "endpoints,services"),
+            ("update", "core", "services/finalizers"),
+            ("update", "core", "endpoints/finalizers"),
+            ("create,delete,get,list,update,watch", "discovery.k8s.io", "endpointslices"),
+            ("create", "discovery.k8s.io", "endpointslices/restricted"),
+            EVENTS,
+        ],
+    ),
+    (
         "expand-controller",
         &[
             ("get,list,patch,update,watch", "core", "persistentvolumes"),

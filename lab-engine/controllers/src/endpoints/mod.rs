@@ -18,7 +18,6 @@ use crate::driver::Driver;
 use api::Resource;
 use api::core::{Endpoints, Node, Pod, Service};
 use api::discovery::EndpointSlice;
-use api::labels::Selector;
 use client::{Delta, Input, ObjectKey, Outbox};
 use endpoints_controller::EndpointsController;
 use mirroring::MirroringController;
@@ -135,12 +134,15 @@ impl EndpointControllers {
     }
 }
 
+/// Whether the Service selects the Pod. Called for each change of a Pod, so that nothing is built for it.
+fn selects(service: &Service, pod: &Pod) -> bool {
+    has_selector(service) && service.spec.selector.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value))
+}
+
 /// The Services of the Pod's namespace that select it.
 fn selecting(caches: &Caches, pod: &Pod) -> BTreeSet<ObjectKey> {
     let services = caches.services.lister().list_namespace(&pod.metadata.namespace);
-    let selecting =
-        services.filter(|service| has_selector(service) && Selector::from_map(&service.spec.selector).matches(&pod.metadata.labels));
-    selecting.map(|service| ObjectKey::of(service.as_ref())).collect()
+    services.filter(|service| selects(service, pod)).map(|service| ObjectKey::of(service.as_ref())).collect()
 }
 
 /// Whether its endpoints follow from Pods.
@@ -150,8 +152,7 @@ pub(crate) fn has_selector(service: &Service) -> bool {
 
 /// The Pods that a Service selects.
 pub(crate) fn selected<'a>(caches: &'a Caches, service: &'a Service) -> impl Iterator<Item = &'a Arc<Pod>> {
-    let selector = Selector::from_map(&service.spec.selector);
-    caches.pods.lister().list_namespace(&service.metadata.namespace).filter(move |pod| selector.matches(&pod.metadata.labels))
+    caches.pods.lister().list_namespace(&service.metadata.namespace).filter(|pod| selects(service, pod))
 }
 
 /// Whether the Service has a virtual IP (`helper.IsServiceIPSet`).
