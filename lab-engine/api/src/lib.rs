@@ -7,9 +7,11 @@
 extern crate self as api;
 
 pub mod apps;
+pub mod autoscaling;
 pub mod coordination;
 pub mod core;
 pub mod decode;
+pub mod discovery;
 pub mod fields;
 pub mod http;
 pub mod intstr;
@@ -22,10 +24,12 @@ pub mod meta;
 pub mod names;
 mod object;
 pub mod patch;
+pub mod policy;
 pub mod quantity;
 pub mod rbac;
 pub mod schema;
 pub mod status;
+pub mod storage;
 pub mod yaml;
 
 pub use object::{Dynamic, Object, Resource};

@@ -4,12 +4,19 @@
 //! copied only by whoever changes it.
 
 use crate::apps::{Deployment, ReplicaSet};
+use crate::autoscaling::HorizontalPodAutoscaler;
 use crate::coordination::Lease;
-use crate::core::{Binding, ConfigMap, Event, LimitRange, Namespace, Node, Pod, ResourceQuota, Secret, Service, ServiceAccount};
+use crate::core::{
+    Binding, ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ResourceQuota, Secret,
+    Service, ServiceAccount,
+};
+use crate::discovery::EndpointSlice;
 use crate::json::{self, DecodeError, Json, Position, Rest};
 use crate::kinds::{Kind, KindInfo, find_kind};
 use crate::meta::ObjectMeta;
+use crate::policy::PodDisruptionBudget;
 use crate::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use crate::storage::StorageClass;
 use serde_json::{Map, Value};
 use sim::ObjectRef;
 use std::borrow::Cow;
@@ -250,12 +257,18 @@ simulated! {
     "rbac.authorization.k8s.io" ClusterRoleBinding,
     "" ConfigMap,
     "apps" Deployment,
+    "discovery.k8s.io" EndpointSlice,
+    "" Endpoints,
     "" Event,
+    "autoscaling" HorizontalPodAutoscaler,
     "coordination.k8s.io" Lease,
     "" LimitRange,
     "" Namespace,
     "" Node,
+    "" PersistentVolume,
+    "" PersistentVolumeClaim,
     "" Pod,
+    "policy" PodDisruptionBudget,
     "apps" ReplicaSet,
     "" ResourceQuota,
     "rbac.authorization.k8s.io" Role,
@@ -263,6 +276,7 @@ simulated! {
     "" Secret,
     "" Service,
     "" ServiceAccount,
+    "storage.k8s.io" StorageClass,
 }
 
 fn with_type(value: Value, api_version: String, kind: String) -> Value {

@@ -18,13 +18,13 @@ use std::sync::Arc;
 impl ApiServer {
     pub(crate) fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
         let new = match &write.action {
-            Action::Delete(options) => {
+            Action::Delete(options) | Action::Evict(options) => {
                 let mut admission = self.admission(write, Some(current));
                 admission.validate_delete()?;
                 let (options, warnings) = (options.clone(), admission.warnings);
                 write.warn(warnings);
-                if let (Subresource::Eviction, Object::Pod(pod)) = (write.subresource, current) {
-                    self.charge_budget(now, write, pod)?;
+                if matches!(write.action, Action::Evict(_)) {
+                    return self.evict(now, write, current, &options);
                 }
                 let marked = crate::crd::definition::marked_deleted(current, now);
                 return registry::delete::decide(now, &write.info, marked.as_ref().unwrap_or(current), &options);
@@ -72,7 +72,7 @@ impl ApiServer {
             subresource: write.subresource,
             user: write.origin.as_ref().map(|origin| &*origin.user),
             operation: match (&write.action, old) {
-                (Action::Delete(_), _) => Operation::Delete,
+                (Action::Delete(_) | Action::Evict(_), _) => Operation::Delete,
                 (_, Some(_)) => Operation::Update,
                 (_, None) => Operation::Create,
             },

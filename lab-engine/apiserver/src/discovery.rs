@@ -159,7 +159,10 @@ fn subresources<'a>(info: &'a KindInfo, served: Option<&Served>) -> Vec<Sub<'a>>
         ("apps", "deployments" | "replicasets") => vec![("scale", "Scale", CHANGE), status],
         ("", "namespaces") => vec![("finalize", "Namespace", &["update"]), status],
         ("", "serviceaccounts") => vec![("token", "TokenRequest", &["create"])],
-        ("", "nodes" | "services") | ("apiextensions.k8s.io", _) => vec![status],
+        ("", "nodes" | "persistentvolumeclaims" | "persistentvolumes" | "services")
+        | ("autoscaling", "horizontalpodautoscalers")
+        | ("policy", "poddisruptionbudgets")
+        | ("apiextensions.k8s.io", _) => vec![status],
         _ => Vec::new(),
     }
 }

@@ -1,137 +1,183 @@
-//! Eviction: a Pod is deleted only if its PodDisruptionBudget allows it (`pkg/registry/core/pod/storage/eviction.go`).
+//! Evictions: deletions that ask the PodDisruptionBudgets (`pkg/registry/core/pod/storage/eviction.go`).
 //!
-//! ```text
-//! Pending, Succeeded, Failed, on its way out ─► deleted without a question
-//! no budget                                  ─► deleted
-//! not ready, and enough others are healthy   ─► deleted
-//! disruptionsAllowed > 0                     ─► decremented and deleted, in one transaction
-//! otherwise                                  ─► 429, try again
-//! ```
-//!
-//! **Simplified here:** the budget is charged in the transaction that deletes the Pod, where upstream writes it before.
+//! **Simplified here:** the budget is charged in the transaction that deletes the Pod; upstream writes the budget, then the Pod's condition,
+//! then deletes.
 
+use crate::params::DeleteOptions;
 use crate::quota::Rider;
+use crate::registry::delete;
 use crate::server::ApiServer;
 use crate::storage;
-use crate::write::Write;
+use crate::write::{Decision, Write};
 use api::core::Pod;
-use api::json::{Json, Rest, decode};
-use api::kinds::{Gvr, KindInfo, find_kind};
 use api::labels::Selector;
-use api::meta::{LabelSelector, Timestamp};
+use api::meta::{Condition, condition, condition_is_true};
+use api::policy::{PodDisruptionBudget, PodDisruptionBudgetStatus};
 use api::status::{Cause, Status};
-use api::{Dynamic, Object};
-use serde_json::{Map, Value, json};
+use api::{Object, Resource};
 use sim::Time;
-use std::sync::Arc;
 
-/// So many evictions may be under way that the controller has not confirmed (`MaxDisruptedPodSize`).
-const MAX_DISRUPTED: usize = 2000;
+/// So many evictions may wait for the controller to notice them (`MaxDisruptedPodSize`).
+const MAX_DISRUPTED_PODS: usize = 2000;
 
 impl ApiServer {
-    /// Charges the budget of a Pod for its eviction.
+    /// What an eviction does to a Pod; the budget that it uses up rides along.
     ///
     /// # Errors
-    /// 429 when the budget allows no disruption now; 500 when the Pod has several budgets.
-    pub(crate) fn charge_budget(&self, now: Time, write: &mut Write, pod: &Pod) -> Result<(), Box<Status>> {
-        write.riders.clear();
-        let over = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed" | "Pending" | "") || pod.metadata.is_deleting();
-        let Some(info) = find_kind("policy/v1", "PodDisruptionBudget").filter(|_| !over) else { return Ok(()) };
-        let budgets = self.budgets(info, write, pod);
-        let budget = match budgets.as_slice() {
-            [] => return Ok(()),
-            [only] => only,
-            _ => {
-                let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-                return Err(Box::new(Status::new(500, "", message)));
-            }
+    /// 429 when a budget forbids it now, 500 when several budgets have the Pod.
+    pub(crate) fn evict(&self, now: Time, write: &mut Write, current: &Object, options: &DeleteOptions) -> Result<Decision, Box<Status>> {
+        let Some(pod) = current.as_kind::<Pod>() else {
+            return Err(Box::new(Status::internal("only Pods are evicted")));
         };
-        let number = |of: &str, field: &str| budget.rest.get(of).and_then(|value| value[field].as_i64()).unwrap_or(0);
-        let (healthy, wanted) = (number("status", "currentHealthy"), number("status", "desiredHealthy"));
-        if !is_ready(pod) {
-            let always = budget.rest.get("spec").is_some_and(|spec| spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow");
-            if always || (healthy >= wanted && wanted > 0) {
-                return Ok(());
+        write.riders.clear();
+        if !ignores_budgets(pod) {
+            let budgets = self.budgets_of(write, pod);
+            match &budgets[..] {
+                [] => {}
+                [budget] if may_go_unhealthy(pod, budget) => {}
+                [budget] => {
+                    let status = decrement(now, &pod.metadata.name, budget)?;
+                    let key = storage::key(PodDisruptionBudget::INFO, &write.namespace, &budget.metadata.name);
+                    let object = PodDisruptionBudget { status, ..budget.clone() }.into();
+                    write.riders.push(Rider { key, revision: budget.metadata.resource_version.0, object });
+                }
+                _ => {
+                    let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+                    return Err(Box::new(Status::new(500, "", message)));
+                }
             }
         }
-        let name = &budget.metadata.name;
-        if number("status", "observedGeneration") < budget.metadata.generation.unwrap_or(0) {
-            let detail = format!("The disruption budget {name} is still being processed by the server.");
-            return Err(too_many(detail, Some(10)));
+        let mut evicted = Pod::clone(pod);
+        let target = Condition {
+            type_: "DisruptionTarget".to_owned(),
+            status: "True".to_owned(),
+            observed_generation: pod.metadata.generation,
+            reason: "EvictionByEvictionAPI".to_owned(),
+            message: "Eviction API: evicting".to_owned(),
+            last_transition_time: Some(now.into()),
+            ..Condition::default()
+        };
+        match evicted.status.conditions.iter_mut().find(|condition| condition.type_ == target.type_) {
+            Some(old) if old.status == "True" => {}
+            Some(old) => *old = target,
+            None => evicted.status.conditions.push(target),
         }
-        let allowed = number("status", "disruptionsAllowed");
-        let gvr = Gvr { resource: "poddisruptionbudget".into(), ..info.gvr() };
-        if allowed < 0 {
-            return Err(Box::new(Status::forbidden(&gvr, name, "pdb disruptions allowed is negative")));
-        }
-        let status = budget.rest.get("status").cloned().unwrap_or_default();
-        if status["disruptedPods"].as_object().is_some_and(|pods| pods.len() > MAX_DISRUPTED) {
-            let why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller";
-            return Err(Box::new(Status::forbidden(&gvr, name, why)));
-        }
-        if allowed == 0 {
-            return Err(too_many(format!("The disruption budget {name} needs {wanted} healthy pods and has {healthy} currently"), None));
-        }
-        if !write.dry_run {
-            let key = storage::key(info, &write.namespace, name);
-            let object = Object::Dynamic(Arc::new(charged(budget, status, &pod.metadata.name, now)));
-            write.riders.push(Rider { key, revision: budget.metadata.resource_version.0, object });
-        }
-        Ok(())
+        delete::decide(now, &write.info, &evicted.into(), options)
     }
 
-    /// The budgets that select a Pod: those of the cache, or later ones that etcd has told.
-    fn budgets(&self, info: &KindInfo, write: &Write, pod: &Pod) -> Vec<Arc<Dynamic>> {
-        let selects = |budget: &Arc<Dynamic>| {
-            let selector = budget.rest.get("spec").and_then(|spec| decode::<LabelSelector>(spec["selector"].clone()).ok());
-            let empty = selector.as_ref().is_none_or(|selector| *selector == LabelSelector::default());
-            !empty && Selector::from_label_selector(selector.as_ref()).is_ok_and(|selector| selector.matches(&pod.metadata.labels))
+    /// The budgets that a Pod counts in: those of the cache, or later ones that etcd has told.
+    fn budgets_of(&self, write: &Write, pod: &Pod) -> Vec<PodDisruptionBudget> {
+        let prefix = storage::namespace_prefix(PodDisruptionBudget::INFO, &write.namespace);
+        let cached = self.cache.range(&prefix, "").filter_map(|(_, object)| object.as_kind::<PodDisruptionBudget>());
+        let newest = |budget: &std::sync::Arc<PodDisruptionBudget>| {
+            let told = write.told_quotas.iter().filter_map(|object| object.as_kind::<PodDisruptionBudget>());
+            let same = told.filter(|told| told.metadata.name == budget.metadata.name);
+            let newest = same.chain([budget]).max_by_key(|budget| budget.metadata.resource_version.0);
+            PodDisruptionBudget::clone(newest.unwrap_or(budget))
         };
-        let dynamic = |object: &Object| match object {
-            Object::Dynamic(object) => Some(object.clone()),
-            _ => None,
+        let selects = |budget: &PodDisruptionBudget| {
+            let selector = budget.spec.selector.as_ref();
+            selector.is_some_and(|selector| Selector::from_label_selector(Some(selector)).is_ok_and(|s| s.matches(&pod.metadata.labels)))
         };
-        let newest = |budget: Arc<Dynamic>| {
-            let told = write.told_quotas.iter().filter_map(dynamic).filter(|told| told.metadata.name == budget.metadata.name);
-            let later = told.filter(|told| told.metadata.resource_version.0 > budget.metadata.resource_version.0);
-            later.max_by_key(|told| told.metadata.resource_version.0).unwrap_or(budget)
-        };
-        let cached = self.cache.range_of(storage::namespace_prefix(info, &write.namespace)).filter_map(dynamic);
         cached.map(newest).filter(selects).collect()
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
-    pod.status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+/// Whether no budget guards the Pod: it does not run, or goes anyway (`canIgnorePDB`).
+fn ignores_budgets(pod: &Pod) -> bool {
+    matches!(pod.status.phase.as_str(), "Succeeded" | "Failed" | "Pending") || pod.metadata.is_deleting()
 }
 
-fn too_many(detail: String, retry_after: Option<u32>) -> Box<Status> {
-    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-    let mut status = Status::new(429, "TooManyRequests", message);
-    status.details.retry_after_seconds = retry_after;
-    status.details.causes.push(Cause { reason: "DisruptionBudget", message: detail, field: String::new() });
+/// Whether the Pod may go without using the budget up, because it is not healthy.
+fn may_go_unhealthy(pod: &Pod, budget: &PodDisruptionBudget) -> bool {
+    let status = &budget.status;
+    let always = budget.spec.unhealthy_pod_eviction_policy.as_deref() == Some("AlwaysAllow");
+    let budget_is_healthy = status.current_healthy >= status.desired_healthy && status.desired_healthy > 0;
+    !condition_is_true(&pod.status.conditions, "Ready") && (always || budget_is_healthy)
+}
+
+fn too_many(cause: String, retry_after_seconds: Option<u32>) -> Box<Status> {
+    let mut status = Status::new(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+    status.details.retry_after_seconds = retry_after_seconds;
+    status.details.causes.push(Cause { reason: "DisruptionBudget", message: cause, field: String::new() });
     Box::new(status)
 }
 
-/// The budget with one disruption less, which the Pod takes.
-fn charged(budget: &Dynamic, mut status: Value, pod: &str, now: Time) -> Dynamic {
-    let left = status["disruptionsAllowed"].as_i64().unwrap_or(1) - 1;
-    status["disruptionsAllowed"] = json!(left);
-    if !status["disruptedPods"].is_object() {
-        status["disruptedPods"] = json!({});
+/// The status of the budget after one more eviction (`checkAndDecrement`).
+fn decrement(now: Time, pod: &str, budget: &PodDisruptionBudget) -> Result<PodDisruptionBudgetStatus, Box<Status>> {
+    let (name, status) = (&budget.metadata.name, &budget.status);
+    let forbidden = |why: &str| Err(Box::new(Status::forbidden(&PodDisruptionBudget::INFO.gvr(), name, why)));
+    if status.observed_generation.unwrap_or(0) < budget.metadata.generation.unwrap_or(0) {
+        return Err(too_many(format!("The disruption budget {name} is still being processed by the server."), Some(10)));
     }
-    status["disruptedPods"][pod] = Timestamp::from(now).to_json();
-    if left == 0 {
-        for condition in status["conditions"].as_array_mut().into_iter().flatten() {
-            if condition["type"] == "DisruptionAllowed" {
-                condition["status"] = json!("False");
-                condition["reason"] = json!("InsufficientPods");
-                condition["lastTransitionTime"] = Timestamp::from(now).to_json();
+    if status.disruptions_allowed < 0 {
+        return forbidden("pdb disruptions allowed is negative");
+    }
+    if status.disrupted_pods.len() > MAX_DISRUPTED_PODS {
+        return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+    }
+    if status.disruptions_allowed == 0 {
+        let failed = condition(&status.conditions, "DisruptionAllowed").filter(|condition| condition.reason == "SyncFailed");
+        let why = match failed {
+            Some(failed) => {
+                let why = &failed.message;
+                format!("The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}")
             }
-        }
+            None => {
+                let (needs, has) = (status.desired_healthy, status.current_healthy);
+                format!("The disruption budget {name} needs {needs} healthy pods and has {has} currently")
+            }
+        };
+        return Err(too_many(why, None));
     }
-    let mut fields = Map::new();
-    budget.rest.restore(&mut fields);
-    fields.insert("status".to_owned(), status);
-    Dynamic { rest: Rest::new(fields), ..budget.clone() }
+    let mut after = status.clone();
+    after.disruptions_allowed -= 1;
+    if after.disruptions_allowed == 0
+        && let Some(allowed) = after.conditions.iter_mut().find(|condition| condition.type_ == "DisruptionAllowed")
+    {
+        "False".clone_into(&mut allowed.status);
+        "InsufficientPods".clone_into(&mut allowed.reason);
+        allowed.last_transition_time = Some(now.into());
+    }
+    after.disrupted_pods.insert(pod.to_owned(), now.into());
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::json::decode;
+    use serde_json::{Value, json};
+
+    fn budget(status: Value) -> PodDisruptionBudget {
+        decode(json!({"metadata": {"name": "web", "generation": 1}, "status": status})).unwrap()
+    }
+
+    fn cause(budget: &PodDisruptionBudget) -> String {
+        decrement(Time::ZERO, "a", budget).unwrap_err().details.causes[0].message.clone()
+    }
+
+    #[test]
+    fn a_budget_is_used_up_and_then_says_what_it_needs() {
+        let fresh = budget(json!({"observedGeneration": 1, "disruptionsAllowed": 1, "desiredHealthy": 2, "currentHealthy": 3}));
+        let status = decrement(Time::ZERO, "a", &fresh).unwrap();
+        assert_eq!((status.disruptions_allowed, status.disrupted_pods.len()), (0, 1));
+        let used = PodDisruptionBudget { status, ..fresh };
+        assert_eq!(cause(&used), "The disruption budget web needs 2 healthy pods and has 3 currently");
+        let unseen = budget(json!({"disruptionsAllowed": 1}));
+        assert_eq!(cause(&unseen), "The disruption budget web is still being processed by the server.");
+        let failed = json!([{"type": "DisruptionAllowed", "reason": "SyncFailed", "message": "no scale"}]);
+        let failed = budget(json!({"observedGeneration": 1, "conditions": failed}));
+        assert!(cause(&failed).ends_with("because it failed sync: no scale"));
+    }
+
+    #[test]
+    fn pods_that_are_not_healthy_go_if_the_budget_is_or_the_policy_says_so() {
+        let pod = Pod::default();
+        let status = |current: i32| json!({"currentHealthy": current, "desiredHealthy": 2});
+        assert!(may_go_unhealthy(&pod, &budget(status(2))) && !may_go_unhealthy(&pod, &budget(status(1))));
+        let mut always = budget(status(1));
+        always.spec.unhealthy_pod_eviction_policy = Some("AlwaysAllow".to_owned());
+        assert!(may_go_unhealthy(&pod, &always));
+    }
 }

@@ -151,12 +151,7 @@ impl ApiServer {
                 return self.bind(now, write, &binding, out);
             }
             (Subresource::Eviction, Method::Post) => {
-                let options = match &request.body {
-                    Body::Json(body) => body["deleteOptions"].clone(),
-                    _ => Value::Null,
-                };
-                let grace_period = options["gracePeriodSeconds"].as_i64();
-                write.action = Action::Delete(DeleteOptions { grace_period, ..DeleteOptions::default() });
+                write.action = Action::Evict(eviction_options(&write, request.body)?);
             }
             _ => return Err(Box::new(Status::method_not_allowed())),
         }
@@ -181,6 +176,26 @@ impl ApiServer {
         self.update(now, write, out);
         Ok(())
     }
+}
+
+/// The options in the body of an eviction.
+fn eviction_options(write: &Write, body: Body) -> Result<DeleteOptions, Box<Status>> {
+    let eviction = match body {
+        Body::Json(body) => body,
+        Body::Object(object) => object.to_json(),
+        _ => Value::Null,
+    };
+    if eviction["metadata"]["name"].as_str().is_some_and(|name| name != write.name) {
+        return Err(Box::new(Status::bad_request("name in URL does not match name in Eviction object")));
+    }
+    let options = &eviction["deleteOptions"];
+    let precondition = |field: &str| options["preconditions"][field].as_str().map(str::to_owned);
+    Ok(DeleteOptions {
+        grace_period: options["gracePeriodSeconds"].as_i64(),
+        uid: precondition("uid"),
+        resource_version: precondition("resourceVersion"),
+        propagation: options["propagationPolicy"].as_str().map(str::to_owned),
+    })
 }
 
 /// The Pod on its node, with the condition that says so.

@@ -72,6 +72,8 @@ pub(crate) enum Action {
     Update(Object),
     Patch(PatchType, serde_json::Value),
     Delete(DeleteOptions),
+    /// Deletes a Pod if its disruption budget allows it.
+    Evict(DeleteOptions),
     /// Assigns a Pod to a node; with the UID that the Pod must have, if told.
     Bind(Arc<str>, String),
 }

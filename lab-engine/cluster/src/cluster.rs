@@ -14,6 +14,7 @@ use api::meta::condition_is_true;
 use api::quantity::Quantity;
 use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
+use controllers::autoscaling::metrics::MetricsClient;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
 use scheduler::Scheduler;
@@ -95,6 +96,7 @@ impl Component for Part {
 pub struct Cluster {
     pub(crate) host: Host<Part>,
     terminal: usize,
+    controllers: usize,
     kubelets: BTreeMap<String, usize>,
     pub(crate) faults: Vec<Fault>,
 }
@@ -114,7 +116,7 @@ impl Cluster {
         let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
         host.add("kube-scheduler", scheduler, Time::from_millis(100));
         let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
-        host.add("kube-controller-manager", controllers, Time::from_millis(100));
+        let controllers = host.add("kube-controller-manager", controllers, Time::from_millis(100));
         let mut kubelets = BTreeMap::new();
         for (index, node) in config.nodes.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -126,7 +128,7 @@ impl Cluster {
             kubelets.insert(name, host.add(&endpoint, part, start));
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
-        Ok(Cluster { host, terminal, kubelets, faults: Vec::new() })
+        Ok(Cluster { host, terminal, controllers, kubelets, faults: Vec::new() })
     }
 
     /// A cluster whose nodes are all Ready, some virtual seconds after its start.
@@ -192,6 +194,13 @@ impl Cluster {
         match self.host.component(self.terminal) {
             Part::Terminal(terminal) => terminal,
             _ => unreachable!("the slot was filled with the terminal"),
+        }
+    }
+
+    /// Takes the metrics that autoscalers go by from this source from now on; before, there are none.
+    pub fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
+        if let Part::Controllers(controllers) = self.host.component_mut(self.controllers) {
+            controllers.set_metrics(metrics);
         }
     }
 

@@ -94,7 +94,7 @@ fn an_object_whose_owner_never_was_goes_and_one_whose_owner_is_there_stays() {
     cluster.terminal_mut().files_mut().write("maps.yaml", &text).expect("the file is small");
     printed(&mut cluster, "kubectl apply -f maps.yaml");
     cluster.advance(MINUTE, u64::MAX);
-    assert_eq!(printed(&mut cluster, "kubectl get configmaps -o name"), "configmap/child\n");
+    assert_eq!(printed(&mut cluster, "kubectl get configmaps -o name"), "configmap/child\nconfigmap/kube-root-ca.crt\n");
 }
 
 #[test]

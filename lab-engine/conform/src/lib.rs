@@ -12,9 +12,12 @@
 mod admission;
 mod api;
 mod apiserver_rv;
+mod endpoints;
+mod hpa;
 mod keys;
 mod mvcc;
 mod outcome;
+mod persistentvolume;
 mod raft;
 mod rbac;
 mod read;
@@ -41,7 +44,10 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-strategicpatch", api::strategic_patch::run),
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
+    ("endpoints", endpoints::run),
+    ("hpa", hpa::run),
     ("mvcc", mvcc::run),
+    ("persistentvolume", persistentvolume::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
     ("wal", wal::run),

@@ -1,11 +1,18 @@
 //! The caches that all controllers share: one informer per kind.
 
+use crate::endpoints::SERVICE_NAME;
+use crate::namespace_content::ROOT_CA;
 use crate::pod_tally::PodTally;
+use crate::volume::claim_name;
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
+use api::autoscaling::HorizontalPodAutoscaler;
 use api::coordination::Lease;
-use api::core::{Node, Pod};
-use client::{Informer, ListOptions};
+use api::core::{ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use api::discovery::EndpointSlice;
+use api::policy::PodDisruptionBudget;
+use api::storage::StorageClass;
+use client::{Informer, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
 
@@ -14,6 +21,15 @@ pub(crate) const BY_CONTROLLER: &str = "controller";
 
 /// Index of Pods by the name of their node; Pods without a node are not in it.
 pub(crate) const BY_NODE: &str = "spec.nodeName";
+
+/// Index of EndpointSlices by `NAMESPACE/NAME` of their Service.
+pub(crate) const BY_SERVICE: &str = "service";
+
+/// Index of Pods by `NAMESPACE/NAME` of the claims of their volumes.
+pub(crate) const BY_CLAIM: &str = "claim";
+
+/// Index of claims by the name of their volume; those that wait for one are under the empty name.
+pub(crate) const BY_VOLUME: &str = "volume";
 
 /// Index of Pods by what may be a reason to clean them up: [`TERMINATED`] and [`TERMINATING`].
 pub(crate) const BY_END: &str = "end";
@@ -32,6 +48,18 @@ pub(crate) struct Caches {
     pub(crate) pod_tally: PodTally,
     pub(crate) nodes: Informer<Node>,
     pub(crate) leases: Informer<Lease>,
+    pub(crate) services: Informer<Service>,
+    pub(crate) endpoint_slices: Informer<EndpointSlice>,
+    pub(crate) endpoints: Informer<Endpoints>,
+    pub(crate) autoscalers: Informer<HorizontalPodAutoscaler>,
+    pub(crate) budgets: Informer<PodDisruptionBudget>,
+    pub(crate) volumes: Informer<PersistentVolume>,
+    pub(crate) claims: Informer<PersistentVolumeClaim>,
+    pub(crate) classes: Informer<StorageClass>,
+    pub(crate) namespaces: Informer<Namespace>,
+    pub(crate) service_accounts: Informer<ServiceAccount>,
+    /// The ConfigMaps `kube-root-ca.crt`.
+    pub(crate) root_cas: Informer<ConfigMap>,
 }
 
 fn controller_index<R: Resource>(object: &R) -> Vec<String> {
@@ -50,6 +78,20 @@ fn end_index(pod: &Pod) -> Vec<String> {
     reasons.into_iter().filter(|(holds, _)| *holds).map(|(_, reason)| reason.to_owned()).collect()
 }
 
+fn service_index(slice: &EndpointSlice) -> Vec<String> {
+    let service = slice.metadata.labels.get(SERVICE_NAME).into_iter();
+    service.map(|service| format!("{}/{service}", slice.metadata.namespace)).collect()
+}
+
+fn volume_index(claim: &PersistentVolumeClaim) -> Vec<String> {
+    vec![claim.spec.volume_name.clone()]
+}
+
+fn claim_index(pod: &Pod) -> Vec<String> {
+    let names = pod.spec.volumes.iter().filter_map(|volume| claim_name(pod, volume));
+    names.map(|name| format!("{}/{name}", pod.metadata.namespace)).collect()
+}
+
 /// The index value under which the objects of a namespace without a managing controller are found.
 pub(crate) fn orphans_of(namespace: &str) -> String {
     format!("orphan/{namespace}")
@@ -64,10 +106,26 @@ impl Caches {
             pods: Informer::new(everything(), agent.clone(), rng.stream("pods"))
                 .with_index(BY_CONTROLLER, controller_index)
                 .with_index(BY_NODE, node_index)
-                .with_index(BY_END, end_index),
+                .with_index(BY_END, end_index)
+                .with_index(BY_CLAIM, claim_index),
             pod_tally: PodTally::default(),
             nodes: Informer::new(everything(), agent.clone(), rng.stream("nodes")),
             leases: Informer::new(everything(), agent.clone(), rng.stream("leases")),
+            services: Informer::new(everything(), agent.clone(), rng.stream("services")),
+            endpoint_slices: Informer::new(everything(), agent.clone(), rng.stream("endpointslices")).with_index(BY_SERVICE, service_index),
+            endpoints: Informer::new(everything(), agent.clone(), rng.stream("endpoints")),
+            volumes: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumes")),
+            claims: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumeclaims")).with_index(BY_VOLUME, volume_index),
+            classes: Informer::new(everything(), agent.clone(), rng.stream("storageclasses")),
+            namespaces: Informer::new(everything(), agent.clone(), rng.stream("namespaces")),
+            service_accounts: Informer::new(everything(), agent.clone(), rng.stream("serviceaccounts")),
+            root_cas: Informer::new(
+                ListOptions { field_selector: format!("metadata.name={ROOT_CA}"), ..everything() },
+                agent.clone(),
+                rng.stream("configmaps"),
+            ),
+            budgets: Informer::new(everything(), agent.clone(), rng.stream("poddisruptionbudgets")),
+            autoscalers: Informer::new(everything(), agent.clone(), rng.stream("horizontalpodautoscalers")),
         }
     }
 
@@ -81,9 +139,66 @@ impl Caches {
         self.pods.has_synced() && self.nodes.has_synced() && self.leases.has_synced()
     }
 
+    /// Whether the caches of the controllers of endpoints were filled once.
+    pub(crate) fn endpoints_synced(&self) -> bool {
+        let own = self.services.has_synced() && self.endpoint_slices.has_synced() && self.endpoints.has_synced();
+        own && self.pods.has_synced() && self.nodes.has_synced()
+    }
+
+    /// Whether the caches of the autoscalers were filled once.
+    pub(crate) fn autoscalers_synced(&self) -> bool {
+        self.autoscalers.has_synced() && self.pods.has_synced()
+    }
+
+    /// Whether the caches of the disruption controller were filled once.
+    pub(crate) fn budgets_synced(&self) -> bool {
+        self.budgets.has_synced() && self.synced()
+    }
+
+    /// Whether the caches of the controllers of volumes were filled once.
+    pub(crate) fn volumes_synced(&self) -> bool {
+        self.volumes.has_synced() && self.claims.has_synced() && self.classes.has_synced() && self.pods.has_synced()
+    }
+
+    /// Whether what belongs to namespaces was listed once.
+    pub(crate) fn namespaces_synced(&self) -> bool {
+        self.namespaces.has_synced() && self.service_accounts.has_synced() && self.root_cas.has_synced()
+    }
+
+    /// Asks the API server for everything, once.
+    pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
+        self.deployments.start(now, out);
+        self.replica_sets.start(now, out);
+        self.pods.start(now, out);
+        self.nodes.start(now, out);
+        self.leases.start(now, out);
+        self.services.start(now, out);
+        self.endpoint_slices.start(now, out);
+        self.endpoints.start(now, out);
+        self.autoscalers.start(now, out);
+        self.budgets.start(now, out);
+        self.volumes.start(now, out);
+        self.claims.start(now, out);
+        self.classes.start(now, out);
+        self.namespaces.start(now, out);
+        self.service_accounts.start(now, out);
+        self.root_cas.start(now, out);
+    }
+
     pub(crate) fn next_wake(&self) -> Option<Time> {
         let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
         let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
-        workloads.into_iter().chain(nodes).flatten().min()
+        let services = [self.services.next_wake(), self.endpoint_slices.next_wake(), self.endpoints.next_wake()];
+        let others = [
+            self.autoscalers.next_wake(),
+            self.budgets.next_wake(),
+            self.volumes.next_wake(),
+            self.claims.next_wake(),
+            self.classes.next_wake(),
+            self.namespaces.next_wake(),
+            self.service_accounts.next_wake(),
+            self.root_cas.next_wake(),
+        ];
+        workloads.into_iter().chain(nodes).chain(services).chain(others).flatten().min()
     }
 }

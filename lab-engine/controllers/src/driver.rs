@@ -6,7 +6,7 @@
 
 use crate::caches::Caches;
 use crate::claims::{self, Claims};
-use api::http::{Request, Response};
+use api::http::{Body, Request, Response};
 use api::{Object, Resource};
 use client::{EventRecorder, Input, ObjectKey, Outbox, RequestId, WorkQueue};
 use sim::{ObjectRef, Time, What};
@@ -88,6 +88,13 @@ pub(crate) trait Controller {
         outcome: Result<Object, Refusal>,
         sink: &mut Sink<'_>,
     ) -> Result<(), String>;
+
+    /// More calls, once all of the plan and of earlier answers to this question are answered without a failure; none when it is done.
+    /// For what cannot be planned before an answer is there.
+    fn proceed(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Vec<Call<Self::Note>> {
+        let _ = (now, caches, key, sink);
+        Vec::new()
+    }
 
     /// A write that was never sent, because an earlier one failed.
     fn skipped(&mut self, key: &ObjectKey, note: &Self::Note);
@@ -187,6 +194,9 @@ impl<C: Controller> Driver<C> {
             }
         }
         let mut phase = run.phases.pop_front().unwrap_or_default();
+        if phase.is_empty() && !run.concluded && run.failure.is_none() {
+            phase = self.controller.proceed(now, caches, &key, &mut Sink { events: &mut self.events, out });
+        }
         if phase.is_empty() && !run.concluded {
             run.concluded = true;
             let (call, requeue) = self.controller.conclude(now, caches, &key, run.failure.as_deref());
@@ -222,6 +232,12 @@ fn outcome(response: Response) -> Result<Object, Refusal> {
     let code = response.code;
     if response.result.is_ok() {
         let nothing = || Object::from(api::core::ConfigMap::default());
+        // A `Scale` comes as JSON.
+        if let Ok(Body::Json(value)) = &response.result
+            && let (Some(version), Some(kind)) = (value["apiVersion"].as_str(), value["kind"].as_str())
+        {
+            return Ok(Object::decode_as(version, kind, value.clone()).unwrap_or_else(|_| nothing()));
+        }
         return Ok(response.into_object().unwrap_or_else(|_| nothing()));
     }
     response.into_object().map_err(|status| Refusal {

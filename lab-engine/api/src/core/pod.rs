@@ -1,6 +1,8 @@
 //! Pods and Pod templates.
 
-use super::{Container, ContainerStatus, KeyToPath, ObjectFieldSelector, ResourceFieldSelector, ResourceList};
+use super::{
+    Container, ContainerStatus, KeyToPath, ObjectFieldSelector, PersistentVolumeClaimTemplate, ResourceFieldSelector, ResourceList,
+};
 use crate::meta::{Condition, LabelSelector, ObjectMeta, StringMap, Timestamp};
 use crate::object;
 use crate::quantity::Quantity;
@@ -222,6 +224,24 @@ object! {
         pub downward_api: Option<DownwardApiVolumeSource> = "downwardAPI",
         /// Several of these in one directory.
         pub projected: Option<ProjectedVolumeSource> = "projected",
+        /// The volume of a claim.
+        pub persistent_volume_claim: Option<PersistentVolumeClaimVolumeSource> = "persistentVolumeClaim",
+        /// The volume of a claim that lives and dies with the Pod.
+        pub ephemeral: Option<EphemeralVolumeSource> = "ephemeral",
+    }
+
+    /// The volume of a claim in the Pod's namespace.
+    pub struct PersistentVolumeClaimVolumeSource {
+        /// The claim.
+        pub claim_name: String = "claimName",
+        /// Whether it is only read.
+        pub read_only: Option<bool> = "readOnly",
+    }
+
+    /// The volume of a claim that lives and dies with the Pod.
+    pub struct EphemeralVolumeSource {
+        /// The claim.
+        pub volume_claim_template: Option<PersistentVolumeClaimTemplate> = "volumeClaimTemplate",
     }
 
     /// An empty directory.

@@ -43,6 +43,12 @@ object! {
         pub ip_family_policy: Option<String> = "ipFamilyPolicy",
         /// Whether Pods that are not ready have addresses too.
         pub publish_not_ready_addresses: Option<bool> = "publishNotReadyAddresses",
+        /// Which load balancer serves it; the cluster's own when absent.
+        pub load_balancer_class: Option<String> = "loadBalancerClass",
+        /// The address that the load balancer should have (deprecated).
+        pub load_balancer_ip: String = "loadBalancerIP",
+        /// `PreferSameZone` (or `PreferClose`, its old name) or `PreferSameNode`.
+        pub traffic_distribution: Option<String> = "trafficDistribution",
     }
 
     /// A port of a Service.
@@ -81,5 +87,7 @@ object! {
         pub ip: String = "ip",
         /// The name.
         pub hostname: String = "hostname",
+        /// `VIP` or `Proxy`: what a node may do with packets to the IP.
+        pub ip_mode: Option<String> = "ipMode",
     }
 }

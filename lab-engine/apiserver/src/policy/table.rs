@@ -253,6 +253,17 @@ pub(super) const CONTROLLERS: &[(&str, &[Rule])] = &[
         ],
     ),
     (
+        "endpointslicemirroring-controller",
+        &[
+            (READ, "core", "endpoints,services"),
+            ("update", "core", "services/finalizers"),
+            ("update", "core", "endpoints/finalizers"),
+            ("create,delete,get,list,update,watch", "discovery.k8s.io", "endpointslices"),
+            ("create", "discovery.k8s.io", "endpointslices/restricted"),
+            EVENTS,
+        ],
+    ),
+    (
         "expand-controller",
         &[
             ("get,list,patch,update,watch", "core", "persistentvolumes"),
@@ -334,9 +345,24 @@ pub(super) const CONTROLLERS: &[(&str, &[Rule])] = &[
             EVENTS,
         ],
     ),
+    ("pvc-protection-controller", &[("get,list,update,watch", "core", "persistentvolumeclaims"), (READ, "core", "pods"), EVENTS]),
+    ("pv-protection-controller", &[("get,list,update,watch", "core", "persistentvolumes"), EVENTS]),
+    (
+        "ephemeral-volume-controller",
+        &[
+            ("update", "core", "pods/finalizers"),
+            (READ, "core", "pods"),
+            ("create,get,list,watch", "core", "persistentvolumeclaims"),
+            EVENTS,
+        ],
+    ),
     ("resourcequota-controller", &[("list,watch", "*", "*"), ("update", "core", "resourcequotas/status"), EVENTS]),
     ("root-ca-cert-publisher", &[("create,update", "core", "configmaps"), EVENTS]),
     ("service-account-controller", &[("create", "core", "serviceaccounts"), EVENTS]),
+    (
+        "service-controller",
+        &[(READ, "core", "services"), ("patch,update", "core", "services,services/status"), ("list,watch", "core", "nodes"), EVENTS],
+    ),
     (
         "statefulset-controller",
         &[

@@ -9,6 +9,7 @@ mod objects;
 mod pods;
 mod policy;
 mod rbac;
+mod scale;
 mod workloads;
 
 use crate::crd::Served;
@@ -38,6 +39,13 @@ fn columns(kind: &str) -> &'static [Column] {
         "ServiceAccount" => objects::SERVICE_ACCOUNT,
         "Lease" => objects::LEASE,
         "Event" => objects::EVENT,
+        "Endpoints" => scale::ENDPOINTS,
+        "EndpointSlice" => scale::ENDPOINT_SLICE,
+        "HorizontalPodAutoscaler" => scale::AUTOSCALER,
+        "PodDisruptionBudget" => scale::BUDGET,
+        "PersistentVolume" => scale::VOLUME,
+        "PersistentVolumeClaim" => scale::CLAIM,
+        "StorageClass" => scale::STORAGE_CLASS,
         "LimitRange" => policy::LIMIT_RANGE,
         "ResourceQuota" => policy::RESOURCE_QUOTA,
         "Role" | "ClusterRole" => rbac::ROLE,
@@ -60,6 +68,13 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ServiceAccount(account) => objects::service_account(account, now),
         Object::Lease(lease) => objects::lease(lease, now),
         Object::Event(event) => objects::event(event, now),
+        Object::Endpoints(endpoints) => scale::endpoints(endpoints, now),
+        Object::EndpointSlice(slice) => scale::endpoint_slice(slice, now),
+        Object::HorizontalPodAutoscaler(hpa) => scale::autoscaler(hpa, now),
+        Object::PodDisruptionBudget(budget) => scale::budget(budget, now),
+        Object::PersistentVolume(volume) => scale::volume(volume, now),
+        Object::PersistentVolumeClaim(claim) => scale::claim(claim, now),
+        Object::StorageClass(class) => scale::storage_class(class, now),
         Object::LimitRange(range) => policy::limit_range(range),
         Object::ResourceQuota(quota) => policy::resource_quota(quota, now),
         Object::Role(role) => rbac::role(&role.metadata),

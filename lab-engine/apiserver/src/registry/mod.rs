@@ -1,9 +1,12 @@
 //! What each kind needs besides storing: defaults, preparation and validation (`pkg/apis/*/v*/defaults.go`, `pkg/registry/*/strategy.go`,
 //! `pkg/apis/*/validation`). One file per kind; kinds without a struct are stored as they come.
 
+mod autoscaling;
 mod config;
 pub(crate) mod delete;
 mod deployment;
+mod disruption;
+mod endpoints;
 mod event;
 mod lease;
 mod meta;
@@ -18,6 +21,7 @@ mod policy;
 mod rbac;
 mod replica_set;
 pub(crate) mod service;
+mod storage;
 
 use crate::crd::{definition, definition_of};
 use crate::subresource::Subresource;
@@ -72,12 +76,18 @@ macro_rules! dispatch {
             Object::ClusterRoleBinding($bound) => $body,
             Object::ConfigMap($bound) => $body,
             Object::Deployment($bound) => $body,
+            Object::EndpointSlice($bound) => $body,
+            Object::Endpoints($bound) => $body,
             Object::Event($bound) => $body,
+            Object::HorizontalPodAutoscaler($bound) => $body,
             Object::Lease($bound) => $body,
             Object::LimitRange($bound) => $body,
             Object::Namespace($bound) => $body,
             Object::Node($bound) => $body,
+            Object::PersistentVolume($bound) => $body,
+            Object::PersistentVolumeClaim($bound) => $body,
             Object::Pod($bound) => $body,
+            Object::PodDisruptionBudget($bound) => $body,
             Object::ReplicaSet($bound) => $body,
             Object::ResourceQuota($bound) => $body,
             Object::Role($bound) => $body,
@@ -85,6 +95,7 @@ macro_rules! dispatch {
             Object::Secret($bound) => $body,
             Object::Service($bound) => $body,
             Object::ServiceAccount($bound) => $body,
+            Object::StorageClass($bound) => $body,
             Object::Dynamic(_) => $other,
         }
     };

@@ -2,7 +2,7 @@
 
 use super::observe;
 use super::submit::{DryRun, Submit};
-use crate::command::{Io, Job, Step};
+use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, optional, switch, value};
 use crate::resources::{Context, Sought, Target, chosen, gather, singular};
 use api::http::{Body, Method, Request, ResourcePath};
@@ -116,7 +116,7 @@ fn options(context: &Context<'_>, parsed: &Parsed) -> Result<Options, String> {
 
 /// Deletes all targets, then waits for those that were there.
 fn all(targets: Vec<Target>, options: Rc<Options>, io: &mut Io<'_>) -> Step {
-    let gone: Rc<std::cell::RefCell<Vec<ResourcePath>>> = Rc::default();
+    let gone = Gone::default();
     for target in targets {
         let (options, gone) = (Rc::clone(&options), Rc::clone(&gone));
         io.later(move |io| one(target, options, gone, io));
@@ -124,8 +124,8 @@ fn all(targets: Vec<Target>, options: Rc<Options>, io: &mut Io<'_>) -> Step {
     io.later(move |io| {
         let deadline = options.timeout.map(|timeout| timeout.after(io.now));
         if options.wait && options.submit.dry_run == DryRun::None {
-            for path in gone.take() {
-                io.later(move |_| wait(path, deadline));
+            for (path, uid) in gone.take() {
+                io.later(move |_| wait(path, uid, deadline));
             }
         }
         Step::Done(0)
@@ -133,7 +133,10 @@ fn all(targets: Vec<Target>, options: Rc<Options>, io: &mut Io<'_>) -> Step {
     Step::Done(0)
 }
 
-fn one(target: Target, options: Rc<Options>, gone: Rc<std::cell::RefCell<Vec<ResourcePath>>>, io: &mut Io<'_>) -> Step {
+/// Objects that were there, with their UIDs.
+type Gone = Rc<std::cell::RefCell<Vec<(ResourcePath, Value)>>>;
+
+fn one(target: Target, options: Rc<Options>, gone: Gone, io: &mut Io<'_>) -> Step {
     let path = target.path();
     let submit = &options.submit;
     let told = move |options: &Options, io: &mut Io<'_>| {
@@ -150,8 +153,11 @@ fn one(target: Target, options: Rc<Options>, gone: Rc<std::cell::RefCell<Vec<Res
     }
     let request = submit.request(Method::Delete, path.clone(), Body::Json(options.body.clone()));
     Step::ask(request, move |answer, io| match answer {
-        Ok(_) => {
-            gone.borrow_mut().push(path);
+        Ok(body) => {
+            let answer = json_of(body);
+            // The answer is the object, or a `Status` about it.
+            let uid = answer.pointer("/details/uid").or_else(|| answer.pointer("/metadata/uid")).cloned();
+            gone.borrow_mut().push((path, uid.unwrap_or_default()));
             told(&options, io)
         }
         Err(failure) if options.ignore_not_found && failure.is_not_found() => Step::Done(0),
@@ -165,11 +171,12 @@ pub(super) fn deleted_line(info: &KindInfo, namespace: &str, name: &str, force: 
     format!("{} {name:?} {}deleted{place}\n", singular(info), if force { "force " } else { "" })
 }
 
-/// Waits until the object is gone.
-fn wait(path: ResourcePath, deadline: Option<Time>) -> Step {
+/// Waits until the object is gone. Another one of its name is not waited for.
+fn wait(path: ResourcePath, uid: Value, deadline: Option<Time>) -> Step {
     let name = format!("{}/{}", path.resource.resource, path.name.as_deref().unwrap_or(""));
     // Most objects are gone at once: one question is cheaper than a watch.
     Step::ask(Request::new(Method::Get, path.clone()), move |answer, io| match answer {
+        Ok(body) if !uid.is_null() && json_of(body.clone())["metadata"]["uid"] != uid => Step::Done(0),
         Ok(_) => observe::until_gone(path, deadline, move |gone, io| {
             if gone { Step::Done(0) } else { io.error(&format!("timed out waiting for the condition on {name}")) }
         }),

@@ -7,15 +7,15 @@ use crate::output::human::rfc1123;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[][..], Vec::as_slice)
 }
 
-fn number(live: &Value, pointer: &str) -> i64 {
+pub(super) fn number(live: &Value, pointer: &str) -> i64 {
     live.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
 }
 
-fn selector(live: &Value) -> String {
+pub(super) fn selector(live: &Value) -> String {
     let text = crate::commands::pods_of::selector(live);
     if text.is_empty() { "<none>".to_owned() } else { text }
 }

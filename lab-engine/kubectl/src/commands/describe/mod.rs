@@ -7,6 +7,8 @@
 mod kinds;
 mod node;
 mod pod;
+mod scale;
+mod storage;
 
 pub(super) use pod::pod_template;
 
@@ -135,7 +137,7 @@ fn has_events(target: &Target) -> bool {
 }
 
 /// Objects that a description shows beside its own: ReplicaSets of a Deployment, Pods of a node or ReplicaSet, the Lease of a node,
-/// EndpointSlices or Pods of a Service.
+/// EndpointSlices or Pods of a Service, Pods that may use a claim.
 pub(super) type Related = Vec<Vec<Value>>;
 
 fn related(target: Target, io: &mut Io<'_>, then: impl FnOnce(Target, Related, &mut Io<'_>) -> Step + 'static) -> Step {
@@ -147,6 +149,7 @@ fn related(target: Target, io: &mut Io<'_>, then: impl FnOnce(Target, Related, &
     let requests: Vec<Option<Request>> = match if target.info.custom { "" } else { &*target.info.kind } {
         "Deployment" => vec![ask("replicasets", &target.namespace, "labelSelector", selector())],
         "ReplicaSet" => vec![ask("pods", &target.namespace, "labelSelector", selector())],
+        "PersistentVolumeClaim" => vec![ask("pods", &target.namespace, "labelSelector", String::new())],
         "Service" if !selector().is_empty() => {
             vec![ask("endpointslices", &target.namespace, "labelSelector", format!("kubernetes.io/service-name={}", target.name))]
         }
@@ -184,6 +187,13 @@ fn body(target: &Target, related: &Related, now: Time) -> String {
         ("", "Namespace") => kinds::namespace(live),
         ("", "ServiceAccount") => kinds::service_account(live),
         ("", "Node") => node::node(live, related, now),
+        ("autoscaling", "HorizontalPodAutoscaler") => scale::autoscaler(live),
+        ("policy", "PodDisruptionBudget") => scale::budget(live),
+        ("", "Endpoints") => scale::endpoints(live),
+        ("discovery.k8s.io", "EndpointSlice") => scale::endpoint_slice(live),
+        ("", "PersistentVolume") => storage::volume(live, now),
+        ("", "PersistentVolumeClaim") => storage::claim(live, related, now),
+        ("storage.k8s.io", "StorageClass") => storage::storage_class(live),
         _ => kinds::generic(live),
     }
 }

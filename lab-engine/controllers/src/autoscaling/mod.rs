@@ -1,0 +1,303 @@
+//! The HorizontalPodAutoscaler controller (`pkg/controller/podautoscaler`).
+//!
+//! Every 15 seconds it looks at each autoscaler: asks for the scale of the target, measures, decides and writes the scale and its own
+//! status. Where the metrics come from is told by a [`metrics::MetricsClient`].
+//!
+//! **Simplified here:** targets are built-in kinds.
+
+pub mod behavior;
+mod decision;
+pub mod metrics;
+pub mod proposals;
+pub mod replica_calculator;
+
+use crate::caches::Caches;
+use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use api::autoscaling::HorizontalPodAutoscaler;
+use api::core::Pod;
+use api::http::{Body, Method, Request, ResourcePath};
+use api::kinds::{KINDS, KindInfo};
+use api::labels::Selector;
+use api::{Object, Resource};
+use client::{EventType, ObjectKey};
+use decision::{Decision, Memory, decide, set_condition};
+use metrics::{MetricsClient, NoMetrics};
+use proposals::Question;
+use serde_json::{Value, json};
+use sim::Time;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The pause between two looks (`--horizontal-pod-autoscaler-sync-period`).
+pub(crate) const SYNC_PERIOD: Duration = Duration::from_secs(15);
+
+/// What a request is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Note {
+    GetScale,
+    PutScale,
+    Status(Arc<HorizontalPodAutoscaler>),
+}
+
+/// How far a look has come.
+#[derive(Debug)]
+enum Step {
+    /// The scale, or why there is none.
+    Scale(Result<Value, String>),
+    /// The scale was written, or not.
+    Rescaled(Result<(), String>),
+}
+
+/// A look under way.
+#[derive(Debug)]
+struct Look {
+    /// The autoscaler as it was.
+    before: Arc<HorizontalPodAutoscaler>,
+    /// With what has been found out so far.
+    hpa: HorizontalPodAutoscaler,
+    step: Option<Step>,
+    decision: Decision,
+    current: i32,
+}
+
+/// Changes the number of Pods by what metrics say.
+#[derive(Debug)]
+pub(crate) struct AutoscalerController {
+    metrics: Box<dyn MetricsClient>,
+    memories: BTreeMap<ObjectKey, Memory>,
+    /// Whose Pods each autoscaler counts, to find two that count the same.
+    selectors: BTreeMap<ObjectKey, Selector>,
+    looks: BTreeMap<ObjectKey, Look>,
+}
+
+impl Default for AutoscalerController {
+    fn default() -> Self {
+        AutoscalerController { metrics: Box::new(NoMetrics), memories: BTreeMap::new(), selectors: BTreeMap::new(), looks: BTreeMap::new() }
+    }
+}
+
+/// The selector of a target, and the Pods that it selects.
+type Counted = (Selector, Vec<Arc<Pod>>);
+/// Reason and message of a condition.
+type Problem = (&'static str, String);
+
+/// The kind that an autoscaler's target is of.
+fn target_kind(hpa: &HorizontalPodAutoscaler) -> Result<&'static KindInfo, String> {
+    let target = &hpa.spec.scale_target_ref;
+    let group = target.api_version.split_once('/').map_or("", |(group, _)| group);
+    let no_match = || format!("no matches for kind {:?} in group {group:?}", target.kind);
+    KINDS.iter().find(|info| info.group == group && info.kind == target.kind).ok_or_else(no_match)
+}
+
+fn number(scale: &Value, part: &str) -> i32 {
+    scale[part]["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0)
+}
+
+impl AutoscalerController {
+    /// Takes metrics from another source from now on.
+    pub(crate) fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
+        self.metrics = metrics;
+    }
+
+    /// The selector of the target's Pods, or the reason and message of the condition why it is of no use (`validateAndParseSelector`).
+    fn selector(&mut self, caches: &Caches, key: &ObjectKey, text: &str) -> Result<Counted, Problem> {
+        if text.is_empty() {
+            return Err(("InvalidSelector", "the HPA target's scale is missing a selector".to_owned()));
+        }
+        let selector = Selector::parse(text).map_err(|why| {
+            ("InvalidSelector", format!("couldn't convert selector into a corresponding internal selector object: {why}"))
+        })?;
+        self.selectors.insert(key.clone(), selector.clone());
+        let all = caches.pods.lister().list_namespace(&key.namespace);
+        let pods: Vec<Arc<Pod>> = all.filter(|pod| selector.matches(&pod.metadata.labels)).cloned().collect();
+        let counts = |selector: &Selector| pods.iter().any(|pod| selector.matches(&pod.metadata.labels));
+        let same = self.selectors.iter().filter(|(other, selector)| other.namespace == key.namespace && counts(selector));
+        let names: Vec<String> = same.map(|(other, _)| format!("{{{} {}}}", other.name, other.namespace)).collect();
+        if names.len() > 1 {
+            let names = names.join(" ");
+            return Err(("AmbiguousSelector", format!("pods by selector {text} are controlled by multiple HPAs: [{names}]")));
+        }
+        Ok((selector, pods))
+    }
+
+    /// Decides from the scale of the target; the request that changes it, if it must be.
+    fn scale_known(&mut self, now: Time, caches: &Caches, key: &ObjectKey, scale: &Value, sink: &mut Sink<'_>) -> Option<Call<Note>> {
+        let selector = self.selector(caches, key, scale["status"]["selector"].as_str().unwrap_or_default());
+        let look = self.looks.get_mut(key)?;
+        set_condition(
+            &mut look.hpa,
+            now,
+            "AbleToScale",
+            true,
+            "SucceededGetScale",
+            "the HPA controller was able to get the target's current scale",
+        );
+        let ((selector, pods), problem) = match selector {
+            Ok(found) => (found, None),
+            Err(problem) => (Default::default(), Some(problem)),
+        };
+        if let Some((reason, message)) = &problem {
+            let reason = if message.ends_with("missing a selector") { "SelectorRequired" } else { reason };
+            let text = if reason == "SelectorRequired" { "selector is required" } else { message.as_str() };
+            sink.events.event(now, look.before.as_ref(), EventType::Warning, reason, text, sink.out);
+        }
+        look.current = number(scale, "spec");
+        let question = Question {
+            now,
+            namespace: &key.namespace,
+            selector: &selector,
+            pods: &pods,
+            spec_replicas: look.current,
+            status_replicas: number(scale, "status"),
+        };
+        let memory = self.memories.entry(key.clone()).or_default();
+        look.decision = decide(&mut look.hpa, memory, self.metrics.as_ref(), question, problem);
+        if let Some(error) = look.decision.error.as_ref().filter(|_| look.decision.failed) {
+            sink.events.event(now, look.before.as_ref(), EventType::Warning, "FailedComputeMetricsReplicas", error, sink.out);
+        }
+        if look.decision.desired == look.current {
+            return None;
+        }
+        let info = target_kind(&look.hpa).ok()?;
+        let mut scale = scale.clone();
+        scale["spec"] = json!({"replicas": look.decision.desired});
+        let path = ResourcePath::object(info, &key.namespace, &look.hpa.spec.scale_target_ref.name).with_subresource("scale");
+        Some(Call { request: Request::new(Method::Put, path).body(Body::Json(scale)), note: Note::PutScale })
+    }
+
+    /// Notes that there is no scale to decide from.
+    fn scale_unknown(&mut self, now: Time, key: &ObjectKey, why: &str, sink: &mut Sink<'_>) {
+        let Some(look) = self.looks.get_mut(key) else { return };
+        sink.events.event(now, look.before.as_ref(), EventType::Warning, "FailedGetScale", why, sink.out);
+        let message = format!("the HPA controller was unable to get the target's current scale: {why}");
+        set_condition(&mut look.hpa, now, "AbleToScale", false, "FailedGetScale", &message);
+    }
+
+    /// Notes that the target has its new scale, or not.
+    fn rescaled(&mut self, now: Time, key: &ObjectKey, outcome: Result<(), String>, sink: &mut Sink<'_>) {
+        let Some(look) = self.looks.get_mut(key) else { return };
+        let Decision { desired, reason, .. } = &look.decision;
+        let text = format!("New size: {desired}; reason: {reason}");
+        let about = look.before.as_ref();
+        match outcome {
+            Ok(()) => {
+                let message = format!("the HPA controller was able to update the target scale to {desired}");
+                set_condition(&mut look.hpa, now, "AbleToScale", true, "SucceededRescale", &message);
+                sink.events.event(now, about, EventType::Normal, "SuccessfulRescale", &text, sink.out);
+                look.hpa.status.last_scale_time = Some(now.into());
+                look.hpa.status.desired_replicas = *desired;
+                let memory = self.memories.entry(key.clone()).or_default();
+                memory.scaled(now, &look.before, look.current, *desired);
+            }
+            Err(why) => {
+                sink.events.event(now, about, EventType::Warning, "FailedRescale", &format!("{text}; error: {why}"), sink.out);
+                let message = format!("the HPA controller was unable to update the target scale: {why}");
+                set_condition(&mut look.hpa, now, "AbleToScale", false, "FailedUpdateScale", &message);
+            }
+        }
+    }
+
+    /// The request that writes the status, if it has changed (`updateStatusIfNeeded`).
+    fn status_call(&mut self, key: &ObjectKey) -> Option<Call<Note>> {
+        let look = self.looks.remove(key)?;
+        if look.hpa.status == look.before.status {
+            return None;
+        }
+        let path = ResourcePath::object(HorizontalPodAutoscaler::INFO, &key.namespace, &key.name).with_subresource("status");
+        let request = Request::new(Method::Put, path).body(Body::Object(look.hpa.into()));
+        Some(Call { request, note: Note::Status(look.before) })
+    }
+}
+
+impl Controller for AutoscalerController {
+    type Note = Note;
+
+    /// Begins a look by asking for the scale.
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+        let mut plan = Plan::default();
+        let Some(hpa) = caches.autoscalers.lister().get(key).filter(|hpa| !hpa.metadata.is_deleting()) else {
+            self.memories.remove(key);
+            self.selectors.remove(key);
+            return plan;
+        };
+        let mut look =
+            Look { before: hpa.clone(), hpa: HorizontalPodAutoscaler::clone(hpa), step: None, decision: Decision::default(), current: 0 };
+        match target_kind(hpa) {
+            Ok(info) => {
+                let path = ResourcePath::object(info, &key.namespace, &hpa.spec.scale_target_ref.name).with_subresource("scale");
+                plan.phases.push_back(vec![Call { request: Request::new(Method::Get, path), note: Note::GetScale }]);
+            }
+            Err(why) => look.step = Some(Step::Scale(Err(why))),
+        }
+        self.looks.insert(key.clone(), look);
+        plan
+    }
+
+    fn answered(
+        &mut self,
+        now: Time,
+        key: &ObjectKey,
+        note: &Note,
+        outcome: Result<Object, Refusal>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        let outcome = outcome.map_err(|refusal| refusal.message);
+        match note {
+            Note::Status(hpa) => {
+                if let Err(why) = outcome {
+                    sink.events.event(now, hpa.as_ref(), EventType::Warning, "FailedUpdateStatus", &why, sink.out);
+                }
+            }
+            Note::GetScale => {
+                if let Some(look) = self.looks.get_mut(key) {
+                    look.step = Some(Step::Scale(outcome.map(|scale| scale.to_json())));
+                }
+            }
+            Note::PutScale => {
+                if let Some(look) = self.looks.get_mut(key) {
+                    look.step = Some(Step::Rescaled(outcome.map(drop)));
+                }
+            }
+        }
+        // The next look comes in any case, and no sooner.
+        Ok(())
+    }
+
+    fn proceed(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Vec<Call<Note>> {
+        let Some(look) = self.looks.get_mut(key) else { return Vec::new() };
+        match look.step.take() {
+            Some(Step::Scale(Ok(scale))) => {
+                if let Some(call) = self.scale_known(now, caches, key, &scale, sink) {
+                    return vec![call];
+                }
+                if let Some(look) = self.looks.get_mut(key).filter(|look| !look.decision.failed) {
+                    look.hpa.status.desired_replicas = look.current;
+                }
+                self.measured(key);
+            }
+            Some(Step::Scale(Err(why))) => self.scale_unknown(now, key, &why, sink),
+            Some(Step::Rescaled(outcome)) => {
+                self.measured(key);
+                self.rescaled(now, key, outcome, sink);
+            }
+            None => {}
+        }
+        self.status_call(key).into_iter().collect()
+    }
+
+    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
+
+    fn conclude(&self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        (None, caches.autoscalers.lister().get(key).map(|_| SYNC_PERIOD))
+    }
+}
+
+impl AutoscalerController {
+    /// Puts what was measured into the status (`setCurrentReplicasAndMetricsInStatus`).
+    fn measured(&mut self, key: &ObjectKey) {
+        let Some(look) = self.looks.get_mut(key) else { return };
+        look.hpa.status.current_replicas = Some(look.current);
+        look.hpa.status.current_metrics.clone_from(&look.decision.metrics);
+    }
+}

@@ -1,0 +1,158 @@
+//! The Endpoints controller: one Endpoints object for every Service with a selector (`pkg/controller/endpoint/endpoints_controller.go`).
+//!
+//! **Simplified here:** no annotation `endpoints.kubernetes.io/last-change-trigger-time`.
+
+use super::{HEADLESS, has_cluster_ip, has_selector, pods, selected, subsets, target_of};
+use crate::caches::Caches;
+use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::pods::is_ready;
+use api::core::{EndpointAddress, EndpointSubset, Endpoints, Pod, Service, SubsetPort};
+use api::http::{Body, Method, Request, ResourcePath};
+use api::{Object, Resource};
+use client::{EventType, ObjectKey};
+use sim::Time;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Says who keeps an Endpoints object.
+const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
+/// Says that there are more addresses than fit (`v1.EndpointsOverCapacity`).
+const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
+
+/// Keeps the Endpoints of Services with selectors.
+#[derive(Debug)]
+pub(crate) struct EndpointsController;
+
+/// What a write is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Note {
+    Create(Arc<Service>),
+    Update(Arc<Service>),
+    Delete,
+}
+
+/// The address that a Pod is for a Service (`podToEndpointAddressForService`).
+fn address(pod: &Pod, service: &Service) -> Option<EndpointAddress> {
+    let family = pods::service_address_types(service).first().copied().unwrap_or("IPv4");
+    let endpoint = pods::pod_to_endpoint(pod, None, service, family);
+    Some(EndpointAddress {
+        ip: endpoint.addresses.into_iter().next()?,
+        hostname: endpoint.hostname.unwrap_or_default(),
+        node_name: endpoint.node_name,
+        target_ref: Some(target_of(pod)),
+        ..EndpointAddress::default()
+    })
+}
+
+/// The addresses of a Service with all their ports, grouped.
+fn wanted_subsets(caches: &Caches, service: &Service) -> Vec<EndpointSubset> {
+    let published = service.spec.publish_not_ready_addresses == Some(true);
+    let mut all = Vec::new();
+    for pod in selected(caches, service).filter(|pod| pods::should_be_in_endpoints(pod, published)) {
+        let Some(address) = address(pod, service) else { continue };
+        let mut add = |port: Option<SubsetPort>| {
+            let ready = published || is_ready(pod);
+            let (yes, no) = if ready { (vec![address.clone()], Vec::new()) } else { (Vec::new(), vec![address.clone()]) };
+            let ports = port.into_iter().collect();
+            all.push(EndpointSubset { addresses: yes, not_ready_addresses: no, ports, ..EndpointSubset::default() });
+        };
+        if service.spec.ports.is_empty() && service.spec.cluster_ip == "None" {
+            add(None);
+        }
+        for port in &service.spec.ports {
+            let Some(number) = pods::find_port(pod, port) else { continue };
+            add(Some(SubsetPort {
+                name: port.name.clone(),
+                port: number,
+                protocol: port.protocol.clone(),
+                app_protocol: port.app_protocol.clone(),
+                ..SubsetPort::default()
+            }));
+        }
+    }
+    subsets::repack(&all)
+}
+
+/// The Endpoints that a Service should have, in place of the present ones.
+fn wanted(caches: &Caches, service: &Service, current: Option<&Endpoints>) -> Endpoints {
+    let mut endpoints = current.cloned().unwrap_or_default();
+    endpoints.metadata.name.clone_from(&service.metadata.name);
+    endpoints.metadata.namespace.clone_from(&service.metadata.namespace);
+    endpoints.metadata.labels.clone_from(&service.metadata.labels);
+    endpoints.metadata.labels.insert(MANAGED_BY.to_owned(), "endpoint-controller".to_owned());
+    endpoints.metadata.labels.remove(HEADLESS);
+    if !has_cluster_ip(service) {
+        endpoints.metadata.labels.insert(HEADLESS.to_owned(), String::new());
+    }
+    endpoints.subsets = wanted_subsets(caches, service);
+    if subsets::truncate(&mut endpoints.subsets) {
+        endpoints.metadata.annotations.insert(OVER_CAPACITY.to_owned(), "truncated".to_owned());
+    } else {
+        endpoints.metadata.annotations.remove(OVER_CAPACITY);
+    }
+    endpoints
+}
+
+impl Controller for EndpointsController {
+    type Note = Note;
+
+    /// Models `syncService`.
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+        let mut plan = Plan::default();
+        let current = caches.endpoints.lister().get(key);
+        let path = || ResourcePath::object(Endpoints::INFO, &key.namespace, &key.name);
+        let Some(service) = caches.services.lister().get(key) else {
+            if let Some(endpoints) = current {
+                plan.decision = Some((endpoints.object_ref(), "delete it: its Service is gone".to_owned()));
+                plan.phases.push_back(vec![Call { request: Request::new(Method::Delete, path()), note: Note::Delete }]);
+            }
+            return plan;
+        };
+        if service.spec.type_ == "ExternalName" || !has_selector(service) {
+            return plan;
+        }
+        let wanted = wanted(caches, service, current.map(AsRef::as_ref));
+        let (request, note, verb) = match current {
+            Some(current) if wanted == **current => return plan,
+            Some(_) => (Request::new(Method::Put, path()), Note::Update(service.clone()), "update"),
+            None => {
+                let collection = ResourcePath::collection(Endpoints::INFO, &key.namespace);
+                (Request::new(Method::Post, collection), Note::Create(service.clone()), "create")
+            }
+        };
+        let count: usize = wanted.subsets.iter().map(|subset| subset.addresses.len()).sum();
+        plan.decision = Some((service.object_ref(), format!("{verb} its Endpoints, with {count} ready addresses")));
+        plan.phases.push_back(vec![Call { request: request.body(Body::Object(wanted.into())), note }]);
+        plan
+    }
+
+    fn answered(
+        &mut self,
+        now: Time,
+        key: &ObjectKey,
+        note: &Note,
+        outcome: Result<Object, Refusal>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        let Err(refusal) = outcome else { return Ok(()) };
+        let (service, reason, verb) = match note {
+            Note::Delete if refusal.code == 404 => return Ok(()),
+            Note::Create(_) if refusal.namespace_terminating => return Ok(()),
+            Note::Delete => return Err(refusal.message),
+            Note::Create(service) => (service, "FailedToCreateEndpoint", "create"),
+            Note::Update(service) => (service, "FailedToUpdateEndpoint", "update"),
+        };
+        // Someone was faster: the next look tells.
+        if refusal.code != 409 {
+            let message = format!("Failed to {verb} endpoint for service {key}: {}", refusal.message);
+            sink.events.event(now, service.as_ref(), EventType::Warning, reason, &message, sink.out);
+        }
+        Err(refusal.message)
+    }
+
+    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
+
+    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        (None, None)
+    }
+}

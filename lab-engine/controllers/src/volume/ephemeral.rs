@@ -1,0 +1,78 @@
+//! The claims of Pods' ephemeral volumes (`pkg/controller/volume/ephemeral`).
+
+use super::claim_name;
+use crate::caches::Caches;
+use crate::claims::controller_reference;
+use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use api::core::{PersistentVolumeClaim, Pod};
+use api::http::{Body, Method, Request, ResourcePath};
+use api::meta::ObjectMeta;
+use api::{Object, Resource};
+use client::{EventType, ObjectKey};
+use sim::Time;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes a claim for each ephemeral volume; it goes with its Pod by garbage collection.
+#[derive(Debug)]
+pub(crate) struct EphemeralVolumeController;
+
+/// What a claim is made for, or why it is not.
+#[derive(Clone, Debug)]
+pub(crate) struct Note(Arc<Pod>);
+
+impl Controller for EphemeralVolumeController {
+    type Note = Note;
+
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+        let mut plan = Plan::default();
+        let Some(pod) = caches.pods.lister().get(key).filter(|pod| !pod.metadata.is_deleting()) else { return plan };
+        let mut calls = Vec::new();
+        for volume in &pod.spec.volumes {
+            let template = volume.ephemeral.as_ref().and_then(|source| source.volume_claim_template.as_ref());
+            let (Some(template), Some(name)) = (template, claim_name(pod, volume)) else { continue };
+            if caches.claims.lister().get(&ObjectKey::new(key.namespace.as_str(), name.as_str())).is_some() {
+                continue;
+            }
+            let metadata = ObjectMeta {
+                name,
+                namespace: key.namespace.clone(),
+                labels: template.metadata.labels.clone(),
+                annotations: template.metadata.annotations.clone(),
+                owner_references: vec![controller_reference(pod.as_ref())],
+                ..ObjectMeta::default()
+            };
+            let claim = PersistentVolumeClaim { metadata, spec: template.spec.clone(), ..PersistentVolumeClaim::default() };
+            let path = ResourcePath::collection(PersistentVolumeClaim::INFO, &key.namespace);
+            calls.push(Call { request: Request::new(Method::Post, path).body(Body::Object(claim.into())), note: Note(pod.clone()) });
+        }
+        if !calls.is_empty() {
+            plan.decision = Some((pod.object_ref(), format!("create {} claims for its ephemeral volumes", calls.len())));
+            plan.phases.push_back(calls);
+        }
+        plan
+    }
+
+    fn answered(
+        &mut self,
+        now: Time,
+        _key: &ObjectKey,
+        Note(pod): &Note,
+        outcome: Result<Object, Refusal>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), String> {
+        let Err(refusal) = outcome else { return Ok(()) };
+        if refusal.namespace_terminating || refusal.code == 409 {
+            return Ok(());
+        }
+        let message = format!("ephemeral volume: create PVC: {}", refusal.message);
+        sink.events.event(now, pod.as_ref(), EventType::Warning, "EphemeralVolumeCreateFailed", &message, sink.out);
+        Err(refusal.message)
+    }
+
+    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
+
+    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        (None, None)
+    }
+}

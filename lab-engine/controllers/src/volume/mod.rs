@@ -1,0 +1,134 @@
+//! PersistentVolumes and claims: binding, provisioning, protection, expansion (`pkg/controller/volume`).
+//!
+//! - [`matching`]: which volume a claim binds to;
+//! - `binder`: binds claims and volumes, and reclaims volumes whose claims are gone;
+//! - `provisioner`: stands for the storage drivers' own controllers, which make, grow and delete volumes;
+//! - `protection`: keeps claims that Pods use and volumes that are bound from going;
+//! - `ephemeral`: makes the claims of Pods' ephemeral volumes.
+
+mod binder;
+mod ephemeral;
+pub mod matching;
+mod protection;
+mod provisioner;
+
+use crate::caches::Caches;
+use crate::driver::Driver;
+use api::core::{PersistentVolume, PersistentVolumeClaim, Pod, Volume};
+use api::storage::StorageClass;
+use binder::VolumeBinder;
+use client::{Delta, Input, ObjectKey, Outbox};
+use ephemeral::EphemeralVolumeController;
+use protection::ProtectionController;
+use provisioner::Provisioner;
+use sim::Time;
+use std::sync::Arc;
+
+/// Says that the controller chose the other side of a binding, not a user.
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+/// Says that a claim is bound for good.
+const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+/// Says who made a volume.
+const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
+/// Says who is to make a volume for a claim.
+const STORAGE_PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
+/// Says on which node the Pod of a claim will run.
+const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+
+/// The controllers of volumes. Claims are named by namespace and name, volumes by their name alone.
+#[derive(Debug)]
+pub(crate) struct VolumeControllers {
+    binder: Driver<VolumeBinder>,
+    provisioner: Driver<Provisioner>,
+    protection: Driver<ProtectionController>,
+    ephemeral: Driver<EphemeralVolumeController>,
+}
+
+impl VolumeControllers {
+    pub(crate) fn new(agent: &Arc<str>) -> Self {
+        VolumeControllers {
+            binder: Driver::new("persistentvolume-controller", agent, VolumeBinder::default()),
+            provisioner: Driver::new("csi-provisioner", agent, Provisioner::default()),
+            protection: Driver::new("pvc-protection-controller", agent, ProtectionController),
+            ephemeral: Driver::new("ephemeral_volume", agent, EphemeralVolumeController),
+        }
+    }
+
+    pub(crate) fn volume_changed(&mut self, caches: &Caches, delta: &Delta<PersistentVolume>) {
+        let volume = delta.object();
+        let key = ObjectKey::of(volume.as_ref());
+        for queue in [&mut self.binder.queue, &mut self.provisioner.queue, &mut self.protection.queue] {
+            queue.add(key.clone());
+        }
+        if let Some(claim) = &volume.spec.claim_ref {
+            self.binder.queue.add(ObjectKey::new(claim.namespace.as_str(), claim.name.as_str()));
+        }
+        for claim in caches.claims.lister().by_index(crate::caches::BY_VOLUME, &volume.metadata.name) {
+            self.claim_concerned(claim);
+        }
+        if volume.status.phase == "Available" {
+            self.unbound_concerned(caches);
+        }
+    }
+
+    fn claim_concerned(&mut self, claim: &PersistentVolumeClaim) {
+        let key = ObjectKey::of(claim);
+        self.binder.queue.add(key.clone());
+        self.provisioner.queue.add(key);
+    }
+
+    /// Queues the claims that still wait for a volume.
+    fn unbound_concerned(&mut self, caches: &Caches) {
+        for claim in caches.claims.lister().by_index(crate::caches::BY_VOLUME, "") {
+            self.claim_concerned(claim);
+        }
+    }
+
+    pub(crate) fn claim_changed(&mut self, delta: &Delta<PersistentVolumeClaim>) {
+        let claim = delta.object();
+        self.claim_concerned(claim);
+        self.protection.queue.add(ObjectKey::of(claim.as_ref()));
+        if !claim.spec.volume_name.is_empty() {
+            self.binder.queue.add(ObjectKey::new("", claim.spec.volume_name.as_str()));
+        }
+    }
+
+    pub(crate) fn class_changed(&mut self, caches: &Caches, _delta: &Delta<StorageClass>) {
+        self.unbound_concerned(caches);
+    }
+
+    pub(crate) fn pod_changed(&mut self, delta: &Delta<Pod>) {
+        let pod = delta.object();
+        for name in pod.spec.volumes.iter().filter_map(|volume| claim_name(pod, volume)) {
+            self.protection.queue.add(ObjectKey::new(pod.metadata.namespace.as_str(), name));
+        }
+        if matches!(delta, Delta::Added(_)) && pod.spec.volumes.iter().any(|volume| volume.ephemeral.is_some()) {
+            self.ephemeral.queue.add(ObjectKey::of(pod.as_ref()));
+        }
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, input: &Input, caches: &Caches, out: &mut Outbox) -> bool {
+        self.binder.handle(now, input, caches, out)
+            || self.provisioner.handle(now, input, caches, out)
+            || self.protection.handle(now, input, caches, out)
+            || self.ephemeral.handle(now, input, caches, out)
+    }
+
+    pub(crate) fn work(&mut self, now: Time, caches: &Caches, out: &mut Outbox) {
+        self.binder.work(now, caches, out);
+        self.provisioner.work(now, caches, out);
+        self.protection.work(now, caches, out);
+        self.ephemeral.work(now, caches, out);
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        let wakes = [self.binder.next_wake(), self.provisioner.next_wake(), self.protection.next_wake(), self.ephemeral.next_wake()];
+        wakes.into_iter().flatten().min()
+    }
+}
+
+/// The claim of a Pod's volume, if it has one.
+pub(crate) fn claim_name(pod: &Pod, volume: &Volume) -> Option<String> {
+    let named = volume.persistent_volume_claim.as_ref().map(|source| source.claim_name.clone());
+    named.or_else(|| volume.ephemeral.is_some().then(|| format!("{}-{}", pod.metadata.name, volume.name)))
+}
