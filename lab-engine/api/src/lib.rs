@@ -7,8 +7,10 @@
 extern crate self as api;
 
 pub mod apps;
+pub mod batch;
 pub mod coordination;
 pub mod core;
+pub mod cron;
 pub mod decode;
 pub mod fields;
 pub mod http;
@@ -24,6 +26,7 @@ pub mod quantity;
 pub mod rbac;
 pub mod schema;
 pub mod status;
+pub mod time_zone;
 pub mod yaml;
 
 pub use object::{Dynamic, Object, Resource};

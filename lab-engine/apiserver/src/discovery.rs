@@ -111,12 +111,14 @@ fn resource_json(info: &KindInfo) -> Vec<Value> {
             ("log", "Pod", &["get"]),
             ("status", "Pod", &["get", "patch", "update"]),
         ],
-        "deployments" | "replicasets" => {
+        "deployments" | "replicasets" | "replicationcontrollers" | "statefulsets" => {
             &[("scale", "Scale", &["get", "patch", "update"]), ("status", info.kind, &["get", "patch", "update"])]
         }
         "namespaces" => &[("finalize", "Namespace", &["update"]), ("status", "Namespace", &["get", "patch", "update"])],
         "serviceaccounts" => &[("token", "TokenRequest", &["create"])],
-        "nodes" | "services" => &[("status", info.kind, &["get", "patch", "update"])],
+        "cronjobs" | "daemonsets" | "jobs" | "nodes" | "persistentvolumeclaims" | "services" => {
+            &[("status", info.kind, &["get", "patch", "update"])]
+        }
         _ => &[],
     };
     let sub = |(name, kind, verbs): &(&str, &str, &[&str])| json!({"name": format!("{}/{name}", info.plural), "singularName": "", "namespaced": info.namespaced, "kind": kind, "verbs": verbs});

@@ -59,26 +59,33 @@ pub(crate) fn key(info: &KindInfo, namespace: &str, name: &str) -> Arc<str> {
 
 /// The kind of an object; `None` for kinds that Kubernetes does not have.
 pub(crate) fn info_of(object: &Object) -> Option<&'static KindInfo> {
-    use api::{apps, coordination, core, rbac};
+    use api::{apps, batch, coordination, core, rbac};
     Some(match object {
         Object::Binding(_) => core::Binding::INFO,
         Object::ClusterRole(_) => rbac::ClusterRole::INFO,
         Object::ClusterRoleBinding(_) => rbac::ClusterRoleBinding::INFO,
         Object::ConfigMap(_) => core::ConfigMap::INFO,
+        Object::ControllerRevision(_) => apps::ControllerRevision::INFO,
+        Object::CronJob(_) => batch::CronJob::INFO,
+        Object::DaemonSet(_) => apps::DaemonSet::INFO,
         Object::Deployment(_) => apps::Deployment::INFO,
         Object::Event(_) => core::Event::INFO,
+        Object::Job(_) => batch::Job::INFO,
         Object::Lease(_) => coordination::Lease::INFO,
         Object::LimitRange(_) => core::LimitRange::INFO,
         Object::Namespace(_) => core::Namespace::INFO,
         Object::Node(_) => core::Node::INFO,
+        Object::PersistentVolumeClaim(_) => core::PersistentVolumeClaim::INFO,
         Object::Pod(_) => core::Pod::INFO,
         Object::ReplicaSet(_) => apps::ReplicaSet::INFO,
+        Object::ReplicationController(_) => core::ReplicationController::INFO,
         Object::ResourceQuota(_) => core::ResourceQuota::INFO,
         Object::Role(_) => rbac::Role::INFO,
         Object::RoleBinding(_) => rbac::RoleBinding::INFO,
         Object::Secret(_) => core::Secret::INFO,
         Object::Service(_) => core::Service::INFO,
         Object::ServiceAccount(_) => core::ServiceAccount::INFO,
+        Object::StatefulSet(_) => apps::StatefulSet::INFO,
         Object::Dynamic(object) => find_kind(&object.api_version, &object.kind)?,
     })
 }

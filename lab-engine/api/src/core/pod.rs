@@ -222,6 +222,16 @@ object! {
         pub downward_api: Option<DownwardApiVolumeSource> = "downwardAPI",
         /// Several of these in one directory.
         pub projected: Option<ProjectedVolumeSource> = "projected",
+        /// The volume of a claim.
+        pub persistent_volume_claim: Option<PersistentVolumeClaimVolumeSource> = "persistentVolumeClaim",
+    }
+
+    /// The volume of a claim in the Pod's namespace.
+    pub struct PersistentVolumeClaimVolumeSource {
+        /// The claim.
+        pub claim_name: String = "claimName",
+        /// Whether it is only read.
+        pub read_only: Option<bool> = "readOnly",
     }
 
     /// An empty directory.

@@ -1,10 +1,16 @@
 //! What each kind needs besides storing: defaults, preparation and validation (`pkg/apis/*/v*/defaults.go`, `pkg/registry/*/strategy.go`,
 //! `pkg/apis/*/validation`). One file per kind; kinds without a struct are stored as they come.
 
+mod claim;
 mod config;
+mod controller_revision;
+mod cron_job;
+mod daemon_set;
 pub(crate) mod delete;
 mod deployment;
 mod event;
+mod job;
+mod job_validation;
 mod lease;
 mod meta;
 mod more_checks;
@@ -17,7 +23,9 @@ mod pod_validation;
 mod policy;
 mod rbac;
 mod replica_set;
+mod replication_controller;
 pub(crate) mod service;
+mod stateful_set;
 
 use crate::subresource::Subresource;
 use api::kinds::KindInfo;
@@ -70,20 +78,27 @@ macro_rules! dispatch {
             Object::ClusterRole($bound) => $body,
             Object::ClusterRoleBinding($bound) => $body,
             Object::ConfigMap($bound) => $body,
+            Object::ControllerRevision($bound) => $body,
+            Object::CronJob($bound) => $body,
+            Object::DaemonSet($bound) => $body,
             Object::Deployment($bound) => $body,
             Object::Event($bound) => $body,
+            Object::Job($bound) => $body,
             Object::Lease($bound) => $body,
             Object::LimitRange($bound) => $body,
             Object::Namespace($bound) => $body,
             Object::Node($bound) => $body,
+            Object::PersistentVolumeClaim($bound) => $body,
             Object::Pod($bound) => $body,
             Object::ReplicaSet($bound) => $body,
+            Object::ReplicationController($bound) => $body,
             Object::ResourceQuota($bound) => $body,
             Object::Role($bound) => $body,
             Object::RoleBinding($bound) => $body,
             Object::Secret($bound) => $body,
             Object::Service($bound) => $body,
             Object::ServiceAccount($bound) => $body,
+            Object::StatefulSet($bound) => $body,
             Object::Dynamic(_) => $other,
         }
     };
@@ -206,7 +221,8 @@ fn selectable_fields(info: &KindInfo) -> &'static [&'static str] {
         ("", "Namespace") => &["status.phase"],
         ("", "Secret") => &["type"],
         ("", "Service") => &["spec.clusterIP", "spec.type"],
-        ("apps", "ReplicaSet") => &["status.replicas"],
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => &["status.replicas"],
+        ("batch", "Job") => &["status.successful"],
         _ => &[],
     }
 }
