@@ -20,6 +20,7 @@ pub mod kinds;
 pub mod labels;
 pub mod meta;
 pub mod names;
+pub mod node_affinity;
 mod object;
 pub mod patch;
 pub mod quantity;

@@ -2,10 +2,11 @@
 
 use crate::pod_tally::PodTally;
 use api::Resource;
-use api::apps::{Deployment, ReplicaSet};
+use api::apps::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use api::batch::{CronJob, Job};
 use api::coordination::Lease;
-use api::core::{Node, Pod};
-use client::{Informer, ListOptions};
+use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
+use client::{Informer, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
 
@@ -27,6 +28,13 @@ pub(crate) const TERMINATING: &str = "terminating";
 pub(crate) struct Caches {
     pub(crate) deployments: Informer<Deployment>,
     pub(crate) replica_sets: Informer<ReplicaSet>,
+    pub(crate) replication_controllers: Informer<ReplicationController>,
+    pub(crate) stateful_sets: Informer<StatefulSet>,
+    pub(crate) daemon_sets: Informer<DaemonSet>,
+    pub(crate) revisions: Informer<ControllerRevision>,
+    pub(crate) claims: Informer<PersistentVolumeClaim>,
+    pub(crate) jobs: Informer<Job>,
+    pub(crate) cron_jobs: Informer<CronJob>,
     pub(crate) pods: Informer<Pod>,
     /// What `pods` holds, counted.
     pub(crate) pod_tally: PodTally,
@@ -58,9 +66,20 @@ pub(crate) fn orphans_of(namespace: &str) -> String {
 impl Caches {
     pub(crate) fn new(rng: &Rng, agent: &Arc<str>) -> Self {
         let everything = ListOptions::default;
+        let plain = |name: &str| (everything(), agent.clone(), rng.stream(name));
+        fn informer<R: Resource>((options, agent, rng): (ListOptions, Arc<str>, Rng)) -> Informer<R> {
+            Informer::new(options, agent, rng)
+        }
         Caches {
             deployments: Informer::new(everything(), agent.clone(), rng.stream("deployments")),
             replica_sets: Informer::new(everything(), agent.clone(), rng.stream("replicasets")).with_index(BY_CONTROLLER, controller_index),
+            replication_controllers: informer(plain("replicationcontrollers")),
+            stateful_sets: informer(plain("statefulsets")),
+            daemon_sets: informer(plain("daemonsets")),
+            revisions: informer(plain("controllerrevisions")).with_index(BY_CONTROLLER, controller_index),
+            claims: informer(plain("persistentvolumeclaims")),
+            jobs: informer(plain("jobs")).with_index(BY_CONTROLLER, controller_index),
+            cron_jobs: informer(plain("cronjobs")),
             pods: Informer::new(everything(), agent.clone(), rng.stream("pods"))
                 .with_index(BY_CONTROLLER, controller_index)
                 .with_index(BY_NODE, node_index)
@@ -71,9 +90,28 @@ impl Caches {
         }
     }
 
+    /// Asks for everything there is, once.
+    pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
+        self.deployments.start(now, out);
+        self.replica_sets.start(now, out);
+        self.pods.start(now, out);
+        self.nodes.start(now, out);
+        self.leases.start(now, out);
+        self.replication_controllers.start(now, out);
+        self.stateful_sets.start(now, out);
+        self.daemon_sets.start(now, out);
+        self.revisions.start(now, out);
+        self.claims.start(now, out);
+        self.jobs.start(now, out);
+        self.cron_jobs.start(now, out);
+    }
+
     /// Whether the caches of the workload controllers were filled once (`WaitForCacheSync`).
     pub(crate) fn synced(&self) -> bool {
-        self.deployments.has_synced() && self.replica_sets.has_synced() && self.pods.has_synced()
+        let elder = [self.deployments.has_synced(), self.replica_sets.has_synced(), self.replication_controllers.has_synced()];
+        let sets = [self.stateful_sets.has_synced(), self.daemon_sets.has_synced(), self.revisions.has_synced(), self.claims.has_synced()];
+        let batch = [self.jobs.has_synced(), self.cron_jobs.has_synced()];
+        self.pods.has_synced() && self.nodes.has_synced() && elder.into_iter().chain(sets).chain(batch).all(|synced| synced)
     }
 
     /// Whether the caches of the controllers of nodes were filled once.
@@ -82,8 +120,10 @@ impl Caches {
     }
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
+        let elder = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.replication_controllers.next_wake()];
+        let sets = [self.stateful_sets.next_wake(), self.daemon_sets.next_wake(), self.revisions.next_wake(), self.claims.next_wake()];
+        let batch = [self.jobs.next_wake(), self.cron_jobs.next_wake(), self.pods.next_wake()];
         let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
-        workloads.into_iter().chain(nodes).flatten().min()
+        elder.into_iter().chain(sets).chain(batch).chain(nodes).flatten().min()
     }
 }

@@ -18,6 +18,7 @@ mod vectors;
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims::{self, controller_reference};
+use crate::history::safe_hash;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use api::apps::{Deployment, ReplicaSet};
 use api::core::PodTemplateSpec;
@@ -68,11 +69,9 @@ fn canonical(template: &PodTemplateSpec) -> String {
     template.to_json().to_string()
 }
 
-/// The value of `pod-template-hash` (`ComputeHash`): the decimal hash in an alphabet without vowels (`SafeEncodeString`).
+/// The value of `pod-template-hash` (`ComputeHash`).
 fn template_hash(template: &PodTemplateSpec) -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let hash = canonical(template).bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash.to_string().bytes().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
+    safe_hash(&canonical(template))
 }
 
 fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
@@ -235,7 +234,7 @@ impl Controller for DeploymentController {
     type Note = Note;
 
     /// Models `syncDeployment`.
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let Some(deployment) = caches.deployments.lister().get(key) else {
             return plan;
@@ -281,7 +280,7 @@ impl Controller for DeploymentController {
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
     /// Models `syncRolloutStatus`, and looks again when the rollout would have failed.
-    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let Some(deployment) = caches.deployments.lister().get(key).filter(|_| failure.is_none()) else {
             return (None, None);
         };

@@ -1,6 +1,8 @@
 //! What controllers ask of a Pod (`pkg/api/v1/pod/util.go`, `pkg/controller/controller_utils.go`).
 
-use api::core::Pod;
+use crate::claims::controller_reference;
+use api::Resource;
+use api::core::{Pod, PodTemplateSpec};
 use api::meta::{condition, condition_is_true};
 use sim::Time;
 use std::cmp::Reverse;
@@ -8,6 +10,18 @@ use std::time::Duration;
 
 /// Annotation by which a Pod says what its deletion costs; the cheapest goes first.
 const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// A new Pod of a controller, made from a template (`GetPodFromTemplate`).
+pub(crate) fn from_template<C: Resource>(controller: &C, template: &PodTemplateSpec) -> Pod {
+    let mut pod = Pod { spec: template.spec.clone(), ..Pod::default() };
+    pod.metadata.generate_name = format!("{}-", controller.metadata().name);
+    pod.metadata.namespace.clone_from(&controller.metadata().namespace);
+    pod.metadata.labels.clone_from(&template.metadata.labels);
+    pod.metadata.annotations.clone_from(&template.metadata.annotations);
+    pod.metadata.finalizers.clone_from(&template.metadata.finalizers);
+    pod.metadata.owner_references = vec![controller_reference(controller)];
+    pod
+}
 
 /// Whether the Pod's condition `Ready` is true.
 pub(crate) fn is_ready(pod: &Pod) -> bool {
@@ -23,6 +37,14 @@ pub(crate) fn matters(old: &Pod, new: &Pod) -> bool {
         || old.metadata.labels != new.metadata.labels
         || old.metadata.owner_references != new.metadata.owner_references
         || old.metadata.uid != new.metadata.uid
+}
+
+/// Whether a change of a Pod can matter to a controller that looks at its node, its finalizers or why it ends.
+pub(crate) fn matters_more(old: &Pod, new: &Pod) -> bool {
+    matters(old, new)
+        || old.spec.node_name != new.spec.node_name
+        || old.metadata.finalizers != new.metadata.finalizers
+        || condition_is_true(&old.status.conditions, "DisruptionTarget") != condition_is_true(&new.status.conditions, "DisruptionTarget")
 }
 
 /// Since when the Pod is ready.
