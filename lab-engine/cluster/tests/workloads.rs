@@ -46,16 +46,60 @@ spec:
 #[test]
 fn scratch() {
     let mut cluster = booted();
-    println!("{}", apply(&mut cluster, WEB));
-    advance(&mut cluster, 60);
-    for line in ["kubectl get sts,pods,pvc,controllerrevisions -o wide", "kubectl get events", "kubectl get sts web -o yaml", "kubectl get pod web-1 -o yaml"] {
-        println!("{}", printed(&mut cluster, line));
+    let job = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: pi}
+spec:
+  completions: 3
+  parallelism: 2
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: busybox, command: [sh, -c, 'sleep 5']}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: bad}
+spec:
+  backoffLimit: 2
+  ttlSecondsAfterFinished: 200
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: busybox, command: [sh, -c, 'exit 3']}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: tick}
+spec:
+  schedule: '*/1 * * * *'
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: OnFailure
+          containers: [{name: c, image: busybox, command: [date]}]
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: log}
+spec:
+  selector: {matchLabels: {app: log}}
+  template:
+    metadata: {labels: {app: log}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: c, image: 'nginx:1.27'}]
+";
+    println!("{}", apply(&mut cluster, job));
+    for wait in [3, 15, 60, 240] {
+        advance(&mut cluster, wait);
+        println!("{}", printed(&mut cluster, "kubectl get jobs,cronjobs,ds,pods"));
     }
-    printed(&mut cluster, "kubectl set image sts/web nginx=nginx:1.28");
-    advance(&mut cluster, 60);
-    printed(&mut cluster, "kubectl scale sts web --replicas=1");
-    advance(&mut cluster, 60);
-    for line in ["kubectl get sts,pods,pvc,controllerrevisions -o wide", "kubectl get events"] {
-        println!("{}", printed(&mut cluster, line));
-    }
+    printed(&mut cluster, "kubectl set image ds/log c=nginx:1.28");
+    advance(&mut cluster, 30);
+    println!("{}", printed(&mut cluster, "kubectl get job pi -o yaml"));
+    println!("{}", printed(&mut cluster, "kubectl get ds,pods,controllerrevisions -o wide"));
+    println!("{}", printed(&mut cluster, "kubectl get events"));
 }

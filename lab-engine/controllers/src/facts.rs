@@ -12,3 +12,13 @@ pub mod stateful_set {
 pub mod daemon_set {
     pub use crate::daemon_set::control::node_should_run;
 }
+
+/// Of the Job controller.
+pub mod job {
+    pub use crate::job::control::{Decision, New, Record, decide, is_finished};
+}
+
+/// Of the CronJob controller.
+pub mod cron_job {
+    pub use crate::cron_job::control::{Checked, Decision, Missed, Told, decide, most_recent, next_start};
+}

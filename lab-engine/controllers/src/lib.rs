@@ -9,6 +9,7 @@
 mod backoff;
 mod caches;
 mod claims;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod driver;
@@ -16,6 +17,7 @@ pub mod facts;
 mod garbage_collector;
 mod graph;
 mod history;
+mod job;
 mod namespace;
 mod node_lifecycle;
 mod pod_deletion;
@@ -28,26 +30,31 @@ mod routing;
 mod stateful_set;
 mod taint_eviction;
 mod taints;
+mod ttl_after_finished;
 
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
+use api::batch::CronJob;
 use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
 use caches::Caches;
 use client::{Component, Delta, Expectations, Input, ObjectKey, Outbox, WorkQueue};
+use cron_job::CronJobController;
 use daemon_set::DaemonSetController;
 use deployment::DeploymentController;
 use driver::Driver;
 use garbage_collector::GarbageCollector;
 use graph::Graph;
+use job::JobController;
 use namespace::NamespaceController;
 use node_lifecycle::NodeLifecycleController;
 use pod_gc::PodGc;
 use replica_set::ReplicaSetController;
-use routing::{controller_key, observe, route};
+use routing::{controller_key, observe, owners, route};
 use sim::{Rng, Time};
 use stateful_set::StatefulSetController;
 use std::sync::Arc;
 use taint_eviction::TaintEvictionController;
+use ttl_after_finished::TtlAfterFinishedController;
 
 /// The component kube-controller-manager.
 #[derive(Debug)]
@@ -58,6 +65,9 @@ pub struct ControllerManager {
     replication: Driver<ReplicaSetController<ReplicationController>>,
     stateful_sets: Driver<StatefulSetController>,
     daemon_sets: Driver<DaemonSetController>,
+    jobs: Driver<JobController>,
+    ttl_after_finished: Driver<TtlAfterFinishedController>,
+    cron_jobs: Driver<CronJobController>,
     graph: Graph,
     garbage: GarbageCollector,
     namespaces: NamespaceController,
@@ -77,6 +87,9 @@ impl ControllerManager {
             replication: Driver::new("replication-controller", &agent, ReplicaSetController::default()),
             stateful_sets: Driver::new("statefulset-controller", &agent, StatefulSetController),
             daemon_sets: Driver::new("daemonset-controller", &agent, DaemonSetController::default()),
+            jobs: Driver::new("job-controller", &agent, JobController::default()),
+            ttl_after_finished: Driver::new("ttl-after-finished-controller", &agent, TtlAfterFinishedController),
+            cron_jobs: Driver::new("cronjob-controller", &agent, CronJobController::default()),
             graph: Graph::new(&rng.stream("graph"), &agent),
             garbage: GarbageCollector::new(&agent),
             namespaces: NamespaceController::new(&agent),
@@ -124,8 +137,15 @@ impl ControllerManager {
             self.taint_eviction.node_changed(now, &self.caches, &delta, out);
         }
         self.caches.leases.handle(now, input, out);
-        self.caches.jobs.handle(now, input, out);
-        self.caches.cron_jobs.handle(now, input, out);
+        for delta in self.caches.jobs.handle(now, input, out).into_iter().flatten() {
+            changed(&delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.expectations));
+            changed(&delta, &mut self.ttl_after_finished.queue, None);
+            let (former, owner) = owners(&delta, CronJob::INFO.kind);
+            former.into_iter().chain(owner).for_each(|key| self.cron_jobs.queue.add(key));
+        }
+        for delta in self.caches.cron_jobs.handle(now, input, out).into_iter().flatten() {
+            changed(&delta, &mut self.cron_jobs.queue, None);
+        }
     }
 
     /// A claim that is gone or has other owners may be one that a Pod of a StatefulSet waits for.
@@ -167,6 +187,9 @@ impl ControllerManager {
         route(delta, caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
         if let Some(key) = route(delta, caches.daemon_sets.lister(), &mut self.daemon_sets.queue) {
             observe(delta, &key, &mut self.daemon_sets.controller.expectations);
+        }
+        if let Some(key) = route(delta, caches.jobs.lister(), &mut self.jobs.queue) {
+            observe(delta, &key, &mut self.jobs.controller.expectations);
         }
         if let Delta::Updated(old, new) = delta
             && !pods::matters(old, new)
@@ -210,6 +233,9 @@ impl Component for ControllerManager {
             || self.replication.handle(now, &input, &self.caches, out)
             || self.stateful_sets.handle(now, &input, &self.caches, out)
             || self.daemon_sets.handle(now, &input, &self.caches, out)
+            || self.jobs.handle(now, &input, &self.caches, out)
+            || self.ttl_after_finished.handle(now, &input, &self.caches, out)
+            || self.cron_jobs.handle(now, &input, &self.caches, out)
             || self.garbage.handle(now, &input, out)
             || self.namespaces.handle(now, &input)
             || self.node_lifecycle.handle(now, &input, &self.caches, out)
@@ -221,6 +247,9 @@ impl Component for ControllerManager {
             self.replication.work(now, &self.caches, out);
             self.stateful_sets.work(now, &self.caches, out);
             self.daemon_sets.work(now, &self.caches, out);
+            self.jobs.work(now, &self.caches, out);
+            self.ttl_after_finished.work(now, &self.caches, out);
+            self.cron_jobs.work(now, &self.caches, out);
         }
         if self.caches.nodes_synced() {
             self.node_lifecycle.work(now, &self.caches, out);
@@ -241,6 +270,9 @@ impl Component for ControllerManager {
             self.replication.next_wake(),
             self.stateful_sets.next_wake(),
             self.daemon_sets.next_wake(),
+            self.jobs.next_wake(),
+            self.ttl_after_finished.next_wake(),
+            self.cron_jobs.next_wake(),
         ];
         let cleaners = [self.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
         // Before its caches are filled, a controller of nodes cannot do what is due.
