@@ -12,6 +12,7 @@
 mod admission;
 mod api;
 mod apiserver_rv;
+mod controllers;
 mod keys;
 mod outcome;
 mod raft;
@@ -39,8 +40,14 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-strategicpatch", api::strategic_patch::run),
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
+    ("cronjob", controllers::cron_job::run),
+    ("daemonset", controllers::daemon_set::run),
+    ("deployment", controllers::deployment::run),
+    ("job", controllers::job::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
+    ("replicaset", controllers::replica_set::run),
+    ("statefulset", controllers::stateful_set::run),
 ];
 
 /// Why a file cannot be run.

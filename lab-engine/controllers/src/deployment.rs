@@ -9,17 +9,15 @@
 //! **Simplified here:** `pod-template-hash` is FNV-1a over the template's JSON, where upstream hashes a dump of the Go struct, so hashes
 //! differ from those of a real cluster. Hash collisions are not resolved.
 
-mod revision;
-mod rolling;
-mod scaling;
-mod status;
-#[cfg(test)]
-mod vectors;
+pub(crate) mod revision;
+pub(crate) mod rolling;
+pub(crate) mod scaling;
+pub(crate) mod status;
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims::{self, controller_reference};
-use crate::history::safe_hash;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::history::safe_hash;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::PodTemplateSpec;
 use api::http::{Body, Method, Request, ResourcePath};
@@ -62,8 +60,8 @@ struct Versions {
     all: Vec<Arc<ReplicaSet>>,
 }
 
-/// The template as JSON, without the label that tells versions apart.
-fn canonical(template: &PodTemplateSpec) -> String {
+/// The template as JSON, without the label that tells versions apart: templates with the same text are one version (`EqualIgnoreHash`).
+pub fn canonical(template: &PodTemplateSpec) -> String {
     let mut template = template.clone();
     template.metadata.labels.remove(HASH_LABEL);
     template.to_json().to_string()

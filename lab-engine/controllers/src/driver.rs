@@ -93,7 +93,13 @@ pub(crate) trait Controller {
     fn skipped(&mut self, key: &ObjectKey, note: &Self::Note);
 
     /// The last call, after all others; `failure` is the message of the first that failed. With it, when to look again.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Self::Note>>, Option<Duration>);
+    fn conclude(
+        &mut self,
+        now: Time,
+        caches: &Caches,
+        key: &ObjectKey,
+        failure: Option<&str>,
+    ) -> (Option<Call<Self::Note>>, Option<Duration>);
 }
 
 /// Where a controller tells of its work.

@@ -2,6 +2,22 @@
 //!
 //! These are the very functions that the controllers call; nothing here reads a cache or writes anything.
 
+/// Of the Deployment controller.
+pub mod deployment {
+    pub use crate::deployment::canonical;
+    pub use crate::deployment::revision::beyond_history;
+    pub use crate::deployment::rolling::{
+        desired, max_unavailable, min_available, new_size, old_sizes, resolve_fenceposts, scale_down, size,
+    };
+    pub use crate::deployment::scaling::{fraction, scale};
+    pub use crate::deployment::status::{is_complete, is_progressing, is_timed_out, progress_deadline};
+}
+
+/// Of the ReplicaSet controller.
+pub mod replica_set {
+    pub use crate::pods::{delete_rank, is_active, is_terminating};
+}
+
 /// Of the StatefulSet controller.
 pub mod stateful_set {
     pub use crate::stateful_set::control::{Step, Version, View, decide, status};

@@ -9,8 +9,8 @@ use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use crate::pod_tally::Standing;
-use crate::routing::Selects;
 use crate::pods::{self, delete_rank, is_available, is_ready, remaining_until_available};
+use crate::routing::Selects;
 use api::apps::{ReplicaSet, ReplicaSetStatus};
 use api::core::{Pod, PodTemplateSpec};
 use api::http::{Body, Method, Request, ResourcePath};
@@ -118,7 +118,7 @@ fn claim<K: Replicates>(caches: &Caches, rs: &Arc<K>) -> Option<Plan<Note<K>>> {
 
 /// Those of them that are not on their way out (`FilterActivePods`).
 fn active<'a, K: Replicates>(caches: &'a Caches, rs: &K) -> impl Iterator<Item = &'a Arc<Pod>> {
-    unfinished(caches, rs).filter(|pod| !pod.metadata.is_deleting())
+    unfinished(caches, rs).filter(|pod| pods::is_active(pod))
 }
 
 /// How many there are.
@@ -320,7 +320,13 @@ impl<K: Replicates> Controller for ReplicaSetController<K> {
     }
 
     /// Models `updateReplicaSetStatus`, and looks again when the next Pod may have become available.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note<K>>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        now: Time,
+        caches: &Caches,
+        key: &ObjectKey,
+        failure: Option<&str>,
+    ) -> (Option<Call<Note<K>>>, Option<Duration>) {
         let Some(rs) = K::cache(caches).get(key) else {
             return (None, None);
         };

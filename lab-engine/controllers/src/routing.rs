@@ -66,7 +66,11 @@ impl Selects for api::batch::Job {
 }
 
 /// Queues those whom the change of something that they may control concerns; the present controller of this kind, if it has one.
-pub(crate) fn route<O: Selects, R: Resource>(delta: &Delta<R>, owners_of: &Indexer<O>, queue: &mut WorkQueue<ObjectKey>) -> Option<ObjectKey> {
+pub(crate) fn route<O: Selects, R: Resource>(
+    delta: &Delta<R>,
+    owners_of: &Indexer<O>,
+    queue: &mut WorkQueue<ObjectKey>,
+) -> Option<ObjectKey> {
     let (former, owner) = owners(delta, O::INFO.kind);
     if let Some(former) = former {
         queue.add(former);

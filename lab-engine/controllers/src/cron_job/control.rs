@@ -327,7 +327,10 @@ mod tests {
     fn a_job_that_still_runs_holds_or_yields_by_the_policy() {
         let running: Arc<Job> = Arc::new(decode(json!({"metadata": {"name": "tick-1", "uid": "j"}})).unwrap());
         let with = |policy: &str| {
-            let cron_job = cron_job(json!({"schedule": "0 * * * *", "concurrencyPolicy": policy}), json!({"active": [{"name": "tick-1", "uid": "j"}]}));
+            let cron_job = cron_job(
+                json!({"schedule": "0 * * * *", "concurrencyPolicy": policy}),
+                json!({"active": [{"name": "tick-1", "uid": "j"}]}),
+            );
             let decision = decide(at("2026-05-04T09:00:00Z"), &cron_job, std::slice::from_ref(&running), &Checked::default());
             (decision.create.is_some(), decision.delete.len(), decision.status.active.len())
         };

@@ -4,9 +4,9 @@
 //! (`uncountedTerminatedPods`), its finalizer is removed, its UID leaves the status and the number rises. Each look takes the next step.
 
 use super::indexes::Indexes;
-use super::pods::{self, finished_at, index_of, is_active, is_failed, is_terminating, is_tracked, replaces_failed_only};
+use super::pods::{self, finished_at, index_of, is_failed, is_tracked, replaces_failed_only};
 use super::policy::{Meaning, meaning, success};
-use crate::pods::{delete_rank, is_ready};
+use crate::pods::{delete_rank, is_active, is_ready, is_terminating};
 use api::batch::{Job, JobStatus};
 use api::core::Pod;
 use api::meta::{Condition, condition, condition_is_true};
@@ -214,7 +214,8 @@ impl<'a> Look<'a> {
     fn look_for_failure(&mut self, status: &JobStatus) {
         let job = self.job;
         let failure = |reason: &str, message: &str| Some(("FailureTarget", reason.to_owned(), message.to_owned()));
-        if let Some(target) = ["FailureTarget", "SuccessCriteriaMet"].into_iter().find(|type_| condition_is_true(&status.conditions, type_)) {
+        if let Some(target) = ["FailureTarget", "SuccessCriteriaMet"].into_iter().find(|type_| condition_is_true(&status.conditions, type_))
+        {
             let old = condition(&status.conditions, target).cloned().unwrap_or_default();
             self.finish = Some((target, old.reason, old.message));
             return;
@@ -345,8 +346,11 @@ impl<'a> Look<'a> {
         if suspended == was {
             return;
         }
-        let (status, reason, event, message) =
-            if suspended { ("True", "JobSuspended", "Suspended", "Job suspended") } else { ("False", "JobResumed", "Resumed", "Job resumed") };
+        let (status, reason, event, message) = if suspended {
+            ("True", "JobSuspended", "Suspended", "Job suspended")
+        } else {
+            ("False", "JobResumed", "Resumed", "Job resumed")
+        };
         conditions.retain(|condition| condition.type_ != "Suspended");
         conditions.push(new_condition(self.now, "Suspended", status, reason, message));
         decision.events.push((EventType::Normal, event.to_owned(), message.to_owned()));

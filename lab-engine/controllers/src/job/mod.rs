@@ -217,7 +217,13 @@ impl Controller for JobController {
     }
 
     /// The status was part of the plan; looks again when a deadline or a back-off is over.
-    fn conclude(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        _now: Time,
+        _caches: &Caches,
+        key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Note>>, Option<Duration>) {
         (None, self.again.remove(key))
     }
 }

@@ -50,16 +50,6 @@ pub(crate) fn replaces_failed_only(job: &Job) -> bool {
     job.spec.pod_replacement_policy.as_deref() == Some("Failed") || job.spec.pod_failure_policy.is_some()
 }
 
-/// Neither ended nor on its way out.
-pub(crate) fn is_active(pod: &Pod) -> bool {
-    !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") && !pod.metadata.is_deleting()
-}
-
-/// On its way out and not ended yet.
-pub(crate) fn is_terminating(pod: &Pod) -> bool {
-    pod.metadata.is_deleting() && !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
-}
-
 /// When a Pod ended (`getFinishedTime`).
 pub(crate) fn finished_at(pod: &Pod) -> Option<Time> {
     let ended = pod.status.container_statuses.iter().filter_map(|status| status.state.terminated.as_ref()?.finished_at);
@@ -95,8 +85,11 @@ fn tell_index(container: &mut Container) {
     if container.env.iter().any(|variable| variable.name == NAME) {
         return;
     }
-    let field =
-        ObjectFieldSelector { api_version: "v1".to_owned(), field_path: format!("metadata.labels['{INDEX}']"), ..ObjectFieldSelector::default() };
+    let field = ObjectFieldSelector {
+        api_version: "v1".to_owned(),
+        field_path: format!("metadata.labels['{INDEX}']"),
+        ..ObjectFieldSelector::default()
+    };
     let source = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
     container.env.push(EnvVar { name: NAME.to_owned(), value_from: Some(source), ..EnvVar::default() });
 }

@@ -23,7 +23,10 @@ pub(crate) fn meaning(policy: Option<&PodFailurePolicy>, pod: &Pod) -> Meaning {
         let why = if let Some(codes) = &rule.on_exit_codes {
             matching_container(pod, codes).map(|(name, code)| {
                 let (namespace, pod) = (&pod.metadata.namespace, &pod.metadata.name);
-                format!("Container {name} for pod {namespace}/{pod} failed with exit code {code} matching {} rule at index {index}", rule.action)
+                format!(
+                    "Container {name} for pod {namespace}/{pod} failed with exit code {code} matching {} rule at index {index}",
+                    rule.action
+                )
             })
         } else {
             let conditions = pod.status.conditions.iter();
@@ -100,9 +103,13 @@ mod tests {
 
     #[test]
     fn a_success_policy_may_want_some_of_some_indexes() {
-        let policy: SuccessPolicy = decode(json!({"rules": [{"succeededIndexes": "0,2-4", "succeededCount": 2}, {"succeededCount": 5}]})).unwrap();
+        let policy: SuccessPolicy =
+            decode(json!({"rules": [{"succeededIndexes": "0,2-4", "succeededCount": 2}, {"succeededCount": 5}]})).unwrap();
         let met = |text| success(Some(&policy), 10, &Indexes::parse(text, 10));
-        assert_eq!((met("1,3,5-7"), met("3-4")), (Some("Matched rules at index 1".to_owned()), Some("Matched rules at index 0".to_owned())));
+        assert_eq!(
+            (met("1,3,5-7"), met("3-4")),
+            (Some("Matched rules at index 1".to_owned()), Some("Matched rules at index 0".to_owned()))
+        );
         assert_eq!(met("0,5"), None);
     }
 }

@@ -73,14 +73,18 @@ fn is_unavailable(now: Time, set: &StatefulSet, pod: &Pod) -> bool {
     is_terminating(pod) || !is_running_and_available(now, set, pod)
 }
 
-/// Whether a new Pod with this number is of the version that is being left (`newVersionedStatefulSetPod`).
-fn keeps_current(set: &StatefulSet, ordinal: i32) -> bool {
-    let strategy = &set.spec.update_strategy;
-    let kept = match &strategy.rolling_update {
+/// How many of the first numbers get Pods of the version that is being left (`newVersionedStatefulSetPod`): those below the partition, or, of
+/// a set without bounds, as many as there are still.
+fn kept_current(view: &View<'_>) -> i32 {
+    let strategy = &view.set.spec.update_strategy;
+    match &strategy.rolling_update {
+        _ if strategy.type_ != "RollingUpdate" => 0,
         Some(bounds) => bounds.partition.unwrap_or(0),
-        None => set.status.current_replicas.unwrap_or(0),
-    };
-    strategy.type_ == "RollingUpdate" && ordinal < start_ordinal(set).saturating_add(kept)
+        None => {
+            let is_current = |pod: &&Arc<Pod>| revision_of(&pod.metadata.labels) == view.current.name && !is_terminating(pod);
+            i32::try_from(view.pods.iter().filter(is_current).count()).unwrap_or(i32::MAX)
+        }
+    }
 }
 
 /// Decides what to do now, in order (`updateStatefulSet`). `is_kept` tells of a Pod whether its identity and claims are as they should be.
@@ -141,10 +145,11 @@ fn sort(view: &View<'_>) -> (Vec<Replica>, Vec<Arc<Pod>>) {
     let (mut next, end) = (start_ordinal(set), start_ordinal(set).saturating_add(set.spec.replicas.unwrap_or(1)));
     // A set of a million Pods is made step by step: what is beyond the first gaps waits for a later look.
     let (mut gaps, mut replicas) = (0, Vec::new());
+    let first_updated = next.saturating_add(kept_current(view));
     let mut fill = |from: i32, to: i32, replicas: &mut Vec<Replica>| {
         for ordinal in (from..to).take(MAX_CREATIONS - gaps) {
             gaps += 1;
-            let version = if keeps_current(set, ordinal) { view.current } else { view.update };
+            let version = if ordinal < first_updated { view.current } else { view.update };
             replicas.push(Replica::Missing(Box::new(new_pod(set, &version.template, &version.name, ordinal))));
         }
     };
@@ -207,9 +212,8 @@ fn to_update<'p>(now: Time, view: &View<'_>, live: &[&'p Arc<Pod>], missing: usi
     let unavailable = missing + live.iter().filter(|pod| is_unavailable(now, set, pod)).count();
     let may_go = usize::try_from(allowed).unwrap_or(1).saturating_sub(unavailable);
     let first = start_ordinal(set).saturating_add(partition);
-    let outdated = |pod: &&&Arc<Pod>| {
-        ordinal_of(pod) >= first && revision_of(&pod.metadata.labels) != view.update.name && !is_terminating(pod)
-    };
+    let outdated =
+        |pod: &&&Arc<Pod>| ordinal_of(pod) >= first && revision_of(&pod.metadata.labels) != view.update.name && !is_terminating(pod);
     live.iter().rev().filter(outdated).take(may_go).copied().collect()
 }
 
@@ -261,7 +265,8 @@ mod tests {
     }
 
     fn pod(name: &str, revision: &str, ready: bool) -> Arc<Pod> {
-        let conditions = json!([{"type": "Ready", "status": if ready { "True" } else { "False" }, "lastTransitionTime": "2026-05-04T08:00:00Z"}]);
+        let conditions =
+            json!([{"type": "Ready", "status": if ready { "True" } else { "False" }, "lastTransitionTime": "2026-05-04T08:00:00Z"}]);
         Arc::new(
             decode(json!({"metadata": {"name": name, "uid": name, "labels": {"controller-revision-hash": revision}},
                 "status": {"phase": "Running", "conditions": conditions}}))

@@ -141,8 +141,8 @@ fn phases(caches: &Caches, set: &Arc<StatefulSet>, step: &Step) -> Vec<Vec<Call<
     let note = |verb, pod: &Pod| Note::Pod(set.clone(), verb, pod.metadata.name.clone());
     match step {
         Step::Create(pod) => {
-            let blocked = claims_of(set, ordinal_of(pod))
-                .any(|claim| claim_in_cache(caches, &claim).is_some_and(|claim| is_stale(claim, pod)));
+            let blocked =
+                claims_of(set, ordinal_of(pod)).any(|claim| claim_in_cache(caches, &claim).is_some_and(|claim| is_stale(claim, pod)));
             if blocked {
                 return Vec::new();
             }
@@ -185,7 +185,8 @@ impl StatefulSetController {
             "Failed" => (EventType::Warning, "RecreatingFailedPod", "failed"),
             _ => (EventType::Normal, "RecreatingTerminatedPod", "terminated"),
         };
-        let message = format!("StatefulSet {}/{} is recreating {state} Pod {}", set.metadata.namespace, set.metadata.name, pod.metadata.name);
+        let message =
+            format!("StatefulSet {}/{} is recreating {state} Pod {}", set.metadata.namespace, set.metadata.name, pod.metadata.name);
         sink.events.event(now, set, kind, reason, &message, sink.out);
     }
 }
