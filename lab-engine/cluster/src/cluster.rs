@@ -23,6 +23,8 @@ use std::time::Duration;
 /// How long [`Cluster::booted`] waits for the nodes, in virtual time.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 
+const CONTROLLERS: &str = "kube-controller-manager";
+
 /// How many occurrences a command may cost before it counts as hanging.
 const COMMAND_STEPS: u64 = 20_000_000;
 
@@ -57,6 +59,8 @@ pub enum Advanced {
 pub enum Fault {
     /// The node can no longer reach the API server, nor be reached.
     CutNode(String),
+    /// Nothing passes between the part and anyone else.
+    Isolate(String),
 }
 
 /// A part that talks to the API server.
@@ -102,6 +106,7 @@ pub struct Cluster {
     host: Host<Part>,
     terminal: usize,
     kubelets: BTreeMap<String, usize>,
+    controllers: usize,
 }
 
 impl Cluster {
@@ -118,7 +123,7 @@ impl Cluster {
         let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
         host.add("kube-scheduler", scheduler, Time::from_millis(100));
         let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
-        host.add("kube-controller-manager", controllers, Time::from_millis(100));
+        let controllers = host.add(CONTROLLERS, controllers, Time::from_millis(100));
         let mut kubelets = BTreeMap::new();
         for (index, node) in config.nodes.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -130,7 +135,7 @@ impl Cluster {
             kubelets.insert(name, host.add(&endpoint, part, start));
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
-        Ok(Cluster { host, terminal, kubelets })
+        Ok(Cluster { host, terminal, kubelets, controllers })
     }
 
     /// A cluster whose nodes are all Ready, some virtual seconds after its start.
@@ -242,8 +247,7 @@ impl Cluster {
 
     /// Puts a fault on the cluster. A node that does not exist changes nothing.
     pub fn inject(&mut self, fault: &Fault) {
-        let Fault::CutNode(name) = fault;
-        if let Some(&number) = self.kubelets.get(name) {
+        if let Some((number, name)) = self.part_of(fault) {
             self.record_fault(format!("cut {name} from the API server"));
             self.host.isolate(number);
         }
@@ -251,11 +255,17 @@ impl Cluster {
 
     /// Takes a fault away again.
     pub fn heal(&mut self, fault: &Fault) {
-        let Fault::CutNode(name) = fault;
-        if let Some(&number) = self.kubelets.get(name) {
+        if let Some((number, name)) = self.part_of(fault) {
             let cause = self.record_fault(format!("reconnected {name} to the API server"));
             self.host.reconnect(number, Some(cause));
         }
+    }
+
+    /// The part that a fault is for, and its name.
+    fn part_of<'f>(&self, fault: &'f Fault) -> Option<(usize, &'f str)> {
+        let (Fault::CutNode(name) | Fault::Isolate(name)) = fault;
+        let number = if name == CONTROLLERS { Some(self.controllers) } else { self.kubelets.get(name).copied() };
+        number.map(|number| (number, name.as_str()))
     }
 
     fn record_fault(&mut self, description: String) -> sim::EventId {

@@ -7,6 +7,7 @@
 mod kinds;
 mod node;
 mod pod;
+mod workloads;
 
 pub(super) use pod::pod_template;
 
@@ -146,7 +147,9 @@ fn related(target: Target, io: &mut Io<'_>, then: impl FnOnce(Target, Related, &
     };
     let requests: Vec<Option<Request>> = match target.info.kind {
         "Deployment" => vec![ask("replicasets", &target.namespace, "labelSelector", selector())],
-        "ReplicaSet" => vec![ask("pods", &target.namespace, "labelSelector", selector())],
+        "ReplicaSet" | "ReplicationController" | "StatefulSet" | "DaemonSet" => {
+            vec![ask("pods", &target.namespace, "labelSelector", selector())]
+        }
         "Service" if !selector().is_empty() => {
             vec![ask("endpointslices", &target.namespace, "labelSelector", format!("kubernetes.io/service-name={}", target.name))]
         }
@@ -177,7 +180,11 @@ fn body(target: &Target, related: &Related, now: Time) -> String {
     match (target.info.group, target.info.kind) {
         ("", "Pod") => pod::pod(live),
         ("apps", "Deployment") => kinds::deployment(live, related),
-        ("apps", "ReplicaSet") => kinds::replica_set(live, related),
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => kinds::replica_set(live, related),
+        ("apps", "StatefulSet") => workloads::stateful_set(live, related),
+        ("apps", "DaemonSet") => workloads::daemon_set(live, related),
+        ("batch", "Job") => workloads::job(live),
+        ("batch", "CronJob") => workloads::cron_job(live),
         ("", "Service") => kinds::service(live, related),
         ("", "ConfigMap") => kinds::config_map(live),
         ("", "Secret") => kinds::secret(live),
