@@ -101,6 +101,9 @@ pub(crate) fn by_node(pods: impl Iterator<Item = Arc<Pod>>) -> BTreeMap<String, 
     groups
 }
 
+/// The new and the old Pod of a node.
+type Pair<'p> = (Option<&'p Arc<Pod>>, Option<&'p Arc<Pod>>);
+
 /// What should happen.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
@@ -195,7 +198,7 @@ impl View<'_> {
     }
 
     /// The new and the old Pod of a node; `None` when there are several of one sort (`findUpdatedPodsOnNode`).
-    fn pair<'p>(&self, pods: &'p [Arc<Pod>]) -> Option<(Option<&'p Arc<Pod>>, Option<&'p Arc<Pod>>)> {
+    fn pair<'p>(&self, pods: &'p [Arc<Pod>]) -> Option<Pair<'p>> {
         let (new, old): (Vec<_>, Vec<_>) = pods.iter().filter(|pod| !pod.metadata.is_deleting()).partition(|pod| self.is_new(pod));
         (new.len() <= 1 && old.len() <= 1).then(|| (new.first().copied(), old.first().copied()))
     }
