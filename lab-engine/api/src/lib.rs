@@ -8,8 +8,10 @@ extern crate self as api;
 
 pub mod apps;
 pub mod autoscaling;
+pub mod batch;
 pub mod coordination;
 pub mod core;
+pub mod cron;
 pub mod decode;
 pub mod discovery;
 pub mod fields;
@@ -22,6 +24,7 @@ pub mod labels;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
+pub mod node_affinity;
 mod object;
 pub mod patch;
 pub mod policy;
@@ -30,6 +33,7 @@ pub mod rbac;
 pub mod schema;
 pub mod status;
 pub mod storage;
+pub mod time_zone;
 pub mod yaml;
 
 pub use object::{Dynamic, Object, Resource};

@@ -3,12 +3,13 @@
 //! Objects travel by [`Arc`]: from the store to the watch cache, over the simulated network and into every informer it is one object,
 //! copied only by whoever changes it.
 
-use crate::apps::{Deployment, ReplicaSet};
+use crate::apps::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use crate::autoscaling::HorizontalPodAutoscaler;
+use crate::batch::{CronJob, Job};
 use crate::coordination::Lease;
 use crate::core::{
-    Binding, ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ResourceQuota, Secret,
-    Service, ServiceAccount,
+    Binding, ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController,
+    ResourceQuota, Secret, Service, ServiceAccount,
 };
 use crate::discovery::EndpointSlice;
 use crate::json::{self, DecodeError, Json, Position, Rest};
@@ -256,11 +257,15 @@ simulated! {
     "rbac.authorization.k8s.io" ClusterRole,
     "rbac.authorization.k8s.io" ClusterRoleBinding,
     "" ConfigMap,
+    "apps" ControllerRevision,
+    "batch" CronJob,
+    "apps" DaemonSet,
     "apps" Deployment,
     "discovery.k8s.io" EndpointSlice,
     "" Endpoints,
     "" Event,
     "autoscaling" HorizontalPodAutoscaler,
+    "batch" Job,
     "coordination.k8s.io" Lease,
     "" LimitRange,
     "" Namespace,
@@ -270,12 +275,14 @@ simulated! {
     "" Pod,
     "policy" PodDisruptionBudget,
     "apps" ReplicaSet,
+    "" ReplicationController,
     "" ResourceQuota,
     "rbac.authorization.k8s.io" Role,
     "rbac.authorization.k8s.io" RoleBinding,
     "" Secret,
     "" Service,
     "" ServiceAccount,
+    "apps" StatefulSet,
     "storage.k8s.io" StorageClass,
 }
 
@@ -340,8 +347,8 @@ mod tests {
 
     #[test]
     fn kinds_without_a_struct_are_kept_whole() {
-        let value = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": {"completions": 3}});
-        let object = Object::decode_as("batch/v1", "Job", value.clone()).unwrap();
+        let value = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pi"}, "template": {"spec": {}}});
+        let object = Object::decode_as("v1", "PodTemplate", value.clone()).unwrap();
         assert!(object.is_dynamic());
         assert_eq!(object.to_json(), value);
     }

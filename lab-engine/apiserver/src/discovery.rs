@@ -156,7 +156,10 @@ fn subresources<'a>(info: &'a KindInfo, served: Option<&Served>) -> Vec<Sub<'a>>
             ("log", "Pod", &["get"]),
             status,
         ],
-        ("apps", "deployments" | "replicasets") => vec![("scale", "Scale", CHANGE), status],
+        ("apps", "deployments" | "replicasets" | "statefulsets") | ("", "replicationcontrollers") => {
+            vec![("scale", "Scale", CHANGE), status]
+        }
+        ("apps", "daemonsets") | ("batch", _) => vec![status],
         ("", "namespaces") => vec![("finalize", "Namespace", &["update"]), status],
         ("", "serviceaccounts") => vec![("token", "TokenRequest", &["create"])],
         ("", "nodes" | "persistentvolumeclaims" | "persistentvolumes" | "services")

@@ -41,7 +41,9 @@ impl Subresource {
             "" => Subresource::None,
             "status" if served.is_none_or(|served| served.status) => Subresource::Status,
             "scale" if served.is_some_and(|served| served.scale.is_some()) => Subresource::Scale,
-            "scale" if matches!(&*info.plural, "deployments" | "replicasets") => Subresource::Scale,
+            "scale" if matches!(&*info.plural, "deployments" | "replicasets" | "replicationcontrollers" | "statefulsets") => {
+                Subresource::Scale
+            }
             "finalize" if info == api::core::Namespace::INFO => Subresource::Finalize,
             "binding" if pods => Subresource::Binding,
             "eviction" if pods => Subresource::Eviction,
@@ -251,15 +253,18 @@ fn choose_container(pod: &Pod, container: Option<&str>) -> Result<(), Box<Status
     }
 }
 
-/// The `autoscaling/v1` `Scale` of a Deployment or ReplicaSet.
+/// The `autoscaling/v1` `Scale` of a workload.
 fn scale_of(object: &Object) -> Value {
+    let selected = |selector| Selector::from_label_selector(Some(selector)).unwrap_or_default();
     let (wanted, actual, selector) = match object {
-        Object::Deployment(d) => (d.spec.replicas, d.status.replicas.unwrap_or(0), &d.spec.selector),
-        Object::ReplicaSet(r) => (r.spec.replicas, r.status.replicas, &r.spec.selector),
+        Object::Deployment(d) => (d.spec.replicas, d.status.replicas.unwrap_or(0), selected(&d.spec.selector)),
+        Object::ReplicaSet(r) => (r.spec.replicas, r.status.replicas, selected(&r.spec.selector)),
+        Object::ReplicationController(c) => (c.spec.replicas, c.status.replicas, Selector::from_map(&c.spec.selector)),
+        Object::StatefulSet(s) => (s.spec.replicas, s.status.replicas, selected(&s.spec.selector)),
         _ => return Value::Null,
     };
     let metadata = object.metadata();
-    let selector = Selector::from_label_selector(Some(selector)).map(|selector| selector.to_string()).unwrap_or_default();
+    let selector = selector.to_string();
     json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {

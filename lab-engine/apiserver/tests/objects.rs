@@ -282,9 +282,9 @@ fn what_is_not_simulated_is_said() {
     let warnings = h.post(PODS, custom).warnings;
     assert!(warnings.contains(&"spec.setHostnameAsFQDN: accepted, but not simulated here".to_owned()), "{warnings:?}");
     assert!(h.post(PODS, pod("plain")).warnings.is_empty());
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}, "spec": {"template": {"spec": {}}}});
-    let warnings = h.post("/apis/batch/v1/namespaces/default/jobs", job).warnings;
-    assert_eq!(warnings, ["batch/v1 Job: stored, but nothing acts on it here yet"]);
+    let template = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pi"}, "template": {"spec": {}}});
+    let warnings = h.post("/api/v1/namespaces/default/podtemplates", template).warnings;
+    assert_eq!(warnings, ["v1 PodTemplate: stored, but nothing acts on it here yet"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod admission;
 mod api;
 mod apiserver_rv;
+mod controllers;
 mod endpoints;
 mod hpa;
 mod keys;
@@ -44,12 +45,18 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-strategicpatch", api::strategic_patch::run),
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
+    ("cronjob", controllers::cron_job::run),
+    ("daemonset", controllers::daemon_set::run),
+    ("deployment", controllers::deployment::run),
     ("endpoints", endpoints::run),
     ("hpa", hpa::run),
+    ("job", controllers::job::run),
     ("mvcc", mvcc::run),
     ("persistentvolume", persistentvolume::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
+    ("replicaset", controllers::replica_set::run),
+    ("statefulset", controllers::stateful_set::run),
     ("wal", wal::run),
 ];
 

@@ -5,10 +5,13 @@ use crate::namespace_content::ROOT_CA;
 use crate::pod_tally::PodTally;
 use crate::volume::claim_name;
 use api::Resource;
-use api::apps::{Deployment, ReplicaSet};
+use api::apps::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use api::autoscaling::HorizontalPodAutoscaler;
+use api::batch::{CronJob, Job};
 use api::coordination::Lease;
-use api::core::{ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use api::core::{
+    ConfigMap, Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ReplicationController, Service, ServiceAccount,
+};
 use api::discovery::EndpointSlice;
 use api::policy::PodDisruptionBudget;
 use api::storage::StorageClass;
@@ -43,6 +46,13 @@ pub(crate) const TERMINATING: &str = "terminating";
 pub(crate) struct Caches {
     pub(crate) deployments: Informer<Deployment>,
     pub(crate) replica_sets: Informer<ReplicaSet>,
+    pub(crate) replication_controllers: Informer<ReplicationController>,
+    pub(crate) stateful_sets: Informer<StatefulSet>,
+    pub(crate) daemon_sets: Informer<DaemonSet>,
+    pub(crate) revisions: Informer<ControllerRevision>,
+    pub(crate) claims: Informer<PersistentVolumeClaim>,
+    pub(crate) jobs: Informer<Job>,
+    pub(crate) cron_jobs: Informer<CronJob>,
     pub(crate) pods: Informer<Pod>,
     /// What `pods` holds, counted.
     pub(crate) pod_tally: PodTally,
@@ -54,7 +64,6 @@ pub(crate) struct Caches {
     pub(crate) autoscalers: Informer<HorizontalPodAutoscaler>,
     pub(crate) budgets: Informer<PodDisruptionBudget>,
     pub(crate) volumes: Informer<PersistentVolume>,
-    pub(crate) claims: Informer<PersistentVolumeClaim>,
     pub(crate) classes: Informer<StorageClass>,
     pub(crate) namespaces: Informer<Namespace>,
     pub(crate) service_accounts: Informer<ServiceAccount>,
@@ -100,9 +109,20 @@ pub(crate) fn orphans_of(namespace: &str) -> String {
 impl Caches {
     pub(crate) fn new(rng: &Rng, agent: &Arc<str>) -> Self {
         let everything = ListOptions::default;
+        let plain = |name: &str| (everything(), agent.clone(), rng.stream(name));
+        fn informer<R: Resource>((options, agent, rng): (ListOptions, Arc<str>, Rng)) -> Informer<R> {
+            Informer::new(options, agent, rng)
+        }
         Caches {
             deployments: Informer::new(everything(), agent.clone(), rng.stream("deployments")),
             replica_sets: Informer::new(everything(), agent.clone(), rng.stream("replicasets")).with_index(BY_CONTROLLER, controller_index),
+            replication_controllers: informer(plain("replicationcontrollers")),
+            stateful_sets: informer(plain("statefulsets")),
+            daemon_sets: informer(plain("daemonsets")),
+            revisions: informer(plain("controllerrevisions")).with_index(BY_CONTROLLER, controller_index),
+            claims: informer(plain("persistentvolumeclaims")).with_index(BY_VOLUME, volume_index),
+            jobs: informer(plain("jobs")).with_index(BY_CONTROLLER, controller_index),
+            cron_jobs: informer(plain("cronjobs")),
             pods: Informer::new(everything(), agent.clone(), rng.stream("pods"))
                 .with_index(BY_CONTROLLER, controller_index)
                 .with_index(BY_NODE, node_index)
@@ -115,7 +135,6 @@ impl Caches {
             endpoint_slices: Informer::new(everything(), agent.clone(), rng.stream("endpointslices")).with_index(BY_SERVICE, service_index),
             endpoints: Informer::new(everything(), agent.clone(), rng.stream("endpoints")),
             volumes: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumes")),
-            claims: Informer::new(everything(), agent.clone(), rng.stream("persistentvolumeclaims")).with_index(BY_VOLUME, volume_index),
             classes: Informer::new(everything(), agent.clone(), rng.stream("storageclasses")),
             namespaces: Informer::new(everything(), agent.clone(), rng.stream("namespaces")),
             service_accounts: Informer::new(everything(), agent.clone(), rng.stream("serviceaccounts")),
@@ -129,9 +148,38 @@ impl Caches {
         }
     }
 
+    /// Asks for everything there is, once.
+    pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
+        self.deployments.start(now, out);
+        self.replica_sets.start(now, out);
+        self.pods.start(now, out);
+        self.nodes.start(now, out);
+        self.leases.start(now, out);
+        self.replication_controllers.start(now, out);
+        self.stateful_sets.start(now, out);
+        self.daemon_sets.start(now, out);
+        self.revisions.start(now, out);
+        self.claims.start(now, out);
+        self.jobs.start(now, out);
+        self.cron_jobs.start(now, out);
+        self.services.start(now, out);
+        self.endpoint_slices.start(now, out);
+        self.endpoints.start(now, out);
+        self.autoscalers.start(now, out);
+        self.budgets.start(now, out);
+        self.volumes.start(now, out);
+        self.classes.start(now, out);
+        self.namespaces.start(now, out);
+        self.service_accounts.start(now, out);
+        self.root_cas.start(now, out);
+    }
+
     /// Whether the caches of the workload controllers were filled once (`WaitForCacheSync`).
     pub(crate) fn synced(&self) -> bool {
-        self.deployments.has_synced() && self.replica_sets.has_synced() && self.pods.has_synced()
+        let elder = [self.deployments.has_synced(), self.replica_sets.has_synced(), self.replication_controllers.has_synced()];
+        let sets = [self.stateful_sets.has_synced(), self.daemon_sets.has_synced(), self.revisions.has_synced(), self.claims.has_synced()];
+        let batch = [self.jobs.has_synced(), self.cron_jobs.has_synced()];
+        self.pods.has_synced() && self.nodes.has_synced() && elder.into_iter().chain(sets).chain(batch).all(|synced| synced)
     }
 
     /// Whether the caches of the controllers of nodes were filled once.
@@ -165,40 +213,21 @@ impl Caches {
         self.namespaces.has_synced() && self.service_accounts.has_synced() && self.root_cas.has_synced()
     }
 
-    /// Asks the API server for everything, once.
-    pub(crate) fn start(&mut self, now: Time, out: &mut Outbox) {
-        self.deployments.start(now, out);
-        self.replica_sets.start(now, out);
-        self.pods.start(now, out);
-        self.nodes.start(now, out);
-        self.leases.start(now, out);
-        self.services.start(now, out);
-        self.endpoint_slices.start(now, out);
-        self.endpoints.start(now, out);
-        self.autoscalers.start(now, out);
-        self.budgets.start(now, out);
-        self.volumes.start(now, out);
-        self.claims.start(now, out);
-        self.classes.start(now, out);
-        self.namespaces.start(now, out);
-        self.service_accounts.start(now, out);
-        self.root_cas.start(now, out);
-    }
-
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        let workloads = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.pods.next_wake()];
+        let elder = [self.deployments.next_wake(), self.replica_sets.next_wake(), self.replication_controllers.next_wake()];
+        let sets = [self.stateful_sets.next_wake(), self.daemon_sets.next_wake(), self.revisions.next_wake(), self.claims.next_wake()];
+        let batch = [self.jobs.next_wake(), self.cron_jobs.next_wake(), self.pods.next_wake()];
         let nodes = [self.nodes.next_wake(), self.leases.next_wake()];
         let services = [self.services.next_wake(), self.endpoint_slices.next_wake(), self.endpoints.next_wake()];
         let others = [
             self.autoscalers.next_wake(),
             self.budgets.next_wake(),
             self.volumes.next_wake(),
-            self.claims.next_wake(),
             self.classes.next_wake(),
             self.namespaces.next_wake(),
             self.service_accounts.next_wake(),
             self.root_cas.next_wake(),
         ];
-        workloads.into_iter().chain(nodes).chain(services).chain(others).flatten().min()
+        elder.into_iter().chain(sets).chain(batch).chain(nodes).chain(services).chain(others).flatten().min()
     }
 }

@@ -9,16 +9,15 @@
 //! **Simplified here:** `pod-template-hash` is FNV-1a over the template's JSON, where upstream hashes a dump of the Go struct, so hashes
 //! differ from those of a real cluster. Hash collisions are not resolved.
 
-mod revision;
-mod rolling;
-mod scaling;
-mod status;
-#[cfg(test)]
-mod vectors;
+pub(crate) mod revision;
+pub(crate) mod rolling;
+pub(crate) mod scaling;
+pub(crate) mod status;
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims::{self, controller_reference};
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::history::safe_hash;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::PodTemplateSpec;
 use api::http::{Body, Method, Request, ResourcePath};
@@ -61,18 +60,16 @@ struct Versions {
     all: Vec<Arc<ReplicaSet>>,
 }
 
-/// The template as JSON, without the label that tells versions apart.
-fn canonical(template: &PodTemplateSpec) -> String {
+/// The template as JSON, without the label that tells versions apart: templates with the same text are one version (`EqualIgnoreHash`).
+pub fn canonical(template: &PodTemplateSpec) -> String {
     let mut template = template.clone();
     template.metadata.labels.remove(HASH_LABEL);
     template.to_json().to_string()
 }
 
-/// The value of `pod-template-hash` (`ComputeHash`): the decimal hash in an alphabet without vowels (`SafeEncodeString`).
+/// The value of `pod-template-hash` (`ComputeHash`).
 fn template_hash(template: &PodTemplateSpec) -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let hash = canonical(template).bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash.to_string().bytes().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
+    safe_hash(&canonical(template))
 }
 
 fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
@@ -235,7 +232,7 @@ impl Controller for DeploymentController {
     type Note = Note;
 
     /// Models `syncDeployment`.
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let Some(deployment) = caches.deployments.lister().get(key) else {
             return plan;
@@ -281,7 +278,7 @@ impl Controller for DeploymentController {
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
     /// Models `syncRolloutStatus`, and looks again when the rollout would have failed.
-    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let Some(deployment) = caches.deployments.lister().get(key).filter(|_| failure.is_none()) else {
             return (None, None);
         };

@@ -212,7 +212,7 @@ impl Controller for DisruptionController {
     type Note = Note;
 
     /// Asks for the scales that the caches do not know.
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let Some(budget) = caches.budgets.lister().get(key) else {
             self.looks.remove(key);
@@ -277,7 +277,7 @@ impl Controller for DisruptionController {
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
     /// Looks again when a granted eviction is overdue.
-    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let granted = caches.budgets.lister().get(key).and_then(|budget| budget.status.disrupted_pods.values().min().copied());
         (None, granted.map(|granted| (granted.0 + DELETION_TIMEOUT + Duration::from_secs(1)).since(now).max(Duration::from_secs(1))))
     }

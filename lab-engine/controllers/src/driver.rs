@@ -76,8 +76,8 @@ pub(crate) trait Controller {
     /// What it remembers of a write.
     type Note: Clone;
 
-    /// Decides what to do about the key; writes down what it expects to see.
-    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Self::Note>;
+    /// Decides what to do about the key; writes down what it expects to see, and tells what it saw.
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Self::Note>;
 
     /// Takes the outcome of one call; tells why it counts as a failure, if it does.
     fn answered(
@@ -100,7 +100,13 @@ pub(crate) trait Controller {
     fn skipped(&mut self, key: &ObjectKey, note: &Self::Note);
 
     /// The last call, after all others; `failure` is the message of the first that failed. With it, when to look again.
-    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Self::Note>>, Option<Duration>);
+    fn conclude(
+        &mut self,
+        now: Time,
+        caches: &Caches,
+        key: &ObjectKey,
+        failure: Option<&str>,
+    ) -> (Option<Call<Self::Note>>, Option<Duration>);
 }
 
 /// Where a controller tells of its work.
@@ -172,7 +178,7 @@ impl<C: Controller> Driver<C> {
     /// Works on every key that is due.
     pub(crate) fn work(&mut self, now: Time, caches: &Caches, out: &mut Outbox) {
         while let Some(key) = self.queue.get(now) {
-            let plan = self.controller.reconcile(now, caches, &key);
+            let plan = self.controller.reconcile(now, caches, &key, &mut Sink { events: &mut self.events, out });
             if let Some((object, decision)) = plan.decision {
                 out.trace_as(&self.name, What::Reconciled { object, decision: decision.into() });
             }

@@ -4,17 +4,23 @@
 //! writes change comes back by the watch and leads to the next look. Controllers do not know each other; the Deployment controller
 //! makes ReplicaSets, and it is the ReplicaSet controller that makes Pods of them.
 //!
-//! **Simplified here:** no leader election. The controllers of other workloads are not here yet.
+//! **Simplified here:** no leader election.
 
 pub mod autoscaling;
+mod backoff;
 mod caches;
 mod claims;
+mod cron_job;
+mod daemon_set;
 mod deployment;
 mod disruption;
 mod driver;
 pub mod endpoints;
+pub mod facts;
 mod garbage_collector;
 mod graph;
+mod history;
+mod job;
 mod namespace;
 mod namespace_content;
 mod node_lifecycle;
@@ -23,35 +29,44 @@ mod pod_gc;
 mod pod_tally;
 mod pods;
 mod replica_set;
+mod replication;
+mod routing;
 mod service_lb;
+mod stateful_set;
 mod taint_eviction;
 mod taints;
+mod ttl_after_finished;
 pub mod volume;
 
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
-use api::core::Pod;
-use api::labels::Selector;
-use api::meta::{LabelSelector, StringMap};
+use api::batch::CronJob;
+use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
 use autoscaling::metrics::MetricsClient;
 use autoscaling::{AutoscalerController, SYNC_PERIOD};
 use caches::Caches;
-use client::{Component, Delta, Input, ObjectKey, Outbox};
+use client::{Component, Delta, Expectations, Input, ObjectKey, Outbox, WorkQueue};
+use cron_job::CronJobController;
+use daemon_set::DaemonSetController;
 use deployment::DeploymentController;
 use disruption::DisruptionController;
 use driver::Driver;
 use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
 use graph::Graph;
+use job::JobController;
 use namespace::NamespaceController;
 use namespace_content::{NamespaceContent, SETTLING};
 use node_lifecycle::NodeLifecycleController;
 use pod_gc::PodGc;
 use replica_set::ReplicaSetController;
+use routing::{controller_key, observe, owners, route};
 use service_lb::ServiceLoadBalancers;
 use sim::{Rng, Time};
+use stateful_set::StatefulSetController;
 use std::sync::Arc;
 use taint_eviction::TaintEvictionController;
+use ttl_after_finished::TtlAfterFinishedController;
 use volume::VolumeControllers;
 
 /// The component kube-controller-manager.
@@ -59,7 +74,13 @@ use volume::VolumeControllers;
 pub struct ControllerManager {
     caches: Caches,
     deployments: Driver<DeploymentController>,
-    replica_sets: Driver<ReplicaSetController>,
+    replica_sets: Driver<ReplicaSetController<ReplicaSet>>,
+    replication: Driver<ReplicaSetController<ReplicationController>>,
+    stateful_sets: Driver<StatefulSetController>,
+    daemon_sets: Driver<DaemonSetController>,
+    jobs: Driver<JobController>,
+    ttl_after_finished: Driver<TtlAfterFinishedController>,
+    cron_jobs: Driver<CronJobController>,
     graph: Graph,
     garbage: GarbageCollector,
     namespaces: NamespaceController,
@@ -82,6 +103,12 @@ impl ControllerManager {
             caches: Caches::new(&rng, &agent),
             deployments: Driver::new("deployment-controller", &agent, DeploymentController),
             replica_sets: Driver::new("replicaset-controller", &agent, ReplicaSetController::default()),
+            replication: Driver::new("replication-controller", &agent, ReplicaSetController::default()),
+            stateful_sets: Driver::new("statefulset-controller", &agent, StatefulSetController),
+            daemon_sets: Driver::new("daemonset-controller", &agent, DaemonSetController::default()),
+            jobs: Driver::new("job-controller", &agent, JobController::default()),
+            ttl_after_finished: Driver::new("ttl-after-finished-controller", &agent, TtlAfterFinishedController),
+            cron_jobs: Driver::new("cronjob-controller", &agent, CronJobController::default()),
             graph: Graph::new(&rng.stream("graph"), &agent),
             garbage: GarbageCollector::new(&agent),
             namespaces: NamespaceController::new(&agent),
@@ -108,7 +135,26 @@ impl ControllerManager {
             self.deployments.queue.add(ObjectKey::of(delta.object().as_ref()));
         }
         for delta in self.caches.replica_sets.handle(now, input, out).into_iter().flatten() {
-            self.replica_set_changed(&delta);
+            changed(&delta, &mut self.replica_sets.queue, Some(&mut self.replica_sets.controller.expectations));
+            route(&delta, self.caches.deployments.lister(), &mut self.deployments.queue);
+        }
+        for delta in self.caches.replication_controllers.handle(now, input, out).into_iter().flatten() {
+            let expectations = &mut self.replication.controller.expectations;
+            changed(&delta, &mut self.replication.queue, Some(expectations));
+        }
+        for delta in self.caches.stateful_sets.handle(now, input, out).into_iter().flatten() {
+            changed(&delta, &mut self.stateful_sets.queue, None);
+        }
+        for delta in self.caches.daemon_sets.handle(now, input, out).into_iter().flatten() {
+            changed(&delta, &mut self.daemon_sets.queue, Some(&mut self.daemon_sets.controller.expectations));
+        }
+        for delta in self.caches.revisions.handle(now, input, out).into_iter().flatten() {
+            route(&delta, self.caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
+            route(&delta, self.caches.daemon_sets.lister(), &mut self.daemon_sets.queue);
+        }
+        for delta in self.caches.claims.handle(now, input, out).into_iter().flatten() {
+            self.claim_changed(&delta);
+            self.volumes.claim_changed(&delta);
         }
         for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
             self.caches.pod_tally.learn(&delta);
@@ -120,11 +166,21 @@ impl ControllerManager {
             self.volumes.pod_changed(&delta);
         }
         for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
+            self.node_changed(&delta);
             self.node_lifecycle.node_changed(&delta);
             self.taint_eviction.node_changed(now, &self.caches, &delta, out);
             self.endpoints.node_changed(&self.caches, &delta);
         }
         self.caches.leases.handle(now, input, out);
+        for delta in self.caches.jobs.handle(now, input, out).into_iter().flatten() {
+            changed(&delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.expectations));
+            changed(&delta, &mut self.ttl_after_finished.queue, None);
+            let (former, owner) = owners(&delta, &CronJob::INFO.kind);
+            former.into_iter().chain(owner).for_each(|key| self.cron_jobs.queue.add(key));
+        }
+        for delta in self.caches.cron_jobs.handle(now, input, out).into_iter().flatten() {
+            changed(&delta, &mut self.cron_jobs.queue, None);
+        }
         self.learn_of_services(now, input, out);
         self.learn_of_volumes(now, input, out);
         self.learn_of_namespaces(now, input, out);
@@ -154,9 +210,6 @@ impl ControllerManager {
     fn learn_of_volumes(&mut self, now: Time, input: &Input, out: &mut Outbox) {
         for delta in self.caches.volumes.handle(now, input, out).into_iter().flatten() {
             self.volumes.volume_changed(&self.caches, &delta);
-        }
-        for delta in self.caches.claims.handle(now, input, out).into_iter().flatten() {
-            self.volumes.claim_changed(&delta);
         }
         for delta in self.caches.classes.handle(now, input, out).into_iter().flatten() {
             self.volumes.class_changed(&self.caches, &delta);
@@ -190,99 +243,76 @@ impl ControllerManager {
         }
     }
 
-    /// Models the handlers of both controllers for ReplicaSets.
-    fn replica_set_changed(&mut self, delta: &Delta<ReplicaSet>) {
-        let rs = delta.object();
-        let key = ObjectKey::of(rs.as_ref());
-        if matches!(delta, Delta::Deleted(..)) {
-            self.replica_sets.controller.expectations.delete(&key);
+    /// A claim that is gone or has other owners may be one that a Pod of a StatefulSet waits for.
+    fn claim_changed(&mut self, delta: &Delta<PersistentVolumeClaim>) {
+        let claim = delta.object();
+        let owners = |claim: &PersistentVolumeClaim| claim.metadata.owner_references.clone();
+        if let Delta::Updated(old, new) = delta
+            && owners(old) == owners(new)
+        {
+            return;
         }
-        self.replica_sets.queue.add(key);
-        let (former, owner) = owners(delta, &Deployment::INFO.kind);
-        if let Some(former) = former {
-            self.deployments.queue.add(former);
-        }
-        if let Some(owner) = owner {
-            self.deployments.queue.add(owner);
-        } else if may_be_adopted(delta) {
-            let candidates = self.caches.deployments.lister().list_namespace(&rs.metadata.namespace);
-            for candidate in candidates.filter(|candidate| selects(&candidate.spec.selector, &rs.metadata.labels)) {
-                self.deployments.queue.add(ObjectKey::of(candidate.as_ref()));
-            }
+        let sets = self.caches.stateful_sets.lister().list_namespace(&claim.metadata.namespace);
+        for set in sets.filter(|set| stateful_set::names::claim_pod_name(&set.metadata.name, &claim.metadata.name).is_some()) {
+            self.stateful_sets.queue.add(ObjectKey::of(set.as_ref()));
         }
     }
 
-    /// Models `addPod`, `updatePod` and `deletePod` of the ReplicaSet controller.
+    /// DaemonSets look at a node that comes, goes, or has other labels or taints (`shouldIgnoreNodeUpdate`).
+    fn node_changed(&mut self, delta: &Delta<Node>) {
+        let look = |node: &Node| (node.metadata.labels.clone(), node.spec.taints.clone());
+        if let Delta::Updated(old, new) = delta
+            && look(old) == look(new)
+        {
+            return;
+        }
+        for set in self.caches.daemon_sets.lister().list() {
+            self.daemon_sets.queue.add(ObjectKey::of(set.as_ref()));
+        }
+    }
+
+    /// Models `addPod`, `updatePod` and `deletePod` of the controllers of Pods.
     fn pod_changed(&mut self, delta: &Delta<Pod>) {
+        if let Delta::Updated(old, new) = delta
+            && !pods::matters_more(old, new)
+        {
+            return;
+        }
+        let caches = &self.caches;
+        route(delta, caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
+        if let Some(key) = route(delta, caches.daemon_sets.lister(), &mut self.daemon_sets.queue) {
+            observe(delta, &key, &mut self.daemon_sets.controller.expectations);
+        }
+        if let Some(key) = route(delta, caches.jobs.lister(), &mut self.jobs.queue) {
+            observe(delta, &key, &mut self.jobs.controller.expectations);
+        }
         if let Delta::Updated(old, new) = delta
             && !pods::matters(old, new)
         {
             return;
         }
-        let pod = delta.object();
-        let (former, owner) = owners(delta, &ReplicaSet::INFO.kind);
-        if let Some(former) = former {
-            self.replica_sets.queue.add(former);
+        if let Some(key) = route(delta, caches.replication_controllers.lister(), &mut self.replication.queue) {
+            observe(delta, &key, &mut self.replication.controller.expectations);
         }
-        let Some(key) = owner else {
-            if may_be_adopted(delta) {
-                let candidates = self.caches.replica_sets.lister().list_namespace(&pod.metadata.namespace);
-                for candidate in candidates.filter(|candidate| selects(&candidate.spec.selector, &pod.metadata.labels)) {
-                    self.replica_sets.queue.add(ObjectKey::of(candidate.as_ref()));
-                }
-            }
-            return;
-        };
-        let expectations = &mut self.replica_sets.controller.expectations;
-        if matches!(delta, Delta::Added(_)) {
-            expectations.creation_observed(&key);
-        }
-        if pod.metadata.is_deleting() || matches!(delta, Delta::Deleted(..)) {
-            expectations.deletion_observed(&key, &pod.metadata.uid);
-        }
+        let Some(key) = route(delta, caches.replica_sets.lister(), &mut self.replica_sets.queue) else { return };
+        observe(delta, &key, &mut self.replica_sets.controller.expectations);
         // A Deployment with the strategy Recreate waits for the last old Pod.
         if matches!(delta, Delta::Deleted(..))
-            && let Some(rs) = self.caches.replica_sets.lister().get(&key)
+            && let Some(rs) = caches.replica_sets.lister().get(&key)
             && let Some(owner) = controller_key(rs.as_ref(), &Deployment::INFO.kind)
         {
             self.deployments.queue.add(owner);
         }
-        self.replica_sets.queue.add(key);
     }
 }
 
-/// The key of the managing controller, if it is of this kind.
-fn controller_key<R: Resource>(object: &R, kind: &str) -> Option<ObjectKey> {
-    let owner = object.metadata().controller().filter(|owner| owner.kind == kind)?;
-    Some(ObjectKey::new(object.metadata().namespace.as_str(), owner.name.as_str()))
-}
-
-/// The former managing controller, if it was of this kind and is it no more, and the present one, if it is of this kind.
-fn owners<R: Resource>(delta: &Delta<R>, kind: &str) -> (Option<ObjectKey>, Option<ObjectKey>) {
-    let owner = controller_key(delta.object().as_ref(), kind);
-    let former = match delta {
-        Delta::Updated(old, new) if old.metadata().controller() != new.metadata().controller() => controller_key(old.as_ref(), kind),
-        _ => None,
-    };
-    (former, owner)
-}
-
-/// Whether a controller could now make the object its own that could not before.
-fn may_be_adopted<R: Resource>(delta: &Delta<R>) -> bool {
-    let news = match delta {
-        Delta::Added(_) => true,
-        Delta::Updated(old, new) => {
-            let (old, new) = (old.metadata(), new.metadata());
-            old.labels != new.labels || old.controller() != new.controller()
-        }
-        Delta::Deleted(..) => false,
-    };
-    let metadata = delta.object().metadata();
-    news && !metadata.is_deleting() && metadata.controller().is_none() && !metadata.labels.is_empty()
-}
-
-fn selects(selector: &LabelSelector, labels: &StringMap) -> bool {
-    Selector::from_label_selector(Some(selector)).is_ok_and(|selector| selector.matches(labels))
+/// Queues an object that has changed; what was expected of one that is gone is forgotten.
+fn changed<R: Resource>(delta: &Delta<R>, queue: &mut WorkQueue<ObjectKey>, expectations: Option<&mut Expectations>) {
+    let key = ObjectKey::of(delta.object().as_ref());
+    if let (Delta::Deleted(..), Some(expectations)) = (delta, expectations) {
+        expectations.delete(&key);
+    }
+    queue.add(key);
 }
 
 impl Component for ControllerManager {
@@ -295,6 +325,12 @@ impl Component for ControllerManager {
         }
         let _taken = self.deployments.handle(now, &input, &self.caches, out)
             || self.replica_sets.handle(now, &input, &self.caches, out)
+            || self.replication.handle(now, &input, &self.caches, out)
+            || self.stateful_sets.handle(now, &input, &self.caches, out)
+            || self.daemon_sets.handle(now, &input, &self.caches, out)
+            || self.jobs.handle(now, &input, &self.caches, out)
+            || self.ttl_after_finished.handle(now, &input, &self.caches, out)
+            || self.cron_jobs.handle(now, &input, &self.caches, out)
             || self.garbage.handle(now, &input, out)
             || self.namespaces.handle(now, &input)
             || self.node_lifecycle.handle(now, &input, &self.caches, out)
@@ -309,6 +345,12 @@ impl Component for ControllerManager {
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
+            self.replication.work(now, &self.caches, out);
+            self.stateful_sets.work(now, &self.caches, out);
+            self.daemon_sets.work(now, &self.caches, out);
+            self.jobs.work(now, &self.caches, out);
+            self.ttl_after_finished.work(now, &self.caches, out);
+            self.cron_jobs.work(now, &self.caches, out);
         }
         if self.caches.nodes_synced() {
             self.node_lifecycle.work(now, &self.caches, out);
@@ -338,7 +380,17 @@ impl Component for ControllerManager {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        let workloads = [self.caches.next_wake(), self.deployments.next_wake(), self.replica_sets.next_wake()];
+        let workloads = [
+            self.caches.next_wake(),
+            self.deployments.next_wake(),
+            self.replica_sets.next_wake(),
+            self.replication.next_wake(),
+            self.stateful_sets.next_wake(),
+            self.daemon_sets.next_wake(),
+            self.jobs.next_wake(),
+            self.ttl_after_finished.next_wake(),
+            self.cron_jobs.next_wake(),
+        ];
         let cleaners = [self.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
         // Before its caches are filled, a controller of nodes cannot do what is due.
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];

@@ -70,7 +70,7 @@ fn mend_root_ca(namespace: &str, present: Option<&Arc<ConfigMap>>) -> Option<Cal
 impl Controller for NamespaceContent {
     type Note = ();
 
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<()> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<()> {
         let mut plan = Plan::default();
         let namespace: Option<&Arc<Namespace>> = caches.namespaces.lister().get(key);
         let Some(namespace) = namespace.filter(|namespace| namespace.status.phase != "Terminating") else { return plan };
@@ -98,7 +98,7 @@ impl Controller for NamespaceContent {
 
     fn skipped(&mut self, _key: &ObjectKey, (): &()) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
         (None, None)
     }
 }

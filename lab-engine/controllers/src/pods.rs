@@ -1,6 +1,8 @@
 //! What controllers ask of a Pod (`pkg/api/v1/pod/util.go`, `pkg/controller/controller_utils.go`).
 
-use api::core::Pod;
+use crate::claims::controller_reference;
+use api::Resource;
+use api::core::{Pod, PodTemplateSpec};
 use api::meta::{condition, condition_is_true};
 use sim::Time;
 use std::cmp::Reverse;
@@ -9,9 +11,35 @@ use std::time::Duration;
 /// Annotation by which a Pod says what its deletion costs; the cheapest goes first.
 const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
+/// A new Pod of a controller, made from a template (`GetPodFromTemplate`).
+pub(crate) fn from_template<C: Resource>(controller: &C, template: &PodTemplateSpec) -> Pod {
+    let mut pod = Pod { spec: template.spec.clone(), ..Pod::default() };
+    pod.metadata.generate_name = format!("{}-", controller.metadata().name);
+    pod.metadata.namespace.clone_from(&controller.metadata().namespace);
+    pod.metadata.labels.clone_from(&template.metadata.labels);
+    pod.metadata.annotations.clone_from(&template.metadata.annotations);
+    pod.metadata.finalizers.clone_from(&template.metadata.finalizers);
+    pod.metadata.owner_references = vec![controller_reference(controller)];
+    pod
+}
+
 /// Whether the Pod's condition `Ready` is true.
 pub(crate) fn is_ready(pod: &Pod) -> bool {
     condition_is_true(&pod.status.conditions, "Ready")
+}
+
+/// Whether a Pod has neither ended nor is on its way out (`IsPodActive`).
+pub fn is_active(pod: &Pod) -> bool {
+    !has_ended(pod) && !pod.metadata.is_deleting()
+}
+
+/// Whether a Pod is on its way out and has not ended (`IsPodTerminating`).
+pub fn is_terminating(pod: &Pod) -> bool {
+    !has_ended(pod) && pod.metadata.is_deleting()
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
 }
 
 /// Whether a change of a Pod can matter to the ReplicaSet that owns it. Upstream looks at the ReplicaSet after each change; after most of
@@ -23,6 +51,14 @@ pub(crate) fn matters(old: &Pod, new: &Pod) -> bool {
         || old.metadata.labels != new.metadata.labels
         || old.metadata.owner_references != new.metadata.owner_references
         || old.metadata.uid != new.metadata.uid
+}
+
+/// Whether a change of a Pod can matter to a controller that looks at its node, its finalizers or why it ends.
+pub(crate) fn matters_more(old: &Pod, new: &Pod) -> bool {
+    matters(old, new)
+        || old.spec.node_name != new.spec.node_name
+        || old.metadata.finalizers != new.metadata.finalizers
+        || condition_is_true(&old.status.conditions, "DisruptionTarget") != condition_is_true(&new.status.conditions, "DisruptionTarget")
 }
 
 /// Since when the Pod is ready.
@@ -45,7 +81,7 @@ pub(crate) fn is_available(pod: &Pod, min_ready_seconds: i32, now: Time) -> bool
 
 /// The order in which Pods are deleted, the first first (`ActivePodsWithRanks`): unassigned, then by phase, not ready, cheap, on a node
 /// with many of its kind, ready since the shortest time (on a logarithmic scale), often restarted, young.
-pub(crate) fn delete_rank(now: Time, pod: &Pod, on_same_node: usize) -> impl Ord + use<> {
+pub fn delete_rank(now: Time, pod: &Pod, on_same_node: usize) -> impl Ord + use<> {
     let assigned = !pod.spec.node_name.is_empty();
     let phase = match pod.status.phase.as_str() {
         "Pending" => 0,
@@ -97,47 +133,5 @@ mod tests {
         assert!(first(&pod("n", "False", json!({})), 1, &ready, 1));
         assert!(first(&pod("n", "True", json!({POD_DELETION_COST: "-5"})), 1, &ready, 3));
         assert!(first(&ready, 2, &ready, 1));
-    }
-
-    /// The facts of `replicaset.json`, where that lies beside the project.
-    #[test]
-    fn pods_are_deleted_in_upstreams_order() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/replicaset.json");
-        let Ok(text) = std::fs::read_to_string(path) else {
-            eprintln!("replicaset: not there, left out");
-            return;
-        };
-        // Only differences of times matter, and the engine's begin in 2026.
-        let file: Value = serde_json::from_str(&text.replace("\"2024-", "\"2027-")).unwrap();
-        let (mut run, mut wrong) = (0, Vec::new());
-        for case in file["cases"].as_array().unwrap() {
-            let now = || Time::parse_rfc3339(case["input"]["now"].as_str().unwrap()).unwrap();
-            let expect = &case["expect"]["order"];
-            let found = match case["op"].as_str().unwrap() {
-                "deletion-rank" => {
-                    let rank = |side: &str| {
-                        let side = &case["input"][side];
-                        delete_rank(now(), &decode(side["pod"].clone()).unwrap(), side["rank"].as_u64().unwrap() as usize)
-                    };
-                    json!(match rank("a").cmp(&rank("b")) {
-                        std::cmp::Ordering::Less => "a-before-b",
-                        std::cmp::Ordering::Equal => "equal",
-                        std::cmp::Ordering::Greater => "b-before-a",
-                    })
-                }
-                "active-pods-order" => {
-                    let mut pods: Vec<Pod> =
-                        case["input"]["pods"].as_array().unwrap().iter().map(|pod| decode(pod.clone()).unwrap()).collect();
-                    pods.sort_by_cached_key(|pod| delete_rank(now(), pod, 1));
-                    pods.iter().map(|pod| json!(pod.metadata.name)).collect()
-                }
-                _ => continue,
-            };
-            run += 1;
-            if found != *expect {
-                wrong.push(format!("{}: {found} instead of {expect}", case["id"]));
-            }
-        }
-        assert!(run > 0 && wrong.is_empty(), "{wrong:#?}");
     }
 }

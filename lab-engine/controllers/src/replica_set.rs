@@ -2,22 +2,24 @@
 //!
 //! It creates missing Pods in batches of 1, 2, 4, … that each wait for the one before, so that a Pod which is refused is not tried a
 //! thousand times at once. Of superfluous Pods it deletes those that are the least loss.
+//! ReplicationControllers are kept by the same code (see [`crate::replication`]).
 //! Pods that its selector selects and nobody controls are adopted; those that it no longer selects are released.
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
-use crate::claims::{self, controller_reference};
+use crate::claims;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use crate::pod_tally::Standing;
-use crate::pods::{delete_rank, is_available, is_ready, remaining_until_available};
+use crate::pods::{self, delete_rank, is_available, is_ready, remaining_until_available};
+use crate::routing::Selects;
 use api::apps::{ReplicaSet, ReplicaSetStatus};
-use api::core::Pod;
+use api::core::{Pod, PodTemplateSpec};
 use api::http::{Body, Method, Request, ResourcePath};
-use api::labels::Selector;
 use api::meta::Condition;
 use api::{Object, Resource};
-use client::{EventType, Expectations, ObjectKey};
+use client::{EventType, Expectations, Indexer, ObjectKey};
 use sim::Time;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,20 +30,69 @@ const SLOW_START: usize = 1;
 
 /// What a write is for.
 #[derive(Clone, Debug)]
-pub(crate) enum Note {
+pub(crate) enum Note<K> {
     /// Whether the ReplicaSet still exists.
-    Recheck(Arc<ReplicaSet>),
+    Recheck(Arc<K>),
     /// A Pod changes hands.
     Claim,
-    Create(Arc<ReplicaSet>),
-    Delete(Arc<ReplicaSet>, Arc<Pod>),
+    Create(Arc<K>),
+    Delete(Arc<K>, Arc<Pod>),
     Status,
 }
 
+/// A kind that keeps numbers of equal Pods.
+pub(crate) trait Replicates: Selects {
+    /// The cache of the kind.
+    fn cache(caches: &Caches) -> &Indexer<Self>;
+    /// How many Pods are wanted.
+    fn replicas(&self) -> i32;
+    /// Seconds that a Pod must be ready before it counts as available.
+    fn min_ready_seconds(&self) -> Option<i32>;
+    /// What the Pods look like.
+    fn template(&self) -> &PodTemplateSpec;
+    /// The status, as that of a ReplicaSet.
+    fn status(&self) -> ReplicaSetStatus;
+    /// The same object with this status.
+    fn with_status(&self, status: ReplicaSetStatus) -> Self;
+}
+
+impl Replicates for ReplicaSet {
+    fn cache(caches: &Caches) -> &Indexer<Self> {
+        caches.replica_sets.lister()
+    }
+
+    fn replicas(&self) -> i32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    fn min_ready_seconds(&self) -> Option<i32> {
+        self.spec.min_ready_seconds
+    }
+
+    fn template(&self) -> &PodTemplateSpec {
+        &self.spec.template
+    }
+
+    fn status(&self) -> ReplicaSetStatus {
+        self.status.clone()
+    }
+
+    fn with_status(&self, status: ReplicaSetStatus) -> Self {
+        ReplicaSet { status, ..self.clone() }
+    }
+}
+
 /// Keeps numbers of equal Pods.
-#[derive(Debug, Default)]
-pub(crate) struct ReplicaSetController {
+#[derive(Debug)]
+pub(crate) struct ReplicaSetController<K> {
     pub(crate) expectations: Expectations,
+    kind: PhantomData<K>,
+}
+
+impl<K> Default for ReplicaSetController<K> {
+    fn default() -> Self {
+        ReplicaSetController { expectations: Expectations::default(), kind: PhantomData }
+    }
 }
 
 fn has_not_finished(pod: &&Arc<Pod>) -> bool {
@@ -49,30 +100,30 @@ fn has_not_finished(pod: &&Arc<Pod>) -> bool {
 }
 
 /// The Pods of a ReplicaSet that have not finished.
-fn unfinished<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &'a Arc<Pod>> {
-    caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata.uid).filter(has_not_finished)
+fn unfinished<'a, K: Replicates>(caches: &'a Caches, rs: &K) -> impl Iterator<Item = &'a Arc<Pod>> {
+    caches.pods.lister().by_index(BY_CONTROLLER, &rs.metadata().uid).filter(has_not_finished)
 }
 
 /// The calls that adopt and release Pods (`claimPods`).
-fn claim(caches: &Caches, rs: &Arc<ReplicaSet>) -> Option<Plan<Note>> {
-    let selector = Selector::from_label_selector(Some(&rs.spec.selector)).ok()?;
-    let nobodys = orphans_of(&rs.metadata.namespace);
+fn claim<K: Replicates>(caches: &Caches, rs: &Arc<K>) -> Option<Plan<Note<K>>> {
+    let selector = rs.selector()?;
+    let nobodys = orphans_of(&rs.metadata().namespace);
     let mut orphans = caches.pods.lister().by_index(BY_CONTROLLER, &nobodys).filter(has_not_finished).peekable();
-    if orphans.peek().is_none() && caches.pod_tally.of(&rs.metadata.uid).all(|(_, labels, _)| selector.matches(labels)) {
+    if orphans.peek().is_none() && caches.pod_tally.of(&rs.metadata().uid).all(|(_, labels, _)| selector.matches(labels)) {
         return None;
     }
-    let claims = claims::claims(&selector, unfinished(caches, rs), orphans);
+    let claims = claims::claims(&selector, unfinished(caches, rs.as_ref()), orphans);
     Plan::claiming(rs, &claims, Note::Recheck(rs.clone()), &Note::Claim)
 }
 
 /// Those of them that are not on their way out (`FilterActivePods`).
-fn active<'a>(caches: &'a Caches, rs: &ReplicaSet) -> impl Iterator<Item = &'a Arc<Pod>> {
-    unfinished(caches, rs).filter(|pod| !pod.metadata.is_deleting())
+fn active<'a, K: Replicates>(caches: &'a Caches, rs: &K) -> impl Iterator<Item = &'a Arc<Pod>> {
+    unfinished(caches, rs).filter(|pod| pods::is_active(pod))
 }
 
 /// How many there are.
-fn active_count(caches: &Caches, rs: &ReplicaSet) -> usize {
-    caches.pod_tally.of(&rs.metadata.uid).filter(|(standing, ..)| *standing != Standing::Terminating).map(|(_, _, count)| count).sum()
+fn active_count<K: Replicates>(caches: &Caches, rs: &K) -> usize {
+    caches.pod_tally.of(&rs.metadata().uid).filter(|(standing, ..)| *standing != Standing::Terminating).map(|(_, _, count)| count).sum()
 }
 
 /// What a status counts.
@@ -89,10 +140,10 @@ struct Counts {
 
 impl Counts {
     /// Counts the Pods that have not finished.
-    fn of(now: Time, rs: &ReplicaSet, caches: &Caches) -> Self {
-        let template = &rs.spec.template.metadata.labels;
+    fn of<K: Replicates>(now: Time, rs: &K, caches: &Caches) -> Self {
+        let template = &rs.template().metadata.labels;
         let mut counts = Counts::default();
-        for (standing, labels, number) in caches.pod_tally.of(&rs.metadata.uid) {
+        for (standing, labels, number) in caches.pod_tally.of(&rs.metadata().uid) {
             let number = i32::try_from(number).unwrap_or(i32::MAX);
             if standing == Standing::Terminating {
                 counts.terminating += number;
@@ -106,7 +157,7 @@ impl Counts {
                 counts.ready += number;
             }
         }
-        match rs.spec.min_ready_seconds {
+        match rs.min_ready_seconds() {
             Some(min_ready @ 1..) => counts.look_for_available(now, min_ready, active(caches, rs)),
             _ => counts.available = counts.ready,
         }
@@ -123,25 +174,19 @@ impl Counts {
     }
 }
 
-fn create_call(rs: &Arc<ReplicaSet>) -> Call<Note> {
-    let mut pod = Pod { spec: rs.spec.template.spec.clone(), ..Pod::default() };
-    pod.metadata.generate_name = format!("{}-", rs.metadata.name);
-    pod.metadata.namespace = rs.metadata.namespace.clone();
-    pod.metadata.labels = rs.spec.template.metadata.labels.clone();
-    pod.metadata.annotations = rs.spec.template.metadata.annotations.clone();
-    pod.metadata.finalizers = rs.spec.template.metadata.finalizers.clone();
-    pod.metadata.owner_references = vec![controller_reference(rs.as_ref())];
-    let path = ResourcePath::collection(Pod::INFO, &rs.metadata.namespace);
+fn create_call<K: Replicates>(rs: &Arc<K>) -> Call<Note<K>> {
+    let pod = pods::from_template(rs.as_ref(), rs.template());
+    let path = ResourcePath::collection(Pod::INFO, &rs.metadata().namespace);
     Call { request: Request::new(Method::Post, path).body(Body::Object(pod.into())), note: Note::Create(rs.clone()) }
 }
 
-fn delete_call(rs: &Arc<ReplicaSet>, pod: &Arc<Pod>) -> Call<Note> {
+fn delete_call<K: Replicates>(rs: &Arc<K>, pod: &Arc<Pod>) -> Call<Note<K>> {
     let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name);
     Call { request: Request::new(Method::Delete, path), note: Note::Delete(rs.clone(), pod.clone()) }
 }
 
 /// The sizes of the batches in which `count` Pods are created: 1, 2, 4, … (`slowStartBatch`).
-fn slow_start(count: usize) -> Vec<usize> {
+pub(crate) fn slow_start(count: usize) -> Vec<usize> {
     let (mut left, mut size, mut batches) = (count, SLOW_START, Vec::new());
     while left > 0 {
         batches.push(size.min(left));
@@ -165,15 +210,15 @@ fn pods_to_delete(now: Time, mut pods: Vec<Arc<Pod>>, count: usize) -> Vec<Arc<P
 }
 
 /// What the ReplicaSet's status should be (`calculateStatus`).
-fn calculate_status(now: Time, rs: &ReplicaSet, counts: Counts, failure: Option<&str>) -> ReplicaSetStatus {
-    let mut status = rs.status.clone();
+fn calculate_status<K: Replicates>(now: Time, rs: &K, counts: Counts, failure: Option<&str>) -> ReplicaSetStatus {
+    let mut status = rs.status();
     status.replicas = counts.active;
     status.fully_labeled_replicas = some_unless_zero(counts.labelled);
     status.ready_replicas = some_unless_zero(counts.ready);
     status.available_replicas = some_unless_zero(counts.available);
     status.terminating_replicas = Some(counts.terminating);
-    status.observed_generation = rs.metadata.generation;
-    let short = status.replicas < rs.spec.replicas.unwrap_or(1);
+    status.observed_generation = rs.metadata().generation;
+    let short = status.replicas < rs.replicas();
     match failure {
         Some(message) if api::meta::condition(&status.conditions, "ReplicaFailure").is_none() => status.conditions.push(Condition {
             type_: "ReplicaFailure".to_owned(),
@@ -194,17 +239,17 @@ fn some_unless_zero(count: i32) -> Option<i32> {
     (count != 0).then_some(count)
 }
 
-impl Controller for ReplicaSetController {
-    type Note = Note;
+impl<K: Replicates> Controller for ReplicaSetController<K> {
+    type Note = Note<K>;
 
     /// Models `syncReplicaSet` and `manageReplicas`.
-    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note<K>> {
         let mut plan = Plan::default();
-        let Some(rs) = caches.replica_sets.lister().get(key) else {
+        let Some(rs) = K::cache(caches).get(key) else {
             self.expectations.delete(key);
             return plan;
         };
-        if rs.metadata.is_deleting() {
+        if rs.metadata().is_deleting() {
             return plan;
         }
         if let Some(claiming) = claim(caches, rs) {
@@ -213,8 +258,8 @@ impl Controller for ReplicaSetController {
         if !self.expectations.satisfied(now, key) {
             return plan;
         }
-        let present = active_count(caches, rs);
-        let wanted = usize::try_from(rs.spec.replicas.unwrap_or(1)).unwrap_or(0);
+        let present = active_count(caches, rs.as_ref());
+        let wanted = usize::try_from(rs.replicas()).unwrap_or(0);
         if present < wanted {
             let missing = (wanted - present).min(BURST_REPLICAS);
             self.expectations.expect_creations(now, key, missing);
@@ -222,7 +267,7 @@ impl Controller for ReplicaSetController {
             plan.decision = Some((rs.object_ref(), format!("create {missing} of {wanted} Pods")));
         } else if present > wanted {
             let excess = (present - wanted).min(BURST_REPLICAS);
-            let victims = pods_to_delete(now, active(caches, rs).cloned().collect(), excess);
+            let victims = pods_to_delete(now, active(caches, rs.as_ref()).cloned().collect(), excess);
             self.expectations.expect_deletions(now, key, victims.iter().map(|pod| pod.metadata.uid.clone()));
             plan.phases.push_back(victims.iter().map(|pod| delete_call(rs, pod)).collect());
             plan.decision = Some((rs.object_ref(), format!("delete {excess} Pods, {wanted} stay")));
@@ -234,7 +279,7 @@ impl Controller for ReplicaSetController {
         &mut self,
         now: Time,
         key: &ObjectKey,
-        note: &Note,
+        note: &Note<K>,
         outcome: Result<Object, Refusal>,
         sink: &mut Sink<'_>,
     ) -> Result<(), String> {
@@ -268,27 +313,32 @@ impl Controller for ReplicaSetController {
         judged
     }
 
-    fn skipped(&mut self, key: &ObjectKey, note: &Note) {
+    fn skipped(&mut self, key: &ObjectKey, note: &Note<K>) {
         if matches!(note, Note::Create(_)) {
             self.expectations.creation_observed(key);
         }
     }
 
     /// Models `updateReplicaSetStatus`, and looks again when the next Pod may have become available.
-    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
-        let Some(rs) = caches.replica_sets.lister().get(key) else {
+    fn conclude(
+        &mut self,
+        now: Time,
+        caches: &Caches,
+        key: &ObjectKey,
+        failure: Option<&str>,
+    ) -> (Option<Call<Note<K>>>, Option<Duration>) {
+        let Some(rs) = K::cache(caches).get(key) else {
             return (None, None);
         };
-        let counts = Counts::of(now, rs, caches);
+        let counts = Counts::of(now, rs.as_ref(), caches);
         let again = counts.next_available;
-        let status = calculate_status(now, rs, counts, failure);
-        if status == rs.status {
+        let status = calculate_status(now, rs.as_ref(), counts, failure);
+        if status == rs.status() {
             return (None, again);
         }
-        let mut changed = ReplicaSet::clone(rs);
-        changed.status = status;
-        let path = ResourcePath::object(ReplicaSet::INFO, &key.namespace, &key.name).with_subresource("status");
-        (Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: Note::Status }), again)
+        let changed = Arc::new(rs.with_status(status)).into_object();
+        let path = ResourcePath::object(K::INFO, &key.namespace, &key.name).with_subresource("status");
+        (Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed)), note: Note::Status }), again)
     }
 }
 

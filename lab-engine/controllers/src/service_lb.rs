@@ -130,7 +130,7 @@ impl ServiceLoadBalancers {
 impl Controller for ServiceLoadBalancers {
     type Note = Note;
 
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         if caches.services.lister().get(key).is_none() {
             self.cloud.remove(key);
         }
@@ -171,7 +171,7 @@ impl Controller for ServiceLoadBalancers {
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
     /// Looks again when the cloud will be done.
-    fn conclude(&self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let waits = caches.services.lister().get(key).is_some_and(|service| service.status.load_balancer.ingress.is_empty());
         let since = self.cloud.get(key).filter(|_| waits).map(|(_, since, _)| *since);
         (None, since.map(|since| CREATION.saturating_sub(now.since(since)).max(Duration::from_secs(1))))

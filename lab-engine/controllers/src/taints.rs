@@ -76,6 +76,12 @@ pub(crate) fn matching<'t>(taints: &[Taint], tolerations: &'t [Toleration]) -> O
     taints.iter().map(|taint| tolerations.iter().find(|toleration| tolerates(toleration, taint))).collect()
 }
 
+/// Whether the node has a taint of one of these effects that none of the tolerations tolerates (`FindMatchingUntoleratedTaint`).
+pub(crate) fn untolerated(node: &Node, tolerations: &[Toleration], effects: &[&str]) -> bool {
+    let counts = |taint: &&Taint| effects.contains(&taint.effect.as_str());
+    node.spec.taints.iter().filter(counts).any(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

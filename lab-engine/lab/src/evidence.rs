@@ -19,13 +19,18 @@ const MAX_EVENTS: usize = 20_000;
 /// The variables that stand for lists of objects, and their kinds.
 const KINDS: &[(&str, &str)] = &[
     ("configmaps", "ConfigMap"),
+    ("cronjobs", "CronJob"),
+    ("daemonsets", "DaemonSet"),
     ("deployments", "Deployment"),
     ("events", "Event"),
+    ("jobs", "Job"),
     ("namespaces", "Namespace"),
     ("nodes", "Node"),
+    ("persistentvolumeclaims", "PersistentVolumeClaim"),
     ("pods", "Pod"),
     ("replicasets", "ReplicaSet"),
     ("services", "Service"),
+    ("statefulsets", "StatefulSet"),
 ];
 
 /// The trace as expressions see it, kept up to date event by event.

@@ -1,7 +1,8 @@
 //! CEL: the expressions in which checks and truths are written.
 //!
-//! An expression may name: `pods`, `deployments`, `replicasets`, `nodes`, `services`, `configmaps`, `namespaces`, `events` (lists of
-//! objects, each as its JSON), `etcd` (its members; see [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner
+//! An expression may name: `pods`, `deployments`, `replicasets`, `statefulsets`, `daemonsets`, `jobs`, `cronjobs`, `nodes`, `services`,
+//! `configmaps`, `persistentvolumeclaims`, `namespaces`, `events` (lists of objects, each as its JSON), `etcd` (its members; see
+//! [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner
 //! began), `vars` (the dealt numbers), `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
 //!
 //! Models the way Kubernetes uses CEL (validation rules, admission policies): parsed once, bounded in length and nesting, no side effects.
@@ -26,16 +27,21 @@ pub const MAX_NESTING: usize = 3;
 pub const VARIABLES: &[&str] = &[
     "commands",
     "configmaps",
+    "cronjobs",
+    "daemonsets",
     "deployments",
     "etcd",
     "events",
     "files",
+    "jobs",
     "namespaces",
     "nodes",
     "now",
+    "persistentvolumeclaims",
     "pods",
     "replicasets",
     "services",
+    "statefulsets",
     "trace",
     "vars",
 ];

@@ -8,6 +8,7 @@ mod event;
 mod node;
 mod pod;
 mod policy;
+mod replication;
 mod service;
 mod volume;
 
@@ -19,5 +20,6 @@ pub use event::*;
 pub use node::*;
 pub use pod::*;
 pub use policy::*;
+pub use replication::*;
 pub use service::*;
 pub use volume::*;

@@ -4,6 +4,7 @@
 //!
 //! **Simplified here:** the metadata of a row has no managed fields.
 
+mod batch;
 mod human;
 mod objects;
 mod pods;
@@ -30,7 +31,12 @@ fn columns(kind: &str) -> &'static [Column] {
     match kind {
         "Pod" => pods::COLUMNS,
         "Deployment" => workloads::DEPLOYMENT,
-        "ReplicaSet" => workloads::REPLICA_SET,
+        "ReplicaSet" | "ReplicationController" => workloads::REPLICA_SET,
+        "StatefulSet" => workloads::STATEFUL_SET,
+        "DaemonSet" => workloads::DAEMON_SET,
+        "ControllerRevision" => workloads::CONTROLLER_REVISION,
+        "Job" => batch::JOB,
+        "CronJob" => batch::CRON_JOB,
         "Service" => objects::SERVICE,
         "Node" => objects::NODE,
         "Namespace" => objects::NAMESPACE,
@@ -60,6 +66,12 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::Pod(pod) => pods::cells(pod, now),
         Object::Deployment(deployment) => workloads::deployment(deployment, now),
         Object::ReplicaSet(set) => workloads::replica_set(set, now),
+        Object::ReplicationController(controller) => workloads::replication_controller(controller, now),
+        Object::StatefulSet(set) => workloads::stateful_set(set, now),
+        Object::DaemonSet(set) => workloads::daemon_set(set, now),
+        Object::ControllerRevision(revision) => workloads::controller_revision(revision, now),
+        Object::Job(job) => batch::job(job, now),
+        Object::CronJob(cron_job) => batch::cron_job(cron_job, now),
         Object::Service(service) => objects::service(service, now),
         Object::Node(node) => objects::node(node, now),
         Object::Namespace(namespace) => objects::namespace(namespace, now),

@@ -31,7 +31,7 @@ impl Strategy for Deployment {
     fn validate(&self, errors: &mut Vec<FieldError>) {
         let spec = &self.spec;
         meta::non_negative(spec.replicas.map(i64::from), "spec.replicas", errors);
-        replica_set::selector_and_template(&spec.selector, &spec.template, errors);
+        replica_set::selector_and_template("ReplicaSet", &spec.selector, &spec.template, errors);
         strategy(self, errors);
         meta::non_negative(spec.min_ready_seconds.map(i64::from), "spec.minReadySeconds", errors);
         meta::non_negative(spec.revision_history_limit.map(i64::from), "spec.revisionHistoryLimit", errors);
@@ -82,18 +82,23 @@ fn strategy(deployment: &Deployment, errors: &mut Vec<FieldError>) {
                 let detail = "may not be 0 when `maxSurge` is 0";
                 errors.push(FieldError::new(FieldErrorKind::Invalid, format!("{path}.maxUnavailable"), value, detail));
             }
-            if unavailable.flatten().is_some_and(|percent| percent > 100)
-                && let Some(IntOrString::String(text)) = &bounds.max_unavailable
-            {
-                errors.push(FieldError::invalid(format!("{path}.maxUnavailable"), text, "must not be greater than 100%"));
+            if let Some(bound) = &bounds.max_unavailable {
+                at_most_all(bound, unavailable.flatten(), &format!("{path}.maxUnavailable"), errors);
             }
         }
         other => errors.push(FieldError::not_supported("spec.strategy.type", other, &["Recreate", "RollingUpdate"])),
     }
 }
 
+/// Appends that a bound whose number is `number` must not be more than everything (`IsNotMoreThan100Percent`).
+pub(super) fn at_most_all(bound: &IntOrString, number: Option<i32>, path: &str, errors: &mut Vec<FieldError>) {
+    if let (IntOrString::String(text), Some(101..)) = (bound, number) {
+        errors.push(FieldError::invalid(path, text, "must not be greater than 100%"));
+    }
+}
+
 /// The value as messages show it: texts in quotes, numbers plain.
-fn shown(value: &IntOrString) -> String {
+pub(super) fn shown(value: &IntOrString) -> String {
     match value {
         IntOrString::Int(number) => number.to_string(),
         IntOrString::String(text) => format!("{text:?}"),
@@ -101,7 +106,7 @@ fn shown(value: &IntOrString) -> String {
 }
 
 /// The number, or that before the percent sign; appends what is wrong with it.
-fn positive(value: &IntOrString, path: &str, errors: &mut Vec<FieldError>) -> Option<i32> {
+pub(super) fn positive(value: &IntOrString, path: &str, errors: &mut Vec<FieldError>) -> Option<i32> {
     match value {
         IntOrString::Int(number) => {
             meta::non_negative(Some(i64::from(*number)), path, errors);

@@ -2,12 +2,18 @@
 //! `pkg/apis/*/validation`). One file per kind; kinds without a struct are stored as they come.
 
 mod autoscaling;
+mod claim;
 mod config;
+mod controller_revision;
+mod cron_job;
+mod daemon_set;
 pub(crate) mod delete;
 mod deployment;
 mod disruption;
 mod endpoints;
 mod event;
+mod job;
+mod job_validation;
 mod lease;
 mod meta;
 mod more_checks;
@@ -20,7 +26,9 @@ mod pod_validation;
 mod policy;
 mod rbac;
 mod replica_set;
+mod replication_controller;
 pub(crate) mod service;
+mod stateful_set;
 mod storage;
 
 use crate::crd::{definition, definition_of};
@@ -75,11 +83,15 @@ macro_rules! dispatch {
             Object::ClusterRole($bound) => $body,
             Object::ClusterRoleBinding($bound) => $body,
             Object::ConfigMap($bound) => $body,
+            Object::ControllerRevision($bound) => $body,
+            Object::CronJob($bound) => $body,
+            Object::DaemonSet($bound) => $body,
             Object::Deployment($bound) => $body,
             Object::EndpointSlice($bound) => $body,
             Object::Endpoints($bound) => $body,
             Object::Event($bound) => $body,
             Object::HorizontalPodAutoscaler($bound) => $body,
+            Object::Job($bound) => $body,
             Object::Lease($bound) => $body,
             Object::LimitRange($bound) => $body,
             Object::Namespace($bound) => $body,
@@ -89,6 +101,7 @@ macro_rules! dispatch {
             Object::Pod($bound) => $body,
             Object::PodDisruptionBudget($bound) => $body,
             Object::ReplicaSet($bound) => $body,
+            Object::ReplicationController($bound) => $body,
             Object::ResourceQuota($bound) => $body,
             Object::Role($bound) => $body,
             Object::RoleBinding($bound) => $body,
@@ -96,6 +109,7 @@ macro_rules! dispatch {
             Object::Service($bound) => $body,
             Object::ServiceAccount($bound) => $body,
             Object::StorageClass($bound) => $body,
+            Object::StatefulSet($bound) => $body,
             Object::Dynamic(_) => $other,
         }
     };
@@ -247,7 +261,8 @@ fn selectable_fields(info: &KindInfo) -> &'static [&'static str] {
         ("", "Namespace") => &["status.phase"],
         ("", "Secret") => &["type"],
         ("", "Service") => &["spec.clusterIP", "spec.type"],
-        ("apps", "ReplicaSet") => &["status.replicas"],
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => &["status.replicas"],
+        ("batch", "Job") => &["status.successful"],
         _ => &[],
     }
 }

@@ -140,6 +140,7 @@ fn volume(volume: &mut Volume) {
         && volume.secret.is_none()
         && volume.downward_api.is_none()
         && volume.projected.is_none()
+        && volume.persistent_volume_claim.is_none()
         && volume.rest.iter().next().is_none();
     if nothing {
         volume.empty_dir = Some(api::core::EmptyDirVolumeSource::default());

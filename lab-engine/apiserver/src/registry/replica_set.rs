@@ -23,7 +23,7 @@ impl Strategy for ReplicaSet {
     fn validate(&self, errors: &mut Vec<FieldError>) {
         meta::non_negative(self.spec.replicas.map(i64::from), "spec.replicas", errors);
         meta::non_negative(self.spec.min_ready_seconds.map(i64::from), "spec.minReadySeconds", errors);
-        selector_and_template(&self.spec.selector, &self.spec.template, errors);
+        selector_and_template("ReplicaSet", &self.spec.selector, &self.spec.template, errors);
     }
 
     fn prepare_for_update(&mut self, old: &Self) {
@@ -47,8 +47,8 @@ impl Strategy for ReplicaSet {
     }
 }
 
-/// Appends what is wrong with the selector and the Pod template of a workload.
-pub(super) fn selector_and_template(selector: &LabelSelector, template: &PodTemplateSpec, errors: &mut Vec<FieldError>) {
+/// Appends what is wrong with the selector and the Pod template of a workload that keeps Pods running.
+pub(super) fn selector_and_template(kind: &str, selector: &LabelSelector, template: &PodTemplateSpec, errors: &mut Vec<FieldError>) {
     // A selector that is left out is read as an empty one; it selects nothing.
     let given = (!selector.match_labels.is_empty() || !selector.match_expressions.is_empty()).then_some(selector);
     match given {
@@ -63,13 +63,16 @@ pub(super) fn selector_and_template(selector: &LabelSelector, template: &PodTemp
     }
     meta::labels(&template.metadata.labels, "spec.template.labels", errors);
     meta::annotations(&template.metadata, "spec.template.annotations", errors);
-    pod_validation::pod_spec(&template.spec, "spec.template.spec", errors);
+    // Upstream does not look into the template of a StatefulSet, whose containers may mount volumes of its claims.
+    if kind != "StatefulSet" {
+        pod_validation::pod_spec(&template.spec, "spec.template.spec", errors);
+    }
     if !matches!(template.spec.restart_policy.as_str(), "Always" | "") {
         let restart = &template.spec.restart_policy;
         errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", restart, &["Always"]));
     }
     if template.spec.active_deadline_seconds.is_some() {
-        let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
+        let detail = format!("activeDeadlineSeconds in {kind} is not Supported");
         errors.push(FieldError::forbidden("spec.template.spec.activeDeadlineSeconds", detail));
     }
 }

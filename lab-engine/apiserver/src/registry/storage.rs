@@ -4,7 +4,7 @@
 //! **Simplified here:** `lastPhaseTransitionTime` is set by whoever writes the phase, as strategies do not know the time.
 
 use super::Strategy;
-use api::core::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimStatus, PersistentVolumeStatus};
+use api::core::{PersistentVolume, PersistentVolumeStatus};
 use api::storage::StorageClass;
 
 fn filesystem() -> String {
@@ -27,27 +27,6 @@ impl Strategy for PersistentVolume {
 
     fn prepare_for_create(&mut self) {
         self.status = PersistentVolumeStatus { phase: "Pending".to_owned(), ..PersistentVolumeStatus::default() };
-    }
-
-    fn prepare_for_update(&mut self, old: &Self) {
-        self.status = old.status.clone();
-    }
-
-    fn prepare_status_update(&mut self, old: &Self) {
-        self.spec = old.spec.clone();
-    }
-}
-
-impl Strategy for PersistentVolumeClaim {
-    fn default(&mut self) {
-        if self.status.phase.is_empty() {
-            self.status.phase = "Pending".to_owned();
-        }
-        self.spec.volume_mode.get_or_insert_with(filesystem);
-    }
-
-    fn prepare_for_create(&mut self) {
-        self.status = PersistentVolumeClaimStatus { phase: "Pending".to_owned(), ..PersistentVolumeClaimStatus::default() };
     }
 
     fn prepare_for_update(&mut self, old: &Self) {

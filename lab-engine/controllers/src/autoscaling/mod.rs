@@ -214,7 +214,7 @@ impl Controller for AutoscalerController {
     type Note = Note;
 
     /// Begins a look by asking for the scale.
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let Some(hpa) = caches.autoscalers.lister().get(key).filter(|hpa| !hpa.metadata.is_deleting()) else {
             self.memories.remove(key);
@@ -288,7 +288,7 @@ impl Controller for AutoscalerController {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
-    fn conclude(&self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         (None, caches.autoscalers.lister().get(key).map(|_| SYNC_PERIOD))
     }
 }

@@ -64,7 +64,7 @@ fn extended(history: &str, number: &str) -> String {
 }
 
 /// The old ReplicaSets that go because there are more than `revisionHistoryLimit` (`cleanupDeployment`).
-pub(crate) fn beyond_history<'v>(deployment: &Deployment, old: &'v [Arc<ReplicaSet>]) -> Vec<&'v Arc<ReplicaSet>> {
+pub fn beyond_history<'v>(deployment: &Deployment, old: &'v [Arc<ReplicaSet>]) -> Vec<&'v Arc<ReplicaSet>> {
     let Some(limit) = deployment.spec.revision_history_limit.filter(|limit| *limit != i32::MAX) else { return Vec::new() };
     let mut kept: Vec<&Arc<ReplicaSet>> = old.iter().filter(|rs| !rs.metadata.is_deleting()).collect();
     let excess = kept.len().saturating_sub(usize::try_from(limit).unwrap_or(0));

@@ -5,12 +5,12 @@ use api::intstr::IntOrString;
 use std::sync::Arc;
 
 /// How many Pods a ReplicaSet should have.
-pub(crate) fn size(rs: &ReplicaSet) -> i32 {
+pub fn size(rs: &ReplicaSet) -> i32 {
     rs.spec.replicas.unwrap_or(1)
 }
 
 /// How many Pods the Deployment should have.
-pub(crate) fn desired(deployment: &Deployment) -> i32 {
+pub fn desired(deployment: &Deployment) -> i32 {
     deployment.spec.replicas.unwrap_or(1)
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn is_rolling(deployment: &Deployment) -> bool {
 ///
 /// # Errors
 /// The message of upstream for a text that is no percentage; validation does not let one in.
-pub(crate) fn resolve_fenceposts(deployment: &Deployment) -> Result<(i32, i32), String> {
+pub fn resolve_fenceposts(deployment: &Deployment) -> Result<(i32, i32), String> {
     let bounds = deployment.spec.strategy.rolling_update.as_ref();
     let scaled = |bound: Option<&IntOrString>, up| bound.map_or(Ok(0), |bound| bound.scaled(desired(deployment), up));
     let surge = scaled(bounds.and_then(|b| b.max_surge.as_ref()), true)?;
@@ -42,12 +42,17 @@ pub(crate) fn max_surge(deployment: &Deployment) -> i32 {
 }
 
 /// How many Pods may be missing (`MaxUnavailable`).
-pub(crate) fn max_unavailable(deployment: &Deployment) -> i32 {
+pub fn max_unavailable(deployment: &Deployment) -> i32 {
     if is_rolling(deployment) { fenceposts(deployment).1.min(desired(deployment)) } else { 0 }
 }
 
+/// How many Pods must be available (`MinAvailable`); none while the strategy is Recreate.
+pub fn min_available(deployment: &Deployment) -> i32 {
+    if is_rolling(deployment) { desired(deployment) - max_unavailable(deployment) } else { 0 }
+}
+
 /// The size that the new ReplicaSet should have (`reconcileNewReplicaSet`, `NewRSNewReplicas`), given the Pods of all ReplicaSets.
-pub(crate) fn new_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
+pub fn new_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
     let desired = desired(deployment);
     if !is_rolling(deployment) || new >= desired {
         return desired;
@@ -58,10 +63,10 @@ pub(crate) fn new_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
 
 /// The sizes that the old ReplicaSets should have, in the given order, oldest first (`reconcileOldReplicaSets`): unhealthy Pods go
 /// first, then as many as the new version allows.
-pub(crate) fn old_sizes(deployment: &Deployment, new: &ReplicaSet, old: &[Arc<ReplicaSet>]) -> Vec<i32> {
+pub fn old_sizes(deployment: &Deployment, new: &ReplicaSet, old: &[Arc<ReplicaSet>]) -> Vec<i32> {
     let mut sizes: Vec<i32> = old.iter().map(|rs| size(rs)).collect();
     let available = |rs: &ReplicaSet| rs.status.available_replicas.unwrap_or(0);
-    let min_available = desired(deployment) - max_unavailable(deployment);
+    let min_available = min_available(deployment);
     let new_unavailable = size(new) - available(new);
     let budget = sizes.iter().sum::<i32>() + size(new) - min_available - new_unavailable;
     if budget <= 0 {
@@ -80,7 +85,7 @@ pub(crate) fn old_sizes(deployment: &Deployment, new: &ReplicaSet, old: &[Arc<Re
 }
 
 /// Takes as many Pods away as may go, of the first ReplicaSets first (`scaleDownOldReplicaSetsForRollingUpdate`).
-pub(crate) fn scale_down(sizes: &mut [i32], may_go: i32) {
+pub fn scale_down(sizes: &mut [i32], may_go: i32) {
     let mut left = may_go.max(0);
     for size in sizes {
         let cut = (*size).min(left);

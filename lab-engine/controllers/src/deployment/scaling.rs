@@ -24,7 +24,7 @@ fn is_saturated(deployment: &Deployment, new: &ReplicaSet) -> bool {
 }
 
 /// By how much a ReplicaSet would grow or shrink if it kept its share of the Deployment (`GetReplicaSetFraction`).
-pub(crate) fn fraction(deployment: &Deployment, rs: &ReplicaSet) -> i32 {
+pub fn fraction(deployment: &Deployment, rs: &ReplicaSet) -> i32 {
     if desired(deployment) == 0 {
         return -size(rs);
     }
@@ -55,7 +55,7 @@ fn active_or_latest<'v>(new: Option<&'v Arc<ReplicaSet>>, old: &'v [Arc<ReplicaS
 }
 
 /// The ReplicaSets that should be written, with their new sizes; `old` is oldest first.
-pub(crate) fn scale(deployment: &Deployment, new: Option<&Arc<ReplicaSet>>, old: &[Arc<ReplicaSet>]) -> Vec<(Arc<ReplicaSet>, i32)> {
+pub fn scale(deployment: &Deployment, new: Option<&Arc<ReplicaSet>>, old: &[Arc<ReplicaSet>]) -> Vec<(Arc<ReplicaSet>, i32)> {
     if let Some(only) = active_or_latest(new, old) {
         let wanted = desired(deployment);
         return if size(only) == wanted { Vec::new() } else { vec![(only.clone(), wanted)] };

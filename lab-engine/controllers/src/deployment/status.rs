@@ -36,20 +36,20 @@ fn set(status: &mut DeploymentStatus, now: Time, wanted: Wanted<'_>) {
 }
 
 /// The time in which a rollout must progress; `None` when there is no limit (`HasProgressDeadline`).
-pub(crate) fn progress_deadline(deployment: &Deployment) -> Option<Duration> {
+pub fn progress_deadline(deployment: &Deployment) -> Option<Duration> {
     let seconds = deployment.spec.progress_deadline_seconds.filter(|seconds| *seconds != i32::MAX)?;
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 /// Whether all Pods are of the new version and available (`DeploymentComplete`).
-pub(crate) fn is_complete(deployment: &Deployment, status: &DeploymentStatus) -> bool {
+pub fn is_complete(deployment: &Deployment, status: &DeploymentStatus) -> bool {
     let all = Some(desired(deployment));
     let or_zero = |count: Option<i32>| Some(count.unwrap_or(0));
     or_zero(status.updated_replicas) == all && or_zero(status.replicas) == all && or_zero(status.available_replicas) == all
 }
 
 /// Whether there is more of the new or less of the old than before (`DeploymentProgressing`).
-pub(crate) fn is_progressing(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
+pub fn is_progressing(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
     let n = |count: Option<i32>| count.unwrap_or(0);
     let outdated = |status: &DeploymentStatus| n(status.replicas) - n(status.updated_replicas);
     n(new.updated_replicas) > n(old.updated_replicas)
@@ -92,7 +92,7 @@ pub(crate) fn calculate(now: Time, deployment: &Deployment, new: Option<&Replica
 }
 
 /// Whether a rollout that goes on has not progressed for too long (`DeploymentTimedOut`).
-pub(crate) fn is_timed_out(now: Time, status: &DeploymentStatus, deadline: Duration) -> bool {
+pub fn is_timed_out(now: Time, status: &DeploymentStatus, deadline: Duration) -> bool {
     condition(&status.conditions, "Progressing").is_some_and(|current| {
         current.reason != "NewReplicaSetAvailable"
             && (current.reason == "ProgressDeadlineExceeded" || current.last_update_time.is_some_and(|at| now.since(at.0) > deadline))

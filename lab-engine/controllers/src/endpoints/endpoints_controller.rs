@@ -97,7 +97,7 @@ impl Controller for EndpointsController {
     type Note = Note;
 
     /// Models `syncService`.
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let current = caches.endpoints.lister().get(key);
         let path = || ResourcePath::object(Endpoints::INFO, &key.namespace, &key.name);
@@ -152,7 +152,13 @@ impl Controller for EndpointsController {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        _now: Time,
+        _caches: &Caches,
+        _key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Note>>, Option<Duration>) {
         (None, None)
     }
 }

@@ -107,7 +107,7 @@ impl Controller for MirroringController {
     type Note = Note;
 
     /// Models `syncEndpoints`.
-    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         if self.tracker.is_stale(now, caches, key) {
             return plan;
@@ -137,7 +137,13 @@ impl Controller for MirroringController {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        _now: Time,
+        _caches: &Caches,
+        key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Note>>, Option<Duration>) {
         (None, self.tracker.waits(key).then_some(Duration::from_secs(1)))
     }
 }

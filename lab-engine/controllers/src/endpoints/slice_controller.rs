@@ -196,7 +196,7 @@ impl Controller for EndpointSliceController {
     type Note = Note;
 
     /// Models `syncService`.
-    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let Some(service) = caches.services.lister().get(key) else {
             self.tracker.forget(key);
@@ -241,7 +241,13 @@ impl Controller for EndpointSliceController {
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
     /// Looks again soon while the cache is behind.
-    fn conclude(&self, _now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        _now: Time,
+        _caches: &Caches,
+        key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Note>>, Option<Duration>) {
         (None, self.tracker.waits(key).then_some(Duration::from_secs(1)))
     }
 }

@@ -329,7 +329,7 @@ fn policy(volume: &PersistentVolume) -> &str {
 impl Controller for VolumeBinder {
     type Note = ();
 
-    fn reconcile(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey) -> Plan<()> {
+    fn reconcile(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<()> {
         self.due.insert(key.clone());
         Plan::default()
     }
@@ -357,7 +357,7 @@ impl Controller for VolumeBinder {
 
     fn skipped(&mut self, _key: &ObjectKey, (): &()) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
         (None, None)
     }
 }

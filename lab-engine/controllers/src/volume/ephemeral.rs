@@ -24,7 +24,7 @@ pub(crate) struct Note(Arc<Pod>);
 impl Controller for EphemeralVolumeController {
     type Note = Note;
 
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let Some(pod) = caches.pods.lister().get(key).filter(|pod| !pod.metadata.is_deleting()) else { return plan };
         let mut calls = Vec::new();
@@ -72,7 +72,13 @@ impl Controller for EphemeralVolumeController {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        _now: Time,
+        _caches: &Caches,
+        _key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Note>>, Option<Duration>) {
         (None, None)
     }
 }

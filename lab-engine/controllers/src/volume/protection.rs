@@ -49,7 +49,7 @@ fn call<R: Resource>(object: &Arc<R>, finalizer: &str, in_use: impl FnOnce() -> 
 impl Controller for ProtectionController {
     type Note = ();
 
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey) -> Plan<()> {
+    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<()> {
         let mut plan = Plan::default();
         let found = if key.namespace.is_empty() {
             let volume: Option<&Arc<PersistentVolume>> = caches.volumes.lister().get(key);
@@ -76,7 +76,7 @@ impl Controller for ProtectionController {
 
     fn skipped(&mut self, _key: &ObjectKey, (): &()) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
         (None, None)
     }
 }

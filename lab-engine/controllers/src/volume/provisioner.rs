@@ -176,7 +176,7 @@ fn clean_up(volume: &Arc<PersistentVolume>) -> Option<Call<Note>> {
 impl Controller for Provisioner {
     type Note = Note;
 
-    fn reconcile(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey) -> Plan<Note> {
+    fn reconcile(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         self.due.insert(key.clone());
         Plan::default()
     }
@@ -227,7 +227,13 @@ impl Controller for Provisioner {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
-    fn conclude(&self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(
+        &mut self,
+        _now: Time,
+        _caches: &Caches,
+        _key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Note>>, Option<Duration>) {
         (None, None)
     }
 }

@@ -1,4 +1,4 @@
-//! `kubectl rollout history` and `kubectl rollout undo`, from the ReplicaSets of a Deployment.
+//! `kubectl rollout history` and `kubectl rollout undo`, from the ReplicaSets of a Deployment and the ControllerRevisions of other sets.
 
 use super::describe::{pod_template, tabs};
 use super::observe::list;
@@ -7,6 +7,7 @@ use super::rollout::objects;
 use super::submit::{DryRun, Submit};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::Parsed;
+use crate::output::go_text;
 use crate::resources::{Context, Target, gather, resolve};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use serde_json::{Value, json};
@@ -16,21 +17,37 @@ use std::rc::Rc;
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
-/// The ReplicaSets of a Deployment by revision.
+/// The versions of a workload by number: the ReplicaSets of a Deployment, the ControllerRevisions of a DaemonSet or StatefulSet. All have the
+/// template under `spec`.
 fn revisions(target: &Target, then: impl FnOnce(BTreeMap<i64, Value>, &mut Io<'_>) -> Step + 'static) -> Step {
-    let Ok(info) = resolve("replicasets") else { return Step::Done(1) };
+    let of_deployment = target.info.kind == "Deployment";
+    let Ok(info) = resolve(if of_deployment { "replicasets" } else { "controllerrevisions" }) else { return Step::Done(1) };
     let request = Request::new(Method::Get, ResourcePath::collection(info, &target.namespace));
     let uid = target.live["metadata"]["uid"].clone();
-    list(request.query("labelSelector", selector(&target.live)), move |sets, io| {
-        let owned = |set: &Value| set["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|owner| owner["uid"] == uid);
-        let revision = |set: &Value| set["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse::<i64>().ok());
-        let found = sets.into_iter().filter(owned).filter_map(|set| Some((revision(&set)?, set))).collect();
+    list(request.query("labelSelector", selector(&target.live)), move |versions, io| {
+        let owned =
+            |version: &Value| version["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|owner| owner["uid"] == uid);
+        let numbered = |mut version: Value| {
+            if of_deployment {
+                let number = version["metadata"]["annotations"][REVISION].as_str()?.parse::<i64>().ok()?;
+                return Some((number, version));
+            }
+            let mut template = version["data"]["spec"]["template"].take();
+            template.as_object_mut()?.remove("$patch");
+            version["spec"]["template"] = template;
+            Some((version["revision"].as_i64()?, version))
+        };
+        let found = versions.into_iter().filter(owned).filter_map(numbered).collect();
         then(found, io)
     })
 }
 
-fn is_deployment(target: &Target, what: &str) -> Result<(), String> {
-    if target.info.kind == "Deployment" { Ok(()) } else { Err(format!("no {what} has been implemented for {:?}", target.info.kind)) }
+fn has_history(target: &Target, what: &str) -> Result<(), String> {
+    if matches!(&*target.info.kind, "Deployment" | "DaemonSet" | "StatefulSet") {
+        Ok(())
+    } else {
+        Err(format!("no {what} has been implemented for {:?}", target.info.kind))
+    }
 }
 
 pub(super) fn history(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
@@ -42,7 +59,7 @@ pub(super) fn history(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Str
     Ok(Box::new(move |io| {
         gather(sought, io, move |targets, io| {
             for target in targets {
-                io.later(move |io| match is_deployment(&target, "history viewer") {
+                io.later(move |io| match has_history(&target, "history viewer") {
                     Ok(()) => {
                         let title = target.result_name();
                         revisions(&target, move |sets, io| print_history(&title, revision, &sets, io))
@@ -94,7 +111,7 @@ pub(super) fn undo(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String
 }
 
 fn undo_one(target: Target, to: i64, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
-    if let Err(message) = is_deployment(&target, "rollbacker") {
+    if let Err(message) = has_history(&target, "rollbacker") {
         return io.error(&message);
     }
     if target.live["spec"]["paused"] == true {
@@ -107,10 +124,10 @@ fn undo_one(target: Target, to: i64, submit: Rc<Submit>, io: &mut Io<'_>) -> Ste
             to => sets.get(&to),
         };
         let Some(set) = set else {
-            return io.error(&if to > 0 {
-                format!("unable to find specified revision {to} in history")
-            } else {
-                format!("no rollout history found for deployment {:?}", target.name)
+            return io.error(&match (to, &*target.info.kind) {
+                (1.., _) => format!("unable to find specified revision {to} in history"),
+                (_, "Deployment") => format!("no rollout history found for deployment {:?}", target.name),
+                _ => "no last revision to roll back to".to_owned(),
             });
         };
         let mut template = set["spec"]["template"].clone();
@@ -122,9 +139,16 @@ fn undo_one(target: Target, to: i64, submit: Rc<Submit>, io: &mut Io<'_>) -> Ste
             return Step::Done(0);
         }
         if template == target.live["spec"]["template"] {
-            let revision = set["metadata"]["annotations"][REVISION].as_str().unwrap_or("");
+            let numbers = [&set["metadata"]["annotations"][REVISION], &set["revision"]];
+            let revision = numbers.into_iter().filter(|number| !number.is_null()).map(go_text).next().unwrap_or_default();
             io.print(format!("{} skipped rollback (current template already matches revision {revision})\n", target.result_name()));
             return Step::Done(0);
+        }
+        if target.info.kind != "Deployment" {
+            // What a ControllerRevision holds is a patch.
+            template["$patch"] = json!("replace");
+            let body = Body::Patch(PatchType::StrategicMerge, json!({"spec": {"template": template}}));
+            return roll_back(target, submit, body);
         }
         // As upstream: the template is replaced, and the annotations are those of the old ReplicaSet.
         let mut patch = vec![json!({"op": "replace", "path": "/spec/template", "value": template})];
@@ -132,10 +156,14 @@ fn undo_one(target: Target, to: i64, submit: Rc<Submit>, io: &mut Io<'_>) -> Ste
             let path = format!("/metadata/annotations/{}", CHANGE_CAUSE.replace('/', "~1"));
             patch.push(json!({"op": "add", "path": path, "value": cause}));
         }
-        let request = submit.request(Method::Patch, target.path(), Body::Patch(PatchType::Json, Value::Array(patch)));
-        Step::ask(request, move |answer, io| match answer {
-            Ok(body) => submit.show(&target.info, &json_of(body), "rolled back", io),
-            Err(failure) => io.fail(&failure),
-        })
+        roll_back(target, submit, Body::Patch(PatchType::Json, Value::Array(patch)))
+    })
+}
+
+fn roll_back(target: Target, submit: Rc<Submit>, body: Body) -> Step {
+    let request = submit.request(Method::Patch, target.path(), body);
+    Step::ask(request, move |answer, io| match answer {
+        Ok(body) => submit.show(&target.info, &json_of(body), "rolled back", io),
+        Err(failure) => io.fail(&failure),
     })
 }

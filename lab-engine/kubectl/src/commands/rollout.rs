@@ -1,6 +1,4 @@
 //! `kubectl rollout status|restart|pause|resume` (history and undo: [`super::history`]).
-//!
-//! **Simplified here:** the status of Deployments only; DaemonSets and StatefulSets are not simulated.
 
 use super::change::{Edit, Words, change, map_at};
 use super::observe::{self, Seen};
@@ -47,21 +45,89 @@ pub(super) fn status(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Stri
 }
 
 fn status_of(target: Target, follow: bool, timeout: Option<GoDuration>, io: &mut Io<'_>) -> Step {
-    if target.info.kind != "Deployment" {
-        return io.error(&format!("no status viewer has been implemented for {}", target.info.kind));
-    }
+    let view = match &*target.info.kind {
+        "Deployment" => deployment_status,
+        "DaemonSet" => daemon_set_status,
+        "StatefulSet" => stateful_set_status,
+        other => return io.error(&format!("no status viewer has been implemented for {other}")),
+    };
     let deadline = timeout.map(|timeout| timeout.after(io.now));
     let gone = format!("object has been deleted: {:?}", target.name);
     observe::object(target.path(), deadline, move |seen, io| match seen {
         Seen::Timeout => Some(io.error("timed out waiting for the condition")),
         Seen::Object(None) => Some(io.error(&gone)),
-        Seen::Object(Some(object)) => match deployment_status(object) {
+        Seen::Object(Some(object)) => match view(object) {
             Ok((message, done)) => {
                 io.print(message);
                 (done || !follow).then_some(Step::Done(0))
             }
             Err(message) => Some(io.error(&message)),
         },
+    })
+}
+
+fn number(object: &Value, pointer: &str) -> i64 {
+    object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Only what is rolled out by itself has a rollout.
+fn rolls_by_itself(object: &Value) -> Result<(), String> {
+    if object["spec"]["updateStrategy"]["type"] == "RollingUpdate" {
+        Ok(())
+    } else {
+        Err("rollout status is only available for RollingUpdate strategy type".to_owned())
+    }
+}
+
+/// How far a rollout is, and whether it is done (`DaemonSetStatusViewer.Status`).
+fn daemon_set_status(object: &Value) -> Result<(String, bool), String> {
+    rolls_by_itself(object)?;
+    if number(object, "/metadata/generation") > number(object, "/status/observedGeneration") {
+        return Ok(("Waiting for daemon set spec update to be observed...\n".to_owned(), false));
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or("");
+    let (wanted, updated, available) = (
+        number(object, "/status/desiredNumberScheduled"),
+        number(object, "/status/updatedNumberScheduled"),
+        number(object, "/status/numberAvailable"),
+    );
+    let waiting = |what: String| Ok((format!("Waiting for daemon set {name:?} rollout to finish: {what}...\n"), false));
+    if updated < wanted {
+        return waiting(format!("{updated} out of {wanted} new pods have been updated"));
+    }
+    if available < wanted {
+        return waiting(format!("{available} of {wanted} updated pods are available"));
+    }
+    Ok((format!("daemon set {name:?} successfully rolled out\n"), true))
+}
+
+/// How far a rollout is, and whether it is done (`StatefulSetStatusViewer.Status`).
+fn stateful_set_status(object: &Value) -> Result<(String, bool), String> {
+    rolls_by_itself(object)?;
+    let observed = number(object, "/status/observedGeneration");
+    if observed == 0 || number(object, "/metadata/generation") > observed {
+        return Ok(("Waiting for statefulset spec update to be observed...\n".to_owned(), false));
+    }
+    let (wanted, ready) = (number(object, "/spec/replicas"), number(object, "/status/readyReplicas"));
+    if ready < wanted {
+        return Ok((format!("Waiting for {} pods to be ready...\n", wanted - ready), false));
+    }
+    let updated = number(object, "/status/updatedReplicas");
+    if let Some(partition) = object.pointer("/spec/updateStrategy/rollingUpdate/partition").and_then(Value::as_i64) {
+        let wanted = wanted - partition;
+        return Ok(if updated < wanted {
+            (format!("Waiting for partitioned roll out to finish: {updated} out of {wanted} new pods have been updated...\n"), false)
+        } else {
+            (format!("partitioned roll out complete: {updated} new pods have been updated...\n"), true)
+        });
+    }
+    let revision = |field: &str| object["status"][field].as_str().unwrap_or("").to_owned();
+    let (from, to) = (revision("currentRevision"), revision("updateRevision"));
+    Ok(if from == to {
+        let count = number(object, "/status/currentReplicas");
+        (format!("statefulset rolling update complete {count} pods at revision {from}...\n"), true)
+    } else {
+        (format!("waiting for statefulset rolling update to complete {updated} pods at revision {to}...\n"), false)
     })
 }
 
@@ -160,6 +226,30 @@ fn edit(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sets_tell_how_far_they_are_in_their_own_words() {
+        let set = |wanted: i64, ready: i64, updated: i64, partition: Value| {
+            stateful_set_status(&json!({"metadata": {"generation": 2},
+                "spec": {"replicas": wanted, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}},
+                "status": {"observedGeneration": 2, "readyReplicas": ready, "updatedReplicas": updated}}))
+            .unwrap()
+        };
+        assert_eq!(set(3, 1, 3, json!(0)), ("Waiting for 2 pods to be ready...\n".to_owned(), false));
+        let partial = "Waiting for partitioned roll out to finish: 1 out of 2 new pods have been updated...\n";
+        assert_eq!(set(3, 3, 1, json!(1)), (partial.to_owned(), false));
+        assert_eq!(set(3, 3, 2, json!(1)), ("partitioned roll out complete: 2 new pods have been updated...\n".to_owned(), true));
+        let daemons = |updated: i64, available: i64| {
+            daemon_set_status(&json!({"metadata": {"name": "log"}, "spec": {"updateStrategy": {"type": "RollingUpdate"}},
+                "status": {"desiredNumberScheduled": 3, "updatedNumberScheduled": updated, "numberAvailable": available}}))
+            .unwrap()
+        };
+        let waiting = "Waiting for daemon set \"log\" rollout to finish: 2 of 3 updated pods are available...\n";
+        assert_eq!(daemons(3, 2), (waiting.to_owned(), false));
+        assert_eq!(daemons(3, 3), ("daemon set \"log\" successfully rolled out\n".to_owned(), true));
+        let on_delete = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
+        assert!(daemon_set_status(&on_delete).unwrap_err().ends_with("RollingUpdate strategy type"));
+    }
 
     #[test]
     fn the_status_tells_how_far_a_rollout_is() {

@@ -84,19 +84,19 @@ pub(super) fn replica_set(live: &Value, related: &Related) -> String {
         line!(out, "Controlled By:\t{owner}");
     }
     line!(out, "Replicas:\t{} current / {} desired", number(live, "/status/replicas"), number(live, "/spec/replicas"));
-    let pods = related.first().map_or(&[][..], Vec::as_slice);
-    let mine = |pod: &&Value| list(&pod["metadata"]["ownerReferences"]).iter().any(|owner| owner["uid"] == metadata["uid"]);
-    let count = |phase: &str| pods.iter().filter(mine).filter(|pod| pod["status"]["phase"] == phase).count();
-    line!(
-        out,
-        "Pods Status:\t{} Running / {} Waiting / {} Succeeded / {} Failed",
-        count("Running"),
-        count("Pending"),
-        count("Succeeded"),
-        count("Failed")
-    );
+    line!(out, "Pods Status:\t{}", pods_status(live, related));
     out.push_str(&pod_template(&live["spec"]["template"], 0));
     out
+}
+
+/// How many of a workload's Pods are in which phase.
+pub(super) fn pods_status(live: &Value, related: &Related) -> String {
+    let pods = related.first().map_or(&[][..], Vec::as_slice);
+    let uid = &live["metadata"]["uid"];
+    let mine = |pod: &&Value| list(&pod["metadata"]["ownerReferences"]).iter().any(|owner| owner["uid"] == *uid);
+    let count = |phase: &str| pods.iter().filter(mine).filter(|pod| pod["status"]["phase"] == phase).count();
+    let counts = ["Running", "Pending", "Succeeded", "Failed"].map(count);
+    format!("{} Running / {} Waiting / {} Succeeded / {} Failed", counts[0], counts[1], counts[2], counts[3])
 }
 
 pub(super) fn service(live: &Value, related: &Related) -> String {

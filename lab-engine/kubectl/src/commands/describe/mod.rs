@@ -9,6 +9,7 @@ mod node;
 mod pod;
 mod scale;
 mod storage;
+mod workloads;
 
 pub(super) use pod::pod_template;
 
@@ -148,7 +149,9 @@ fn related(target: Target, io: &mut Io<'_>, then: impl FnOnce(Target, Related, &
     };
     let requests: Vec<Option<Request>> = match if target.info.custom { "" } else { &*target.info.kind } {
         "Deployment" => vec![ask("replicasets", &target.namespace, "labelSelector", selector())],
-        "ReplicaSet" => vec![ask("pods", &target.namespace, "labelSelector", selector())],
+        "ReplicaSet" | "ReplicationController" | "StatefulSet" | "DaemonSet" => {
+            vec![ask("pods", &target.namespace, "labelSelector", selector())]
+        }
         "PersistentVolumeClaim" => vec![ask("pods", &target.namespace, "labelSelector", String::new())],
         "Service" if !selector().is_empty() => {
             vec![ask("endpointslices", &target.namespace, "labelSelector", format!("kubernetes.io/service-name={}", target.name))]
@@ -180,7 +183,11 @@ fn body(target: &Target, related: &Related, now: Time) -> String {
     match target.info.group_kind() {
         ("", "Pod") => pod::pod(live),
         ("apps", "Deployment") => kinds::deployment(live, related),
-        ("apps", "ReplicaSet") => kinds::replica_set(live, related),
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => kinds::replica_set(live, related),
+        ("apps", "StatefulSet") => workloads::stateful_set(live, related),
+        ("apps", "DaemonSet") => workloads::daemon_set(live, related),
+        ("batch", "Job") => workloads::job(live),
+        ("batch", "CronJob") => workloads::cron_job(live),
         ("", "Service") => kinds::service(live, related),
         ("", "ConfigMap") => kinds::config_map(live),
         ("", "Secret") => kinds::secret(live),

@@ -1,0 +1,97 @@
+//! One look at a Job (`job.json`).
+//!
+//! | op | input | expect |
+//! | --- | --- | --- |
+//! | `job-sync` | `job`, `pods`, `now`, `featureGates` | `creations`, `deletions`, `createdIndexes`; numbers of the status; `conditions` |
+//!
+//! The controller counts Pods in steps, one a look; upstream takes them all in one. So it looks again here, without creating or deleting,
+//! until all is counted. Of `conditions` each must be there with the fields that it states; others may be. `featureGates` are on in v1.36.
+
+use super::{object, objects, parts, time, unknown};
+use crate::read::{items, only_keys};
+use crate::{Miss, Outcome};
+use api::batch::{Job, JobStatus};
+use api::core::Pod;
+use api::json::Json;
+use controllers::facts::job::{Decision, Record, decide};
+use serde_json::{Value, json};
+use sim::Time;
+use std::sync::Arc;
+
+const EXPECTED: [&str; 11] = [
+    "creations",
+    "deletions",
+    "createdIndexes",
+    "active",
+    "ready",
+    "succeeded",
+    "failed",
+    "terminating",
+    "completedIndexes",
+    "failedIndexes",
+    "conditions",
+];
+
+/// More looks than counting takes.
+const LOOKS: usize = 10;
+
+/// Runs a case.
+pub(crate) fn run(case: &Value) -> Outcome {
+    let (op, input, expect) = parts(case)?;
+    if op != "job-sync" {
+        return Err(unknown(op));
+    }
+    only_keys("input", &input, &["job", "pods", "now", "featureGates"])?;
+    only_keys("expect", &expect, &EXPECTED)?;
+    let job: Job = object("job", &input["job"])?;
+    let mut pods: Vec<Arc<Pod>> = objects("pods", &input["pods"])?;
+    for (number, pod) in pods.iter_mut().enumerate().filter(|(_, pod)| pod.metadata.uid.is_empty()) {
+        Arc::make_mut(pod).metadata.uid = format!("uid-{number}");
+    }
+    let now = time("now", &input["now"])?;
+    let first = decide(now, &job, &pods, true, &Record::default());
+    let counted = counted(now, job, pods, &first);
+    check(&expect, &first, &counted)
+}
+
+/// The status once everything is counted.
+fn counted(now: Time, mut job: Job, mut pods: Vec<Arc<Pod>>, first: &Decision) -> JobStatus {
+    let (mut release, mut status) = (first.release.clone(), first.status.clone());
+    for _ in 0..LOOKS {
+        for pod in pods.iter_mut().filter(|pod| release.iter().any(|released| released.metadata.uid == pod.metadata.uid)) {
+            Arc::make_mut(pod).metadata.finalizers.clear();
+        }
+        job.status = status;
+        let next = decide(now, &job, &pods, false, &Record::default());
+        (release, status) = (next.release, next.status);
+        // What the first look created and deleted is not among the Pods.
+        status.active = first.status.active;
+        status.ready = first.status.ready;
+        status.terminating = first.status.terminating;
+    }
+    status
+}
+
+fn check(expect: &Value, first: &Decision, status: &JobStatus) -> Outcome {
+    let indexes: Vec<i32> = first.create.iter().filter_map(|new| new.index).collect();
+    let number = |number: Option<i32>| json!(number.unwrap_or(0));
+    let found = json!({
+        "creations": first.create.len(), "deletions": first.delete.len(), "createdIndexes": indexes,
+        "active": number(status.active), "ready": number(status.ready), "succeeded": number(status.succeeded),
+        "failed": number(status.failed), "terminating": number(status.terminating),
+        "completedIndexes": status.completed_indexes, "failedIndexes": status.failed_indexes,
+    });
+    let mut numbers = expect.clone();
+    if let Some(fields) = numbers.as_object_mut() {
+        fields.remove("conditions");
+    }
+    super::compare(&numbers, &found)?;
+    let conditions: Vec<Value> = status.conditions.iter().map(Json::to_json).collect();
+    for wanted in items("conditions", &expect["conditions"])? {
+        let wanted_fields = wanted.as_object().ok_or_else(|| Miss::Malformed("a condition is no object".to_owned()))?;
+        if !conditions.iter().any(|condition| wanted_fields.iter().all(|(field, value)| condition[field] == *value)) {
+            return Err(Miss::failed("conditions", wanted, json!(conditions)));
+        }
+    }
+    Ok(())
+}
