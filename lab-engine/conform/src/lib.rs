@@ -12,11 +12,14 @@
 mod admission;
 mod api;
 mod apiserver_rv;
+mod informer;
 mod keys;
 mod outcome;
 mod raft;
 mod rbac;
 mod read;
+mod scheduling;
+mod workqueue;
 
 pub use outcome::{AreaReport, CaseReport, Miss, Outcome, Verdict};
 
@@ -39,8 +42,18 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("api-strategicpatch", api::strategic_patch::run),
     ("api-validation", api::syntax::run),
     ("apiserver-rv", apiserver_rv::run),
+    ("informer", informer::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
+    ("sched-interpodaffinity", scheduling::run),
+    ("sched-node-filters", scheduling::run),
+    ("sched-nodeaffinity", scheduling::run),
+    ("sched-noderesources", scheduling::run),
+    ("sched-preemption", scheduling::run),
+    ("sched-queuesort", scheduling::run),
+    ("sched-topologyspread", scheduling::run),
+    ("sched-volumes", scheduling::run),
+    ("workqueue", workqueue::run),
 ];
 
 /// Why a file cannot be run.

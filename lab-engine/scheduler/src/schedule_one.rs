@@ -39,11 +39,11 @@ pub(crate) enum Failure {
 }
 
 /// How many nodes must fit before the search ends (`numFeasibleNodesToFind`).
-fn nodes_to_find(nodes: usize) -> usize {
-    if nodes < MIN_FEASIBLE_NODES {
+fn nodes_to_find(nodes: usize, percentage: usize) -> usize {
+    if nodes < MIN_FEASIBLE_NODES || percentage >= 100 {
         return nodes;
     }
-    let percent = 50_usize.saturating_sub(nodes / 125).max(MIN_FEASIBLE_PERCENT);
+    let percent = if percentage > 0 { percentage } else { 50_usize.saturating_sub(nodes / 125).max(MIN_FEASIBLE_PERCENT) };
     (nodes * percent / 100).max(MIN_FEASIBLE_NODES)
 }
 
@@ -52,6 +52,8 @@ fn nodes_to_find(nodes: usize) -> usize {
 pub(crate) struct Algorithm {
     rng: Rng,
     next_start: usize,
+    /// Of how many nodes that fit the best is chosen, in percent; 0 for a share that falls with the size of the cluster.
+    percentage: usize,
 }
 
 /// The nodes that fit, and why others do not.
@@ -62,9 +64,9 @@ struct Found<'a> {
 }
 
 impl Algorithm {
-    /// An algorithm that begins with the first node. Ties are broken by `rng`.
-    pub(crate) fn new(rng: Rng) -> Self {
-        Algorithm { rng, next_start: 0 }
+    /// An algorithm that begins with the first node. Ties are broken by `rng`; `percentage` is `percentageOfNodesToScore`.
+    pub(crate) fn new(rng: Rng, percentage: u32) -> Self {
+        Algorithm { rng, next_start: 0, percentage: usize::try_from(percentage).unwrap_or(100) }
     }
 
     /// Finds the best node for a Pod (`schedulePod`). The state is left for PostFilter plugins.
@@ -116,14 +118,14 @@ impl Algorithm {
             Scope::AllNodes => {
                 let (count, start) = (handle.nodes.len(), self.next_start % handle.nodes.len());
                 let nodes = (start..count).chain(0..start).map(|place| handle.nodes.at(place));
-                self.look(framework, &filters, state, pod, nodes, nodes_to_find(count), handle, &mut found)?;
+                self.look(framework, &filters, state, pod, nodes, nodes_to_find(count, self.percentage), handle, &mut found)?;
                 self.next_start = (start + found.looked_at) % count;
             }
             Scope::Nodes(names, by) => {
                 let by: Vec<&str> = by.iter().copied().collect();
                 found.statuses.absent = Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" ")));
                 let nodes = handle.nodes.iter().filter(|node| names.contains(&*node.name));
-                self.look(framework, &filters, state, pod, nodes, nodes_to_find(names.len()), handle, &mut found)?;
+                self.look(framework, &filters, state, pod, nodes, nodes_to_find(names.len(), self.percentage), handle, &mut found)?;
             }
         }
         Ok(found)
@@ -211,6 +213,6 @@ mod tests {
     #[test]
     fn fewer_nodes_are_enough_the_bigger_the_cluster_is() {
         let expected = [(10, 10), (99, 99), (100, 100), (1000, 420), (5000, 500), (10_000, 500)];
-        assert_eq!(expected.map(|(nodes, _)| (nodes, nodes_to_find(nodes))), expected);
+        assert_eq!(expected.map(|(nodes, _)| (nodes, nodes_to_find(nodes, 0))), expected);
     }
 }

@@ -1,8 +1,8 @@
 //! The runtime: calls the plugins of a profile at their points, in the order of the profile (`pkg/scheduler/framework/runtime`).
 
 use super::{
-    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PostFilterResult, PreFilterResult, PreScoreResult,
-    QueueingHint, Status,
+    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PostFilterResult, PreBindProgress, PreFilterResult,
+    PreScoreResult, QueueingHint, Reservations, Status,
 };
 use crate::diagnosis::NodeStatuses;
 use crate::node_info::NodeInfo;
@@ -115,9 +115,15 @@ impl Framework {
     ///
     /// # Errors
     /// The first refusal.
-    pub(crate) fn run_filters(filters: &Filters<'_>, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    pub(crate) fn run_filters(
+        filters: &Filters<'_>,
+        state: &CycleState,
+        pod: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+    ) -> Result<(), Status> {
         for (name, filter) in filters {
-            filter.filter(state, pod, node).map_err(|status| status.by(name))?;
+            filter.filter(state, pod, node, handle).map_err(|status| status.by(name))?;
         }
         Ok(())
     }
@@ -142,9 +148,9 @@ impl Framework {
                 crowded.add_pod(other.clone());
                 self.add_pod(&mut state, pod, other, &crowded, handle);
             }
-            Self::run_filters(filters, &state, pod, &crowded)?;
+            Self::run_filters(filters, &state, pod, &crowded, handle)?;
         }
-        Self::run_filters(filters, state, pod, node)
+        Self::run_filters(filters, state, pod, node, handle)
     }
 
     /// Accounts for a Pod that would be on a node (`RunPreFilterExtensionAddPod`).
@@ -208,6 +214,45 @@ impl Framework {
             }
         }
         all
+    }
+
+    /// Asks the Reserve plugins what is to be kept for the Pod on the node (`RunReservePluginsReserve`).
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn run_reserve(
+        &self,
+        state: &CycleState,
+        pod: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+    ) -> Result<Reservations, Status> {
+        let mut all = Reservations::new();
+        for plugin in self.plugins() {
+            if let Some(point) = plugin.as_reserve() {
+                all.extend(point.reserve(state, pod, node, handle).map_err(|status| status.by(plugin.name()))?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The requests of the PreBind plugins (`RunPreBindPlugins`).
+    pub(crate) fn run_pre_bind(&self, pod: &PodInfo, node: &str, reserved: &Reservations, handle: &Handle<'_>) -> Vec<Request> {
+        self.plugins().filter_map(Plugin::as_pre_bind).flat_map(|point| point.pre_bind(pod, node, reserved, handle)).collect()
+    }
+
+    /// Whether all PreBind plugins are done.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn pre_bind_progress(&self, pod: &PodInfo, node: &str, handle: &Handle<'_>) -> Result<PreBindProgress, Status> {
+        for plugin in self.plugins() {
+            let Some(point) = plugin.as_pre_bind() else { continue };
+            if let PreBindProgress::Waiting = point.progress(pod, node, handle).map_err(|status| status.by(plugin.name()))? {
+                return Ok(PreBindProgress::Waiting);
+            }
+        }
+        Ok(PreBindProgress::Ready)
     }
 
     /// The request that binds the Pod, from the first plugin that can.

@@ -16,7 +16,7 @@ const MIN_BYTES: i64 = 23 * MEGABYTE;
 const MAX_BYTES_PER_CONTAINER: i64 = 1000 * MEGABYTE;
 
 /// The image's name with its tag, as nodes report it (`normalizedImageName`).
-fn with_tag(name: &str) -> String {
+pub(crate) fn normalized_image_name(name: &str) -> String {
     let after_path = name.rfind('/').map_or(0, |slash| slash + 1);
     if name[after_path..].contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
@@ -42,7 +42,7 @@ impl Score for ImageLocality {
         let containers = || spec.init_containers.iter().chain(&spec.containers);
         let total = i64::try_from(handle.nodes.len()).unwrap_or(i64::MAX).max(1);
         let bytes = |container: &Container| {
-            let name = with_tag(&container.image);
+            let name = normalized_image_name(&container.image);
             let image = node.node.status.images.iter().find(|image| image.names.contains(&name))?;
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "upstream computes so")]
             let spread = (image.size_bytes? as f64 * (handle.nodes.nodes_with_image(&name) as f64 / total as f64)) as i64;
@@ -66,7 +66,7 @@ mod tests {
             ("localhost:5000/a", "localhost:5000/a:latest"),
             ("nginx@sha256:ab", "nginx@sha256:ab"),
         ] {
-            assert_eq!(with_tag(name), full);
+            assert_eq!(normalized_image_name(name), full);
         }
     }
 }

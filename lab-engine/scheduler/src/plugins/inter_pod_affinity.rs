@@ -3,20 +3,41 @@
 //! Both sides have a say: the Pod's own terms about the Pods that are there, and the terms of those about the Pod. Terms are counted once
 //! per cycle, by topology key and value; each node then only looks up its own values.
 
+use crate::args::ArgsReader;
 use crate::framework::{
     ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
     Score, Status, node_of, own_update,
 };
 use crate::node_info::NodeInfo;
 use crate::pod_info::{AffinityTerm, PodInfo, namespace_of};
+use api::status::FieldError;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The plugin.
 #[derive(Debug)]
-pub(crate) struct InterPodAffinity;
+pub(crate) struct InterPodAffinity {
+    /// How much a required affinity of a Pod that is there counts for the score (`hardPodAffinityWeight`).
+    hard_weight: i64,
+    /// Whether the preferences of Pods that are there do not count for a Pod that has none itself.
+    ignores_preferences_of_others: bool,
+}
 
-/// How much a required affinity of a Pod that is there counts for the score (`hardPodAffinityWeight`).
-const HARD_WEIGHT: i64 = 1;
+impl Default for InterPodAffinity {
+    fn default() -> Self {
+        InterPodAffinity { hard_weight: 1, ignores_preferences_of_others: false }
+    }
+}
+
+impl InterPodAffinity {
+    /// The plugin with these arguments (`InterPodAffinityArgs`).
+    pub(crate) fn new(args: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut reader = ArgsReader::new(args, &["hardPodAffinityWeight", "ignorePreferredTermsOfExistingPods"]);
+        let hard_weight = reader.number("hardPodAffinityWeight", 1, 0..=100);
+        let ignores_preferences_of_others = reader.truth("ignorePreferredTermsOfExistingPods");
+        reader.finish(InterPodAffinity { hard_weight, ignores_preferences_of_others })
+    }
+}
 
 /// Numbers by topology key and value.
 #[derive(Clone, Debug, Default)]
@@ -141,7 +162,7 @@ impl PreFilter for InterPodAffinity {
 }
 
 impl Filter for InterPodAffinity {
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let Some(counts) = state.read::<Counts>() else { return Ok(()) };
         if !is_near(counts, pod, node) {
             return Err(Status::unresolvable("node(s) didn't match pod affinity rules"));
@@ -172,6 +193,9 @@ impl Score for InterPodAffinity {
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
         let wishless = pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty();
         let own_labels = handle.listers.namespace_labels(namespace_of(&pod.pod));
+        if wishless && self.ignores_preferences_of_others {
+            return PreScoreResult::Skip;
+        }
         let mut scores = Topologies::default();
         for node in handle.nodes.iter() {
             for other in if wishless { &node.pods_with_affinity } else { &node.pods } {
@@ -182,7 +206,7 @@ impl Score for InterPodAffinity {
                     }
                 }
                 for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
-                    scores.add(&term.topology_key, node, HARD_WEIGHT);
+                    scores.add(&term.topology_key, node, self.hard_weight);
                 }
                 for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
                     for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {

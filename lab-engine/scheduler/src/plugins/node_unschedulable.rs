@@ -1,7 +1,7 @@
 //! `NodeUnschedulable`: stays away from cordoned nodes (`plugins/nodeunschedulable`).
 
 use super::taint_toleration::tolerates;
-use crate::framework::{ClusterEvent, CycleState, Filter, Plugin, QueueingHint, Status, node_of, own_update};
+use crate::framework::{ClusterEvent, CycleState, Filter, Handle, Plugin, QueueingHint, Status, node_of, own_update};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::core::{Node, Pod, Taint};
@@ -32,7 +32,7 @@ impl Plugin for NodeUnschedulable {
 }
 
 impl Filter for NodeUnschedulable {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         if is_open(&pod.pod, &node.node) { Ok(()) } else { Err(Status::unresolvable("node(s) were unschedulable")) }
     }
 }

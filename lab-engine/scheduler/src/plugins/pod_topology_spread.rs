@@ -5,6 +5,7 @@
 
 use super::node_affinity::matches_required;
 use super::taint_toleration::untolerated;
+use crate::args::ArgsReader;
 use crate::framework::{
     ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
     Score, Status, node_of, own_update,
@@ -13,16 +14,72 @@ use crate::node_info::NodeInfo;
 use crate::pod_info::{PodInfo, add_label_keys, namespace_of, selector_or_nothing};
 use api::core::{Pod, TopologySpreadConstraint};
 use api::labels::{Operator, Selector};
+use api::status::FieldError;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The plugin.
-#[derive(Debug)]
-pub(crate) struct PodTopologySpread;
+#[derive(Debug, Default)]
+pub(crate) struct PodTopologySpread {
+    /// The constraints of Pods without their own; `None` for the system's.
+    defaults: Option<Vec<TopologySpreadConstraint>>,
+}
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 /// Key and skew of the constraints of Pods without their own (`systemDefaultConstraints`).
 const SYSTEM_DEFAULTS: [(&str, i64); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
+
+impl PodTopologySpread {
+    /// The plugin with these arguments (`PodTopologySpreadArgs`).
+    pub(crate) fn new(args: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut reader = ArgsReader::new(args, &["defaultConstraints", "defaultingType"]);
+        let constraints: Vec<TopologySpreadConstraint> = reader.part("defaultConstraints");
+        for (index, constraint) in constraints.iter().enumerate() {
+            let at = |field: &str| format!("defaultConstraints[{index}].{field}");
+            if constraint.max_skew <= 0 {
+                reader.wrong(FieldError::invalid_number(at("maxSkew"), constraint.max_skew.into(), "not in valid range (0, inf)"));
+            }
+            if constraint.topology_key.is_empty() {
+                reader.wrong(FieldError::required(at("topologyKey"), "can not be empty"));
+            }
+            if !matches!(constraint.when_unsatisfiable.as_str(), "DoNotSchedule" | "ScheduleAnyway") {
+                let known = ["DoNotSchedule", "ScheduleAnyway"];
+                reader.wrong(FieldError::not_supported(at("whenUnsatisfiable"), &constraint.when_unsatisfiable, &known));
+            }
+            if constraint.label_selector.is_some() {
+                let detail = "constraint must not define a selector, as they deduced for each pod";
+                reader.wrong(FieldError::forbidden(at("labelSelector"), detail));
+            }
+        }
+        // A list that is given without a type is meant.
+        let default_type = if constraints.is_empty() { "System" } else { "List" };
+        let defaults = match reader.value("defaultingType").as_str().unwrap_or(default_type) {
+            "System" if constraints.is_empty() => None,
+            "System" => {
+                reader.wrong(FieldError::invalid("defaultingType", "System", "when .defaultConstraints are not empty"));
+                None
+            }
+            "List" => Some(constraints),
+            other => {
+                reader.wrong(FieldError::not_supported("defaultingType", other, &["System", "List"]));
+                None
+            }
+        };
+        reader.finish(PodTopologySpread { defaults })
+    }
+
+    /// The constraints of this kind that count for the Pod: its own, or the list's with what the Pod's owners select.
+    fn constraints(&self, pod: &Pod, kind: &str, handle: &Handle<'_>) -> Vec<Constraint> {
+        if !pod.spec.topology_spread_constraints.is_empty() {
+            return own_constraints(pod, kind);
+        }
+        let wanted = |constraint: &&TopologySpreadConstraint| constraint.when_unsatisfiable == kind;
+        let mut defaults = self.defaults.iter().flatten().filter(wanted).peekable();
+        let Some(selector) = defaults.peek().and_then(|_| handle.listers.default_selector(pod)) else { return Vec::new() };
+        defaults.map(|constraint| Constraint { selector: selector.clone(), ..Constraint::new(pod, constraint) }).collect()
+    }
+}
 
 /// A constraint, ready to compare with.
 #[derive(Clone, Debug)]
@@ -140,7 +197,7 @@ impl Plugin for PodTopologySpread {
 
 impl PreFilter for PodTopologySpread {
     fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
-        let constraints = own_constraints(&pod.pod, "DoNotSchedule");
+        let constraints = self.constraints(&pod.pod, "DoNotSchedule", handle);
         if constraints.is_empty() {
             return Ok(PreFilterResult::Skip);
         }
@@ -170,7 +227,7 @@ impl PreFilter for PodTopologySpread {
 }
 
 impl Filter for PodTopologySpread {
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let Some(hard) = state.read::<Hard>() else { return Ok(()) };
         for (constraint, domains) in hard.constraints.iter().zip(&hard.domains) {
             let Some(value) = node.label(&constraint.key) else {
@@ -187,26 +244,28 @@ impl Filter for PodTopologySpread {
     }
 }
 
-/// The preferred constraints of a Pod, and whether a node must have all their labels to be scored.
-fn soft_constraints(pod: &Pod, handle: &Handle<'_>) -> (Vec<Constraint>, bool) {
-    if !pod.spec.topology_spread_constraints.is_empty() {
-        return (own_constraints(pod, "ScheduleAnyway"), true);
+impl PodTopologySpread {
+    /// The preferred constraints of a Pod, and whether a node must have all their labels to be scored.
+    fn soft_constraints(&self, pod: &Pod, handle: &Handle<'_>) -> (Vec<Constraint>, bool) {
+        if !pod.spec.topology_spread_constraints.is_empty() || self.defaults.is_some() {
+            return (self.constraints(pod, "ScheduleAnyway", handle), true);
+        }
+        let Some(selector) = handle.listers.default_selector(pod) else { return (Vec::new(), false) };
+        let constraint = |(key, max_skew): (&str, i64)| Constraint {
+            max_skew,
+            key: key.to_owned(),
+            selector: selector.clone(),
+            min_domains: 1,
+            honors_affinity: true,
+            honors_taints: false,
+        };
+        (SYSTEM_DEFAULTS.map(constraint).into(), false)
     }
-    let Some(selector) = handle.listers.default_selector(pod) else { return (Vec::new(), false) };
-    let constraint = |(key, max_skew): (&str, i64)| Constraint {
-        max_skew,
-        key: key.to_owned(),
-        selector: selector.clone(),
-        min_domains: 1,
-        honors_affinity: true,
-        honors_taints: false,
-    };
-    (SYSTEM_DEFAULTS.map(constraint).into(), false)
 }
 
 impl Score for PodTopologySpread {
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
-        let (constraints, all_keys) = soft_constraints(&pod.pod, handle);
+        let (constraints, all_keys) = self.soft_constraints(&pod.pod, handle);
         if constraints.is_empty() {
             return PreScoreResult::Skip;
         }

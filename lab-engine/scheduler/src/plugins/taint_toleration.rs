@@ -66,7 +66,7 @@ impl Plugin for TaintToleration {
 }
 
 impl Filter for TaintToleration {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         match untolerated(&node.node.spec.taints, &pod.pod.spec.tolerations) {
             None => Ok(()),
             Some(_) => Err(Status::unresolvable("node(s) had untolerated taint(s)")),
