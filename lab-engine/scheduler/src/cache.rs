@@ -11,7 +11,7 @@ use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::core::Node;
 use client::ObjectKey;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The nodes, in the order in which a cycle looks at them: one of each zone in turn (`nodeTree`).
@@ -22,6 +22,10 @@ pub(crate) struct Snapshot {
     order: Vec<usize>,
     /// On how many nodes each image is.
     images: BTreeMap<String, i64>,
+    /// The nodes that have Pods with wishes about other Pods, and those with Pods that must be far from others: most have none, and a
+    /// cycle need not look for them.
+    with_affinity: BTreeSet<usize>,
+    with_required_anti_affinity: BTreeSet<usize>,
 }
 
 impl Snapshot {
@@ -49,6 +53,56 @@ impl Snapshot {
         self.by_name.get(name).map(|&index| &mut self.infos[index])
     }
 
+    /// The nodes that have Pods with wishes about other Pods (`HavePodsWithAffinityList`).
+    pub(crate) fn with_affinity(&self) -> impl Iterator<Item = &NodeInfo> {
+        self.with_affinity.iter().map(|&index| &self.infos[index])
+    }
+
+    /// The nodes that have Pods which must be far from others (`HavePodsWithRequiredAntiAffinityList`).
+    pub(crate) fn with_required_anti_affinity(&self) -> impl Iterator<Item = &NodeInfo> {
+        self.with_required_anti_affinity.iter().map(|&index| &self.infos[index])
+    }
+
+    /// Notes whether the node has Pods with wishes.
+    fn note_wishes(&mut self, index: usize) {
+        let info = &self.infos[index];
+        for (set, none) in [
+            (&mut self.with_affinity, info.pods_with_affinity.is_empty()),
+            (&mut self.with_required_anti_affinity, info.pods_with_required_anti_affinity.is_empty()),
+        ] {
+            if none {
+                set.remove(&index);
+            } else {
+                set.insert(index);
+            }
+        }
+    }
+
+    /// Adds a Pod to its node; gives it back when the node is not known.
+    fn add_pod(&mut self, node: &str, pod: Arc<PodInfo>) -> Result<(), Arc<PodInfo>> {
+        let Some(&index) = self.by_name.get(node) else { return Err(pod) };
+        let wishes = pod.has_affinity();
+        self.infos[index].add_pod(pod);
+        if wishes {
+            self.note_wishes(index);
+        }
+        Ok(())
+    }
+
+    /// Takes a Pod from its node; whether the node is known.
+    fn remove_pod(&mut self, node: &str, key: &ObjectKey) -> bool {
+        let Some(&index) = self.by_name.get(node) else { return false };
+        if self.infos[index].remove_pod(key).is_some_and(|pod| pod.has_affinity()) {
+            self.note_wishes(index);
+        }
+        true
+    }
+
+    /// Whether any node has told of any image.
+    pub(crate) fn has_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
     /// On how many nodes the image of this name is.
     pub(crate) fn nodes_with_image(&self, name: &str) -> i64 {
         self.images.get(name).copied().unwrap_or(0)
@@ -66,6 +120,11 @@ impl Snapshot {
 
     /// Arranges the nodes: the first of each zone, then the second of each, and so on.
     fn arrange(&mut self) {
+        self.with_affinity.clear();
+        self.with_required_anti_affinity.clear();
+        for index in 0..self.infos.len() {
+            self.note_wishes(index);
+        }
         let mut zones: Vec<(String, Vec<usize>)> = Vec::new();
         for (index, info) in self.infos.iter().enumerate() {
             let zone = zone_key(&info.node);
@@ -182,9 +241,9 @@ impl Cache {
     /// Forgets a Pod, and gives what was known of it (`RemovePod`).
     pub(crate) fn remove_pod(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
         let pod = self.pods.remove(key)?;
-        if let Some(info) = self.snapshot.get_mut(&pod.node) {
-            info.remove_pod(key);
-        } else if let Some(strays) = self.strays.get_mut(&pod.node) {
+        if !self.snapshot.remove_pod(&pod.node, key)
+            && let Some(strays) = self.strays.get_mut(&pod.node)
+        {
             strays.retain(|stray| stray.key != *key);
             if strays.is_empty() {
                 self.strays.remove(&pod.node);
@@ -195,9 +254,8 @@ impl Cache {
 
     fn insert(&mut self, info: Arc<PodInfo>, node: Arc<str>, assumed: bool) {
         self.remove_pod(&info.key);
-        match self.snapshot.get_mut(&node) {
-            Some(on) => on.add_pod(info.clone()),
-            None => self.strays.entry(node.clone()).or_default().push(info.clone()),
+        if let Err(stray) = self.snapshot.add_pod(&node, info.clone()) {
+            self.strays.entry(node.clone()).or_default().push(stray);
         }
         self.pods.insert(info.key.clone(), CachedPod { info, node, assumed });
     }

@@ -4,7 +4,7 @@
 //! that all nodes get their turn.
 
 use crate::diagnosis::{Diagnosis, NodeStatuses};
-use crate::framework::runtime::{Filters, Framework, Scope};
+use crate::framework::runtime::{Filters, Framework, Scope, Scores};
 use crate::framework::{CycleState, Handle, Status};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
@@ -162,14 +162,14 @@ impl Algorithm {
     /// The best of the nodes that fit; of equally good ones any (`prioritizeNodes`, `selectHost`).
     fn choose(&mut self, framework: &Framework, state: &mut CycleState, pod: &PodInfo, found: &Found<'_>, handle: &Handle<'_>) -> Decision {
         let feasible = &found.feasible;
-        let scored = if feasible.len() > 1 { framework.run_scores(state, pod, feasible, handle) } else { Vec::new() };
-        let best = scored.iter().map(|scored| scored.total).max();
-        let ties: Vec<usize> = (0..scored.len()).filter(|&index| Some(scored[index].total) == best).collect();
+        let scored = if feasible.len() > 1 { framework.run_scores(state, pod, feasible, handle) } else { Scores::default() };
+        let best = scored.totals.iter().copied().max();
+        let ties: Vec<usize> = (0..scored.totals.len()).filter(|&index| Some(scored.totals[index]) == best).collect();
         let winner = ties.get(self.rng.index(ties.len())).copied().unwrap_or(0);
         let mut fits: Vec<NodeVerdict> = Vec::new();
         for (index, node) in feasible.iter().enumerate() {
             if index == winner || fits.len() < MAX_VERDICTS {
-                let (scores, total) = scored.get(index).map_or((Vec::new(), 0), |scored| (scored.scores.clone(), scored.total));
+                let (scores, total) = (scored.of(index), scored.totals.get(index).copied().unwrap_or(0));
                 fits.push(NodeVerdict { node: node.name.clone(), rejected_by: None, scores, total });
             }
         }

@@ -37,13 +37,20 @@ pub(crate) enum Scope {
     Nodes(BTreeSet<String>, BTreeSet<&'static str>),
 }
 
-/// A node's scores.
-#[derive(Debug)]
-pub(crate) struct Scored {
-    /// Each plugin with its weighted score, in the order of the profile.
-    pub(crate) scores: Vec<(&'static str, i64)>,
-    /// Their sum.
-    pub(crate) total: i64,
+/// The scores of some nodes, plugin by plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Scores {
+    /// Each plugin with its weighted score of each node, in the order of the profile.
+    by_plugin: Vec<(&'static str, Vec<i64>)>,
+    /// The sum for each node.
+    pub(crate) totals: Vec<i64>,
+}
+
+impl Scores {
+    /// What each plugin gave the node at this place, in the order of the profile.
+    pub(crate) fn of(&self, place: usize) -> Vec<(&'static str, i64)> {
+        self.by_plugin.iter().map(|(plugin, scores)| (*plugin, scores.get(place).copied().unwrap_or(0))).collect()
+    }
 }
 
 impl Framework {
@@ -141,6 +148,9 @@ impl Framework {
         node: &NodeInfo,
         handle: &Handle<'_>,
     ) -> Result<(), Status> {
+        if handle.nominator.is_empty() {
+            return Self::run_filters(filters, state, pod, node, handle);
+        }
         let mut nominated = handle.nominator.on(&node.name).filter(|other| other.priority() >= pod.priority() && other.key != pod.key);
         if let Some(first) = nominated.next() {
             let (mut state, mut crowded) = (state.clone(), node.clone());
@@ -192,26 +202,27 @@ impl Framework {
         PostFilterResult::Refused(all, clear)
     }
 
-    /// Scores nodes that the Pod fits (`RunPreScorePlugins`, `RunScorePlugins`): one entry per node, in their order.
-    pub(crate) fn run_scores(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> Vec<Scored> {
-        let mut all: Vec<Scored> = nodes.iter().map(|_| Scored { scores: Vec::new(), total: 0 }).collect();
+    /// Scores nodes that the Pod fits (`RunPreScorePlugins`, `RunScorePlugins`), in their order.
+    pub(crate) fn run_scores(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> Scores {
+        let mut all = Scores { by_plugin: Vec::new(), totals: vec![0; nodes.len()] };
         for plugin in self.plugins() {
             if plugin.as_score().is_some_and(|point| point.pre_score(state, pod, nodes, handle) == PreScoreResult::Skip) {
                 state.skip_score(plugin.name());
             }
         }
+        let mut scores: Vec<NodeScore<'_>> = Vec::with_capacity(nodes.len());
         for Enabled { plugin, weight } in &self.plugins {
             let Some(point) = plugin.as_score().filter(|_| !state.skips_score(plugin.name())) else {
                 continue;
             };
-            let score = |node| NodeScore { node, score: point.score(state, pod, node, handle) };
-            let mut scores: Vec<NodeScore<'_>> = nodes.iter().map(|node| score(*node)).collect();
+            scores.clear();
+            scores.extend(nodes.iter().map(|node| NodeScore { node, score: point.score(state, pod, node, handle) }));
             point.normalize(state, &mut scores);
-            for (scored, score) in all.iter_mut().zip(scores) {
-                let weighted = score.score.clamp(0, MAX_NODE_SCORE) * weight;
-                scored.scores.push((plugin.name(), weighted));
-                scored.total += weighted;
+            let weighted: Vec<i64> = scores.iter().map(|score| score.score.clamp(0, MAX_NODE_SCORE) * weight).collect();
+            for (total, score) in all.totals.iter_mut().zip(&weighted) {
+                *total += score;
             }
+            all.by_plugin.push((plugin.name(), weighted));
         }
         all
     }

@@ -10,9 +10,11 @@ use crate::framework::{
 };
 use crate::node_info::NodeInfo;
 use crate::pod_info::{AffinityTerm, PodInfo, namespace_of};
+use api::meta::StringMap;
 use api::status::FieldError;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The plugin.
 #[derive(Debug)]
@@ -134,11 +136,18 @@ impl PreFilter for InterPodAffinity {
     fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
         let mut counts = Counts::default();
         let wishless = pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty();
-        for node in handle.nodes.iter() {
+        if wishless {
             // Without wishes of its own only the wishes of others matter.
-            let others = if wishless { &node.pods_with_required_anti_affinity } else { &node.pods };
-            for other in others {
-                counts.count(pod, other, node, handle, 1);
+            for node in handle.nodes.with_required_anti_affinity() {
+                for other in &node.pods_with_required_anti_affinity {
+                    counts.count(pod, other, node, handle, 1);
+                }
+            }
+        } else {
+            for node in handle.nodes.iter() {
+                for other in &node.pods {
+                    counts.count(pod, other, node, handle, 1);
+                }
             }
         }
         if wishless && counts.existing_anti.0.is_empty() {
@@ -189,6 +198,38 @@ fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo) -> bool {
         || (counts.affinity.0.is_empty() && terms.iter().all(matches_itself))
 }
 
+impl InterPodAffinity {
+    /// Counts what the Pod thinks of another, and the other of it (`processExistingPod`).
+    fn count(
+        &self,
+        pod: &PodInfo,
+        other: &PodInfo,
+        node: &NodeInfo,
+        own_labels: &StringMap,
+        handle: &Handle<'_>,
+        scores: &mut Topologies,
+    ) {
+        if !(pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty()) {
+            let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
+            for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
+                for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
+                    scores.add(&wish.term.topology_key, node, sign * wish.weight);
+                }
+            }
+        }
+        if self.hard_weight > 0 {
+            for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
+                scores.add(&term.topology_key, node, self.hard_weight);
+            }
+        }
+        for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
+            for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {
+                scores.add(&wish.term.topology_key, node, sign * wish.weight);
+            }
+        }
+    }
+}
+
 impl Score for InterPodAffinity {
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
         let wishless = pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty();
@@ -197,23 +238,15 @@ impl Score for InterPodAffinity {
             return PreScoreResult::Skip;
         }
         let mut scores = Topologies::default();
-        for node in handle.nodes.iter() {
-            for other in if wishless { &node.pods_with_affinity } else { &node.pods } {
-                let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
-                for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
-                    for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
-                        scores.add(&wish.term.topology_key, node, sign * wish.weight);
-                    }
-                }
-                for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
-                    scores.add(&term.topology_key, node, self.hard_weight);
-                }
-                for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
-                    for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {
-                        scores.add(&wish.term.topology_key, node, sign * wish.weight);
-                    }
-                }
+        let mut look = |node: &NodeInfo, others: &[Arc<PodInfo>]| {
+            for other in others {
+                self.count(pod, other, node, own_labels, handle, &mut scores);
             }
+        };
+        if wishless {
+            handle.nodes.with_affinity().for_each(|node| look(node, &node.pods_with_affinity));
+        } else {
+            handle.nodes.iter().for_each(|node| look(node, &node.pods));
         }
         if scores.0.is_empty() {
             return PreScoreResult::Skip;

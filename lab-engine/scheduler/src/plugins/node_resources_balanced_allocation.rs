@@ -38,21 +38,16 @@ impl NodeResourcesBalancedAllocation {
 /// 100 less the standard deviation of the used fractions, in percent (`balancedResourceScorer`).
 ///
 /// `f64` is what upstream computes with; each operation is exact or correctly rounded, so all machines agree.
-fn balance(fractions: impl Iterator<Item = f64> + Clone) -> i64 {
-    let (mut count, mut total) = (0.0, 0.0);
-    for fraction in fractions.clone() {
-        count += 1.0;
-        total += fraction;
-    }
-    let deviation = if count < 2.0 {
-        0.0
-    } else if count < 3.0 {
-        // Of two the deviation is half the difference: twice the first less the total.
-        let first = fractions.clone().next().unwrap_or(0.0);
-        ((first - (total - first)) / 2.0).abs()
-    } else {
-        let mean = total / count;
-        libm::sqrt(fractions.map(|fraction| (fraction - mean) * (fraction - mean)).sum::<f64>() / count)
+fn balance(mut fractions: impl Iterator<Item = f64> + Clone) -> i64 {
+    let all = fractions.clone();
+    let deviation = match (fractions.next(), fractions.next(), fractions.next()) {
+        (Some(one), Some(other), None) => ((one - other) / 2.0).abs(),
+        (_, _, Some(_)) => {
+            let (count, total) = all.clone().fold((0.0, 0.0), |(count, total), fraction| (count + 1.0, total + fraction));
+            let mean = total / count;
+            libm::sqrt(all.map(|fraction| (fraction - mean) * (fraction - mean)).sum::<f64>() / count)
+        }
+        _ => 0.0,
     };
     // The deviation of fractions is at most one half.
     #[expect(clippy::cast_possible_truncation, reason = "between 50 and 100")]
@@ -77,7 +72,7 @@ impl Plugin for NodeResourcesBalancedAllocation {
 impl Score for NodeResourcesBalancedAllocation {
     fn pre_score(&self, _state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], _handle: &Handle<'_>) -> PreScoreResult {
         // A Pod that requests none of the resources changes no balance.
-        let requests_any = self.resources.iter().any(|resource| pod.requests.get(&resource.name) != 0);
+        let requests_any = self.resources.iter().any(|resource| resource.name.requested_by(pod) != 0);
         if requests_any { PreScoreResult::Score } else { PreScoreResult::Skip }
     }
 

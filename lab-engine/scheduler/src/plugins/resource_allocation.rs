@@ -8,36 +8,73 @@ use crate::pod_info::PodInfo;
 use api::status::FieldError;
 use serde_json::Value;
 
+/// A resource, told apart once and not again for each node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ResourceName {
+    /// `cpu`.
+    Cpu,
+    /// `memory`.
+    Memory,
+    /// `ephemeral-storage`.
+    EphemeralStorage,
+    /// An extended resource or huge pages.
+    Scalar(String),
+}
+
+impl From<&str> for ResourceName {
+    fn from(name: &str) -> Self {
+        match name {
+            "cpu" => ResourceName::Cpu,
+            "memory" => ResourceName::Memory,
+            "ephemeral-storage" => ResourceName::EphemeralStorage,
+            other => ResourceName::Scalar(other.to_owned()),
+        }
+    }
+}
+
+impl ResourceName {
+    /// How much of it the Pod requests.
+    pub(crate) fn requested_by(&self, pod: &PodInfo) -> i64 {
+        match self {
+            ResourceName::Cpu => pod.requests.cpu_milli,
+            ResourceName::Memory => pod.requests.memory_bytes,
+            ResourceName::EphemeralStorage => pod.requests.ephemeral_storage_bytes,
+            ResourceName::Scalar(name) => pod.requests.get(name),
+        }
+    }
+}
+
 /// A resource that counts, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResourceSpec {
     /// Its name.
-    pub(crate) name: String,
+    pub(crate) name: ResourceName,
     /// 1 to 100.
     pub(crate) weight: i64,
 }
 
 /// CPU and memory, alike.
 pub(crate) fn default_resources() -> Vec<ResourceSpec> {
-    ["cpu", "memory"].map(|name| ResourceSpec { name: name.to_owned(), weight: 1 }).into()
+    [ResourceName::Cpu, ResourceName::Memory].map(|name| ResourceSpec { name, weight: 1 }).into()
 }
 
 /// Reads a list of resources; an empty one means the default.
 pub(crate) fn read_resources(reader: &mut ArgsReader<'_>, at: &str, value: &Value) -> Vec<ResourceSpec> {
     let mut resources: Vec<ResourceSpec> = Vec::new();
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-        let name = item["name"].as_str().unwrap_or_default().to_owned();
+        let text = item["name"].as_str().unwrap_or_default();
+        let name = ResourceName::from(text);
         // A weight that is not stated counts as 1.
         let weight = if item["weight"].is_null() { 1 } else { item["weight"].as_i64().unwrap_or(0) };
         if !(1..=100).contains(&weight) {
-            let detail = format!("resource weight of {name} not in valid range [1, 100]");
+            let detail = format!("resource weight of {text} not in valid range [1, 100]");
             reader.wrong(FieldError::invalid_number(format!("{at}[{index}].weight"), weight, detail));
         }
-        if name.is_empty() {
+        if text.is_empty() {
             reader.wrong(FieldError::required(format!("{at}[{index}].name"), ""));
         }
         if resources.iter().any(|known| known.name == name) {
-            reader.wrong(FieldError::invalid(format!("{at}[{index}].name"), &name, "duplicate resource"));
+            reader.wrong(FieldError::invalid(format!("{at}[{index}].name"), text, "duplicate resource"));
         }
         resources.push(ResourceSpec { name, weight });
     }
@@ -48,16 +85,16 @@ pub(crate) fn read_resources(reader: &mut ArgsReader<'_>, at: &str, value: &Valu
 /// none, or it is an extended one that the Pod does not request (`calculateResourceAllocatableRequest`).
 ///
 /// With `stated`, only requests that are stated count; else a container without a request counts with the default.
-pub(crate) fn allocation(resource: &str, pod: &PodInfo, node: &NodeInfo, stated: bool) -> Option<(i64, i64)> {
+pub(crate) fn allocation(resource: &ResourceName, pod: &PodInfo, node: &NodeInfo, stated: bool) -> Option<(i64, i64)> {
     let (capacity, used, wanted) = match resource {
-        "cpu" if stated => (node.allocatable.cpu_milli, node.requested.cpu_milli, pod.requests.cpu_milli),
-        "cpu" => (node.allocatable.cpu_milli, node.non_zero_cpu_milli, pod.non_zero_cpu_milli),
-        "memory" if stated => (node.allocatable.memory_bytes, node.requested.memory_bytes, pod.requests.memory_bytes),
-        "memory" => (node.allocatable.memory_bytes, node.non_zero_memory_bytes, pod.non_zero_memory_bytes),
-        "ephemeral-storage" => {
+        ResourceName::Cpu if stated => (node.allocatable.cpu_milli, node.requested.cpu_milli, pod.requests.cpu_milli),
+        ResourceName::Cpu => (node.allocatable.cpu_milli, node.non_zero_cpu_milli, pod.non_zero_cpu_milli),
+        ResourceName::Memory if stated => (node.allocatable.memory_bytes, node.requested.memory_bytes, pod.requests.memory_bytes),
+        ResourceName::Memory => (node.allocatable.memory_bytes, node.non_zero_memory_bytes, pod.non_zero_memory_bytes),
+        ResourceName::EphemeralStorage => {
             (node.allocatable.ephemeral_storage_bytes, node.requested.ephemeral_storage_bytes, pod.requests.ephemeral_storage_bytes)
         }
-        name => {
+        ResourceName::Scalar(name) => {
             let wanted = pod.requests.get(name);
             if wanted == 0 {
                 return None;
@@ -82,7 +119,12 @@ pub(crate) enum Strategy {
 impl Strategy {
     /// The score of one resource, 0 to 100.
     fn score(&self, requested: i64, capacity: i64) -> i64 {
-        let share = |amount: i64| i64::try_from(i128::from(amount) * i128::from(MAX_NODE_SCORE) / i128::from(capacity.max(1))).unwrap_or(0);
+        let capacity = capacity.max(1);
+        // Amounts so large that a hundred times as much is no number any more lose two digits, which no score shows.
+        let share = |amount: i64| match amount.checked_mul(MAX_NODE_SCORE) {
+            Some(hundredfold) => hundredfold / capacity,
+            None => amount / (capacity / MAX_NODE_SCORE).max(1),
+        };
         match self {
             Strategy::LeastAllocated if requested > capacity => 0,
             Strategy::LeastAllocated => share(capacity - requested),
