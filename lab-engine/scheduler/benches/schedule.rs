@@ -3,7 +3,7 @@
 //! should not share a host; Pods that must spread over zones. The price counts everything from the list of Pods to the requests that
 //! bind them: informer, queue, cycles, trace, events.
 
-#![expect(clippy::disallowed_types, reason = "a bench measures time")]
+#![expect(clippy::disallowed_types, clippy::print_stdout, reason = "a bench measures time and prints it")]
 
 use api::Object;
 use api::core::{Node, Pod, Service};

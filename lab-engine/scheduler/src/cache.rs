@@ -4,14 +4,16 @@
 //! cycle counts it. If the binding fails it is forgotten again. Nodes and sums change in place, Pod by Pod; nothing is computed anew
 //! for a cycle.
 //!
-//! **Simplified here:** a cycle reads the cache itself, not a snapshot of it: nothing changes the cache while a cycle runs, so
-//! generations and copies are not needed.
+//! Generations and a log of Pods say what changed, so that what a cycle computed can be brought up to date (`memo`).
+//!
+//! **Simplified here:** a cycle reads the cache itself, not a snapshot of it: nothing changes the cache while a cycle runs, so copies
+//! are not needed. Assumed Pods do not expire, as in upstream's default.
 
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::core::Node;
 use client::ObjectKey;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The nodes, in the order in which a cycle looks at them: one of each zone in turn (`nodeTree`).
@@ -26,7 +28,18 @@ pub(crate) struct Snapshot {
     /// cycle need not look for them.
     with_affinity: BTreeSet<usize>,
     with_required_anti_affinity: BTreeSet<usize>,
+    /// How often a node came, changed or went.
+    generation: u64,
+    /// The Pods that came to nodes and left them last, and how many did before those.
+    log: VecDeque<PodChange>,
+    log_start: u64,
 }
+
+/// A Pod came to this node (true) or left it.
+pub(crate) type PodChange = (Arc<str>, Arc<PodInfo>, bool);
+
+/// So many changes are remembered.
+const MAX_LOG: usize = 1024;
 
 impl Snapshot {
     /// How many nodes there are.
@@ -63,6 +76,30 @@ impl Snapshot {
         self.with_required_anti_affinity.iter().map(|&index| &self.infos[index])
     }
 
+    /// How often a node came, changed or went.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How many times a Pod came to a node or left it so far.
+    pub(crate) fn log_end(&self) -> u64 {
+        self.log_start + self.log.len() as u64
+    }
+
+    /// The Pods that came to nodes and left them since then; `None` when that is too long ago.
+    pub(crate) fn changes_since(&self, at: u64) -> Option<impl Iterator<Item = &PodChange>> {
+        let skipped = usize::try_from(at.checked_sub(self.log_start)?).ok()?;
+        Some(self.log.iter().skip(skipped))
+    }
+
+    fn note_change(&mut self, change: PodChange) {
+        if self.log.len() >= MAX_LOG {
+            self.log.pop_front();
+            self.log_start += 1;
+        }
+        self.log.push_back(change);
+    }
+
     /// Notes whether the node has Pods with wishes.
     fn note_wishes(&mut self, index: usize) {
         let info = &self.infos[index];
@@ -82,6 +119,7 @@ impl Snapshot {
     fn add_pod(&mut self, node: &str, pod: Arc<PodInfo>) -> Result<(), Arc<PodInfo>> {
         let Some(&index) = self.by_name.get(node) else { return Err(pod) };
         let wishes = pod.has_affinity();
+        self.note_change((self.infos[index].name.clone(), pod.clone(), true));
         self.infos[index].add_pod(pod);
         if wishes {
             self.note_wishes(index);
@@ -92,8 +130,11 @@ impl Snapshot {
     /// Takes a Pod from its node; whether the node is known.
     fn remove_pod(&mut self, node: &str, key: &ObjectKey) -> bool {
         let Some(&index) = self.by_name.get(node) else { return false };
-        if self.infos[index].remove_pod(key).is_some_and(|pod| pod.has_affinity()) {
-            self.note_wishes(index);
+        if let Some(pod) = self.infos[index].remove_pod(key) {
+            if pod.has_affinity() {
+                self.note_wishes(index);
+            }
+            self.note_change((self.infos[index].name.clone(), pod, false));
         }
         true
     }
@@ -172,6 +213,7 @@ impl Cache {
 
     /// Adds a node, or replaces it.
     pub(crate) fn set_node(&mut self, node: Arc<Node>) {
+        self.snapshot.generation += 1;
         self.snapshot.count_images(&node, 1);
         if let Some(info) = self.snapshot.get_mut(&node.metadata.name) {
             let moved = zone_key(&info.node) != zone_key(&node);
@@ -197,6 +239,7 @@ impl Cache {
         let Some(index) = self.snapshot.by_name.remove(name) else {
             return;
         };
+        self.snapshot.generation += 1;
         let info = self.snapshot.infos.remove(index);
         for later in self.snapshot.by_name.values_mut().filter(|later| **later > index) {
             *later -= 1;

@@ -236,13 +236,20 @@ impl Scene {
         let (plugin, pod) = (plugin(name, args).map_err(text_of_errors)?, pod_info(pod, || "pod".to_owned())?);
         let (mut state, handle) = (CycleState::default(), self.handle());
         let before = plugin.as_pre_filter().map(|point| point.pre_filter(&mut state, &pod, &handle));
-        let judge = |node: &NodeInfo| match &before {
-            Some(Err(status)) => Err(status.clone()),
-            Some(Ok(PreFilterResult::Skip)) => Ok(()),
-            Some(Ok(PreFilterResult::Nodes(names))) if !names.contains(&*node.name) => {
-                Err(Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{name}]")))
+        let judge = |node: &NodeInfo| {
+            match &before {
+                Some(Err(status)) => return Err(status.clone()),
+                Some(Ok(PreFilterResult::Skip)) => return Ok(()),
+                _ => {}
             }
-            _ => plugin.as_filter().map_or(Ok(()), |filter| filter.filter(&state, &pod, node, &handle)),
+            plugin.as_filter().map_or(Ok(()), |filter| filter.filter(&state, &pod, node, &handle))?;
+            // A cycle does not ask about nodes that PreFilter left out.
+            match &before {
+                Some(Ok(PreFilterResult::Nodes(names))) if !names.contains(&*node.name) => {
+                    Err(Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{name}]")))
+                }
+                _ => Ok(()),
+            }
         };
         Ok(handle.nodes.iter().map(|node| (node.name.to_string(), judge(node).into())).collect())
     }

@@ -22,6 +22,7 @@ mod diagnosis;
 pub mod dry_run;
 mod framework;
 mod listers;
+mod memo;
 mod node_info;
 mod plugins;
 mod pod_info;

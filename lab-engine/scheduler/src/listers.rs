@@ -38,6 +38,8 @@ pub(crate) struct Listers<'a> {
 /// What changed in the caches, as far as waiting Pods may care.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changed {
+    /// Anything at all.
+    pub(crate) any: bool,
     /// A namespace came or changed.
     pub(crate) namespaces: bool,
     /// A claim came or changed.
@@ -113,19 +115,24 @@ impl Caches {
 
     /// Applies an input.
     pub(crate) fn handle(&mut self, now: Time, input: &Input, out: &mut Outbox) -> Changed {
-        // Nobody waits for these: they only bear on scores and on whom to preempt.
-        self.services.handle(now, input, out);
-        self.replica_sets.handle(now, input, out);
-        self.replication_controllers.handle(now, input, out);
-        self.stateful_sets.handle(now, input, out);
-        self.budgets.handle(now, input, out);
-        Changed {
+        let mut changed = Changed {
             namespaces: self.namespaces.handle(now, input, out).is_some_and(|deltas| !deltas.is_empty()),
             claims: !self.claims.handle(now, input, out).is_empty(),
             volumes: !self.volumes.handle(now, input, out).is_empty(),
             storage_classes: !self.storage_classes.handle(now, input, out).is_empty(),
             csi_nodes: !self.csi_nodes.handle(now, input, out).is_empty(),
-        }
+            any: false,
+        };
+        // Nobody waits for these: they only bear on scores and on whom to preempt.
+        let services = self.services.handle(now, input, out).is_some_and(|deltas| !deltas.is_empty());
+        let replica_sets = self.replica_sets.handle(now, input, out).is_some_and(|deltas| !deltas.is_empty());
+        let replication_controllers = !self.replication_controllers.handle(now, input, out).is_empty();
+        let stateful_sets = !self.stateful_sets.handle(now, input, out).is_empty();
+        let budgets = !self.budgets.handle(now, input, out).is_empty();
+        let storage = changed.claims || changed.volumes || changed.storage_classes || changed.csi_nodes;
+        let owners = services || replica_sets || replication_controllers || stateful_sets;
+        changed.any = changed.namespaces || storage || owners || budgets;
+        changed
     }
 
     /// When one of them wants to be woken next.

@@ -21,9 +21,9 @@ pub(crate) enum PodVolume {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Disk {
     /// A persistent disk of GCE: name, read-only.
-    GcePersistentDisk(String, bool),
+    Gce(String, bool),
     /// A volume of AWS: id.
-    AwsElasticBlockStore(String),
+    AwsEbs(String),
     /// An iSCSI target: name, read-only.
     Iscsi(String, bool),
     /// An image of Ceph: monitors, pool, image, read-only.
@@ -34,8 +34,8 @@ impl Disk {
     /// Whether both cannot be on one node (`isVolumeConflict`).
     pub(crate) fn conflicts(&self, other: &Disk) -> bool {
         match (self, other) {
-            (Disk::GcePersistentDisk(a, a_reads), Disk::GcePersistentDisk(b, b_reads)) => a == b && !(*a_reads && *b_reads),
-            (Disk::AwsElasticBlockStore(a), Disk::AwsElasticBlockStore(b)) => a == b,
+            (Disk::Gce(a, a_reads), Disk::Gce(b, b_reads)) => a == b && !(*a_reads && *b_reads),
+            (Disk::AwsEbs(a), Disk::AwsEbs(b)) => a == b,
             (Disk::Iscsi(a, a_reads), Disk::Iscsi(b, b_reads)) => a == b && !(*a_reads && *b_reads),
             (Disk::Rbd(a_monitors, a_pool, a_image, a_reads), Disk::Rbd(b_monitors, b_pool, b_image, b_reads)) => {
                 let shared = a_monitors.iter().any(|monitor| b_monitors.contains(monitor));
@@ -85,10 +85,10 @@ fn read(pod: &Pod, volume: &Value) -> Option<PodVolume> {
         return Some(PodVolume::InlineCsi(text(&csi["driver"]), name));
     }
     if let Some(disk) = source("gcePersistentDisk") {
-        return Some(PodVolume::Disk(Disk::GcePersistentDisk(text(&disk["pdName"]), reads(disk))));
+        return Some(PodVolume::Disk(Disk::Gce(text(&disk["pdName"]), reads(disk))));
     }
     if let Some(disk) = source("awsElasticBlockStore") {
-        return Some(PodVolume::Disk(Disk::AwsElasticBlockStore(text(&disk["volumeID"]))));
+        return Some(PodVolume::Disk(Disk::AwsEbs(text(&disk["volumeID"]))));
     }
     if let Some(disk) = source("iscsi") {
         return Some(PodVolume::Disk(Disk::Iscsi(text(&disk["iqn"]), reads(disk))));

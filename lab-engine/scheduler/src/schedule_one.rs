@@ -6,6 +6,7 @@
 use crate::diagnosis::{Diagnosis, NodeStatuses};
 use crate::framework::runtime::{Filters, Framework, Scope, Scores};
 use crate::framework::{CycleState, Handle, Status};
+use crate::memo::Memos;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use sim::{NodeVerdict, Rng};
@@ -25,6 +26,8 @@ pub(crate) struct Decision {
     pub(crate) node: Arc<str>,
     /// What the plugins said of the nodes, for the trace; the chosen one is always among them.
     pub(crate) verdicts: Arc<[NodeVerdict]>,
+    /// On which nodes it was looked at.
+    pub(crate) scope: Scope,
 }
 
 /// A Pod was found none.
@@ -52,6 +55,7 @@ fn nodes_to_find(nodes: usize, percentage: usize) -> usize {
 pub(crate) struct Algorithm {
     rng: Rng,
     next_start: usize,
+    memos: Memos,
     /// Of how many nodes that fit the best is chosen, in percent; 0 for a share that falls with the size of the cluster.
     percentage: usize,
 }
@@ -66,10 +70,11 @@ struct Found<'a> {
 impl Algorithm {
     /// An algorithm that begins with the first node. Ties are broken by `rng`; `percentage` is `percentageOfNodesToScore`.
     pub(crate) fn new(rng: Rng, percentage: u32) -> Self {
-        Algorithm { rng, next_start: 0, percentage: usize::try_from(percentage).unwrap_or(100) }
+        Algorithm { rng, next_start: 0, memos: Memos::default(), percentage: usize::try_from(percentage).unwrap_or(100) }
     }
 
-    /// Finds the best node for a Pod (`schedulePod`). The state is left for PostFilter plugins.
+    /// Finds the best node for a Pod (`schedulePod`). The state is left for the plugins that come later; `others` is the generation of
+    /// all objects besides Pods and nodes.
     ///
     /// # Errors
     /// Why there is none.
@@ -78,12 +83,19 @@ impl Algorithm {
         framework: &Framework,
         state: &mut CycleState,
         pod: &PodInfo,
+        others: u64,
         handle: &Handle<'_>,
     ) -> Result<Decision, Failure> {
         if handle.nodes.len() == 0 {
             return Err(Failure::NoNodes);
         }
-        let scope = framework.run_pre_filter(state, pod, handle).map_err(|status| unfit_everywhere(status, handle))?;
+        let scope = match self.memos.recall(framework, pod, others, handle) {
+            Some((recalled, scope)) => {
+                *state = recalled;
+                scope
+            }
+            None => framework.run_pre_filter(state, pod, handle).map_err(|status| unfit_everywhere(status, handle))?,
+        };
         let found = self.find_feasible(framework, state, pod, &scope, handle)?;
         if found.feasible.is_empty() {
             let mut plugins: std::collections::BTreeSet<&'static str> =
@@ -94,7 +106,13 @@ impl Algorithm {
             let nodes = handle.nodes.len();
             return Err(Failure::Unfit(Box::new(Diagnosis { nodes, statuses: found.statuses, plugins, ..Diagnosis::default() })));
         }
-        Ok(self.choose(framework, state, pod, &found, handle))
+        let (node, verdicts) = self.choose(framework, state, pod, &found, handle);
+        Ok(Decision { node, verdicts, scope })
+    }
+
+    /// Keeps the state for Pods that are alike. The Pod is not counted on its node yet.
+    pub(crate) fn remember(&mut self, pod: Arc<PodInfo>, state: CycleState, scope: Scope, others: u64, handle: &Handle<'_>) {
+        self.memos.remember(pod, state, scope, others, handle);
     }
 
     /// The nodes that pass all filters (`findNodesThatFitPod`): the one on which room was made for the Pod, or as many as are needed.
@@ -160,7 +178,14 @@ impl Algorithm {
     }
 
     /// The best of the nodes that fit; of equally good ones any (`prioritizeNodes`, `selectHost`).
-    fn choose(&mut self, framework: &Framework, state: &mut CycleState, pod: &PodInfo, found: &Found<'_>, handle: &Handle<'_>) -> Decision {
+    fn choose(
+        &mut self,
+        framework: &Framework,
+        state: &mut CycleState,
+        pod: &PodInfo,
+        found: &Found<'_>,
+        handle: &Handle<'_>,
+    ) -> (Arc<str>, Arc<[NodeVerdict]>) {
         let feasible = &found.feasible;
         let scored = if feasible.len() > 1 { framework.run_scores(state, pod, feasible, handle) } else { Scores::default() };
         let best = scored.totals.iter().copied().max();
@@ -176,7 +201,7 @@ impl Algorithm {
         let room = MAX_VERDICTS.saturating_sub(fits.len());
         fits.extend(verdicts(&found.statuses).take(room));
         fits.sort_by(|a, b| a.node.cmp(&b.node));
-        Decision { node: feasible[winner].name.clone(), verdicts: fits.into() }
+        (feasible[winner].name.clone(), fits.into())
     }
 }
 

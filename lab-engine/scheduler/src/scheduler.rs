@@ -5,6 +5,7 @@ use crate::cache::Cache;
 use crate::config::{Profiles, SchedulerConfig};
 use crate::diagnosis::Diagnosis;
 use crate::framework::events::node_changed;
+use crate::framework::runtime::Scope;
 use crate::framework::{ClusterEvent, CycleState, Handle, Nomination, PostFilterResult, Reservations, Status};
 use crate::listers::Caches;
 use crate::pod_info::{PodInfo, namespace_of};
@@ -62,6 +63,8 @@ pub struct Scheduler {
     pods: Informer<Pod>,
     nodes: Informer<Node>,
     caches: Caches,
+    /// How often something in `caches` changed.
+    others_generation: u64,
     cache: Cache,
     queue: SchedulingQueue,
     profiles: Profiles,
@@ -99,6 +102,7 @@ impl Scheduler {
             pods: Informer::new(running, agent.clone(), stream("pods")),
             nodes: Informer::new(ListOptions::default(), agent.clone(), stream("nodes")),
             caches: Caches::new(&agent, &rng),
+            others_generation: 0,
             cache: Cache::default(),
             queue: SchedulingQueue::default(),
             profiles,
@@ -130,6 +134,7 @@ impl Scheduler {
             self.pod_changed(now, &delta);
         }
         let changed = self.caches.handle(now, input, out);
+        self.others_generation += u64::from(changed.any);
         for (happened, event) in [
             (changed.namespaces, ClusterEvent::NamespaceChange),
             (changed.claims, ClusterEvent::ClaimChange),
@@ -220,7 +225,7 @@ impl Scheduler {
         };
         let framework = self.profiles.of(&queued.info);
         let mut state = CycleState::default();
-        let decision = self.algorithm.schedule_pod(framework, &mut state, &queued.info, &handle);
+        let decision = self.algorithm.schedule_pod(framework, &mut state, &queued.info, self.others_generation, &handle);
         let reserved = decision.and_then(|decision| {
             let node = handle.nodes.get(&decision.node).ok_or(Failure::NoNodes)?;
             match framework.run_reserve(&state, &queued.info, node, &handle) {
@@ -230,7 +235,11 @@ impl Scheduler {
             }
         });
         match reserved {
-            Ok((decision, reserved)) => self.assume(now, queued, decision, reserved, out),
+            Ok((mut decision, reserved)) => {
+                let scope = std::mem::replace(&mut decision.scope, Scope::AllNodes);
+                self.algorithm.remember(queued.info.clone(), state, scope, self.others_generation, &handle);
+                self.assume(now, queued, decision, reserved, out);
+            }
             Err(Failure::NoNodes) => {
                 let nodes = Arc::from([]);
                 self.unschedulable(now, queued, "no nodes available to schedule pods", nodes, Nominating::Clear, out);

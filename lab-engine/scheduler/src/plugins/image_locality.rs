@@ -53,7 +53,8 @@ impl Score for ImageLocality {
             let share = handle.nodes.nodes_with_image(&name) as f64 / total as f64;
             (name, share)
         };
-        let spread = if handle.nodes.has_images() { containers().map(spread).filter(|(_, share)| *share > 0.0).collect() } else { Vec::new() };
+        let spread =
+            if handle.nodes.has_images() { containers().map(spread).filter(|(_, share)| *share > 0.0).collect() } else { Vec::new() };
         state.write(Images { spread, containers: i64::try_from(containers().count()).unwrap_or(1).max(1) });
         PreScoreResult::Score
     }

@@ -49,8 +49,17 @@ impl Topologies {
     /// Adds to the topology of a node; to none when it lacks the label.
     fn add(&mut self, key: &str, node: &NodeInfo, amount: i64) {
         let Some(value) = node.label(key) else { return };
-        let values = self.0.entry(key.to_owned()).or_default();
-        let number = values.entry(value.to_owned()).or_default();
+        // Keys are only made for what is new.
+        if !self.0.contains_key(key) {
+            self.0.insert(key.to_owned(), BTreeMap::new());
+        }
+        let Some(values) = self.0.get_mut(key) else { return };
+        let Some(number) = values.get_mut(value) else {
+            if amount != 0 {
+                values.insert(value.to_owned(), amount);
+            }
+            return;
+        };
         *number += amount;
         if *number == 0 {
             values.remove(value);
@@ -87,7 +96,7 @@ impl Counts {
         if pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty() {
             return;
         }
-        let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
+        let labels = labels_of_namespace(pod, other, own_labels, handle);
         if !pod.required_affinity.is_empty() && pod.required_affinity.iter().all(|term| term.matches(&other.pod, labels)) {
             for term in &pod.required_affinity {
                 self.affinity.add(&term.topology_key, node, amount);
@@ -97,6 +106,12 @@ impl Counts {
             self.anti.add(&term.topology_key, node, amount);
         }
     }
+}
+
+/// The labels of the other Pod's namespace, which mostly is that of the Pod.
+fn labels_of_namespace<'a>(pod: &PodInfo, other: &PodInfo, own: &'a StringMap, handle: &Handle<'a>) -> &'a StringMap {
+    let namespace = namespace_of(&other.pod);
+    if namespace == namespace_of(&pod.pod) { own } else { handle.listers.namespace_labels(namespace) }
 }
 
 /// The scores by topology (`preScoreState`).
@@ -200,17 +215,17 @@ fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo) -> bool {
 
 impl InterPodAffinity {
     /// Counts what the Pod thinks of another, and the other of it (`processExistingPod`).
-    fn count(
+    fn count<'a>(
         &self,
         pod: &PodInfo,
         other: &PodInfo,
         node: &NodeInfo,
-        own_labels: &StringMap,
-        handle: &Handle<'_>,
+        own_labels: &'a StringMap,
+        handle: &Handle<'a>,
         scores: &mut Topologies,
     ) {
         if !(pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty()) {
-            let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
+            let labels = labels_of_namespace(pod, other, own_labels, handle);
             for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
                 for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
                     scores.add(&wish.term.topology_key, node, sign * wish.weight);

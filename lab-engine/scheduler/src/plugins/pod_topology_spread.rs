@@ -138,11 +138,29 @@ struct Hard {
     constraints: Vec<Constraint>,
     /// Pods by domain, for each constraint.
     domains: Vec<BTreeMap<String, i64>>,
+    /// The fewest Pods in a domain, for each constraint; 0 where there are too few domains (`minMatchNum`).
+    fewest: Vec<i64>,
 }
 
 impl Hard {
+    fn new(constraints: Vec<Constraint>, domains: Vec<BTreeMap<String, i64>>) -> Self {
+        let mut hard = Hard { constraints, domains, fewest: Vec::new() };
+        hard.find_fewest();
+        hard
+    }
+
+    fn find_fewest(&mut self) {
+        self.fewest.clear();
+        for (constraint, domains) in self.constraints.iter().zip(&self.domains) {
+            let enough = domains.len() >= constraint.min_domains;
+            self.fewest.push(if enough { domains.values().min().copied().unwrap_or(0) } else { 0 });
+        }
+    }
+
     fn count(&mut self, pod: &Pod, other: &PodInfo, node: &NodeInfo, amount: i64) {
-        if namespace_of(pod) != namespace_of(&other.pod) || !has_all_keys(&self.constraints, node) {
+        // Pods that are going do not count, neither before nor after.
+        let counts = namespace_of(pod) == namespace_of(&other.pod) && !other.pod.metadata.is_deleting();
+        if !counts || !has_all_keys(&self.constraints, node) {
             return;
         }
         for (constraint, domains) in self.constraints.iter().zip(&mut self.domains) {
@@ -150,8 +168,20 @@ impl Hard {
                 && constraint.includes(pod, node)
                 && let Some(value) = node.label(&constraint.key)
             {
-                *domains.entry(value.to_owned()).or_default() += amount;
+                add(domains, value, amount);
             }
+        }
+        self.find_fewest();
+    }
+}
+
+/// Adds to a domain.
+fn add(domains: &mut BTreeMap<String, i64>, value: &str, amount: i64) {
+    // A key is only made for a domain that is new.
+    match domains.get_mut(value) {
+        Some(count) => *count += amount,
+        None => {
+            domains.insert(value.to_owned(), amount);
         }
     }
 }
@@ -205,11 +235,11 @@ impl PreFilter for PodTopologySpread {
         for node in handle.nodes.iter().filter(|node| has_all_keys(&constraints, node)) {
             for (constraint, domains) in constraints.iter().zip(&mut domains) {
                 if let Some(value) = node.label(&constraint.key).filter(|_| constraint.includes(&pod.pod, node)) {
-                    *domains.entry(value.to_owned()).or_default() += constraint.count(&pod.pod, node);
+                    add(domains, value, constraint.count(&pod.pod, node));
                 }
             }
         }
-        state.write(Hard { constraints, domains });
+        state.write(Hard::new(constraints, domains));
         Ok(PreFilterResult::AllNodes)
     }
 
@@ -229,14 +259,12 @@ impl PreFilter for PodTopologySpread {
 impl Filter for PodTopologySpread {
     fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let Some(hard) = state.read::<Hard>() else { return Ok(()) };
-        for (constraint, domains) in hard.constraints.iter().zip(&hard.domains) {
+        for ((constraint, domains), fewest) in hard.constraints.iter().zip(&hard.domains).zip(&hard.fewest) {
             let Some(value) = node.label(&constraint.key) else {
                 return Err(Status::unresolvable("node(s) didn't match pod topology spread constraints (missing required label)"));
             };
-            let enough = domains.len() >= constraint.min_domains;
-            let min = if enough { domains.values().min().copied().unwrap_or(0) } else { 0 };
             let itself = i64::from(constraint.selector.matches(&pod.pod.metadata.labels));
-            if domains.get(value).copied().unwrap_or(0) + itself - min > constraint.max_skew {
+            if domains.get(value).copied().unwrap_or(0) + itself - fewest > constraint.max_skew {
                 return Err(Status::unschedulable("node(s) didn't match pod topology spread constraints"));
             }
         }
@@ -278,7 +306,7 @@ impl Score for PodTopologySpread {
             }
             for (constraint, domains) in constraints.iter().zip(&mut domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
                 if let Some(value) = node.label(&constraint.key) {
-                    domains.insert(value.to_owned(), 0);
+                    add(domains, value, 0);
                 }
             }
         }

@@ -321,7 +321,7 @@ mod tests {
         let volumes = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]);
         let pod = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": {"volumes": volumes}});
         let found = scene.filter("VolumeBinding", &Value::Null, &pod).unwrap();
-        found.into_iter().map(|(_, verdict)| verdict.reasons.join(", ")).collect()
+        found.into_values().map(|verdict| verdict.reasons.join(", ")).collect()
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Scheduler {
 
     /// Counts the Pod on its node, keeps what it needs there, and begins to bind it.
     pub(super) fn assume(&mut self, now: Time, queued: QueuedPod, decision: Decision, reserved: Reservations, out: &mut Outbox) {
-        let Decision { node, verdicts } = decision;
+        let Decision { node, verdicts, .. } = decision;
         let (info, key) = (queued.info.clone(), queued.info.key.clone());
         out.trace(What::Scheduled { pod: object(&info), node: Some(node.clone()), nodes: verdicts, message: "".into() });
         self.cache.assume(info.clone(), &node);

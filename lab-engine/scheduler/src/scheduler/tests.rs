@@ -107,7 +107,8 @@ fn nothing_is_decided_before_all_caches_are_filled() {
     let small = Object::Node(node("n").build());
     desk.watch(0, "/api/v1/nodes", vec![WatchEvent::Added(small), end()]);
     assert!(desk.sent.is_empty());
-    let others: Vec<String> = desk.watches.keys().filter(|path| !matches!(path.as_str(), "/api/v1/pods" | "/api/v1/nodes")).cloned().collect();
+    let others: Vec<String> =
+        desk.watches.keys().filter(|path| !matches!(path.as_str(), "/api/v1/pods" | "/api/v1/nodes")).cloned().collect();
     assert!(others.len() > 5, "{others:?}");
     for path in others {
         assert!(desk.sent.is_empty(), "{path} is not known yet");
