@@ -1,6 +1,6 @@
-//! What PreFilter computed for Pods that are alike is used again.
+//! What PreFilter and PreScore computed for Pods that are alike is used again.
 //!
-//! The Pods of one ReplicaSet differ in nothing that PreFilter looks at but their names. So the state that one of them leaves behind is kept
+//! The Pods of one ReplicaSet differ in nothing that these look at but their names. So the state that one of them leaves behind is kept
 //! and brought up to date with the Pods that came to nodes and left them since, by the same extension points with which preemption tries
 //! out what would be (`PreFilterExtensions`). That costs what changed, not what there is. Whenever something else changed (a node, a
 //! namespace, a Service, …) all is computed anew.
@@ -33,7 +33,7 @@ pub(crate) struct Memos {
     all: Vec<Memo>,
 }
 
-/// Whether PreFilter can tell the two apart. Pods with volumes always differ: their claims may carry their names.
+/// Whether PreFilter and PreScore cannot tell the two apart. Pods with volumes always differ: their claims may carry their names.
 fn alike(a: &PodInfo, b: &PodInfo) -> bool {
     let (one, other) = (&a.pod, &b.pod);
     let owner = |pod: &PodInfo| pod.pod.metadata.controller().map(|owner| (owner.kind.clone(), owner.name.clone()));
@@ -71,6 +71,7 @@ impl Memos {
             } else {
                 framework.remove_pod(&mut state, pod, other, node, handle);
             }
+            framework.update_scores(&mut state, pod, other, node, handle, if *added { 1 } else { -1 });
         }
         state.forget_scoring();
         Some((state, scope))
@@ -101,14 +102,17 @@ mod tests {
     use serde_json::json;
     use sim::Seed;
 
-    /// A Pod of one of three kinds: spread over zones, far from its like, and plain.
+    /// A Pod of one of four kinds: spread over zones, rather spread and near its like, far from its like, and plain.
     fn kind(number: usize, name: &str) -> Arc<PodInfo> {
         let selector = json!({"matchLabels": {"app": format!("app-{number}")}});
         let spread = json!([{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}]);
         let term = json!({"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"});
         let apart = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
         let pod = pod(name).metadata("labels", json!({"app": format!("app-{number}")}));
+        let near = json!({"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 5, "podAffinityTerm": term}]}});
+        let soft = json!([{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector}]);
         match number {
+            3 => pod.spec("topologySpreadConstraints", soft).spec("affinity", near).info(),
             0 => pod.spec("topologySpreadConstraints", spread).info(),
             1 => pod.spec("affinity", apart).info(),
             _ => pod.info(),
@@ -125,20 +129,24 @@ mod tests {
         }
         let (mut placed, mut recalled) = (Vec::new(), 0);
         for number in 0..300 {
-            let pod = kind(rng.index(3), &format!("p{number}"));
+            let pod = kind(rng.index(4), &format!("p{number}"));
             let handle = Handle { nodes: cache.snapshot(), listers: caches.listers(), nominator: &nominator, reservations: &reservations };
             let mut fresh = CycleState::default();
             let scope = framework.run_pre_filter(&mut fresh, &pod, &handle).unwrap();
-            let told = |state: &CycleState| {
+            let told = |state: &mut CycleState| {
                 let filters = framework.filters(state);
                 let verdict = |node| Framework::run_filters(&filters, state, &pod, node, &handle);
-                handle.nodes.iter().map(verdict).collect::<Vec<_>>()
+                let verdicts = handle.nodes.iter().map(verdict).collect::<Vec<_>>();
+                let nodes: Vec<_> =
+                    handle.nodes.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok()).map(|(node, _)| node).collect();
+                let totals = framework.run_scores(state, &pod, &nodes, &handle).totals;
+                (verdicts, totals)
             };
-            let expected = told(&fresh);
+            let (expected, totals) = told(&mut fresh);
             let state = match memos.recall(&framework, &pod, 0, &handle) {
-                Some((state, _)) => {
+                Some((mut state, _)) => {
                     recalled += 1;
-                    assert_eq!(told(&state), expected, "Pod {number}");
+                    assert_eq!(told(&mut state), (expected.clone(), totals), "Pod {number}");
                     state
                 }
                 None => fresh,

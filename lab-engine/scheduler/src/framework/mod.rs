@@ -199,6 +199,11 @@ pub(crate) trait Score {
         PreScoreResult::Score
     }
 
+    /// Accounts in what PreScore counted over all nodes for `other`, a Pod that came to `node` (`amount` 1) or left it (-1).
+    fn update(&self, state: &mut CycleState, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, handle: &Handle<'_>, amount: i64) {
+        let _ = (state, pod, other, node, handle, amount);
+    }
+
     /// The score of one node, in any scale.
     fn score(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> i64;
 

@@ -181,6 +181,21 @@ impl Framework {
         }
     }
 
+    /// Accounts in what PreScore counted for a Pod that came to a node (`amount` 1) or left it (-1).
+    pub(crate) fn update_scores(
+        &self,
+        state: &mut CycleState,
+        pod: &PodInfo,
+        other: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+        amount: i64,
+    ) {
+        for point in self.plugins().filter_map(Plugin::as_score) {
+            point.update(state, pod, other, node, handle, amount);
+        }
+    }
+
     /// Asks the PostFilter plugins until one has a way; else their reasons together (`RunPostFilterPlugins`).
     pub(crate) fn run_post_filter(
         &self,

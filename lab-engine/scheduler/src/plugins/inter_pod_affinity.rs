@@ -214,7 +214,8 @@ fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo) -> bool {
 }
 
 impl InterPodAffinity {
-    /// Counts what the Pod thinks of another, and the other of it (`processExistingPod`).
+    /// Counts what the Pod thinks of another, and the other of it (`processExistingPod`); with -1 no longer.
+    #[expect(clippy::too_many_arguments, reason = "two Pods, where they are, and what is counted")]
     fn count<'a>(
         &self,
         pod: &PodInfo,
@@ -223,23 +224,24 @@ impl InterPodAffinity {
         own_labels: &'a StringMap,
         handle: &Handle<'a>,
         scores: &mut Topologies,
+        amount: i64,
     ) {
         if !(pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty()) {
             let labels = labels_of_namespace(pod, other, own_labels, handle);
             for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
                 for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
-                    scores.add(&wish.term.topology_key, node, sign * wish.weight);
+                    scores.add(&wish.term.topology_key, node, amount * sign * wish.weight);
                 }
             }
         }
         if self.hard_weight > 0 {
             for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
-                scores.add(&term.topology_key, node, self.hard_weight);
+                scores.add(&term.topology_key, node, amount * self.hard_weight);
             }
         }
         for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
             for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {
-                scores.add(&wish.term.topology_key, node, sign * wish.weight);
+                scores.add(&wish.term.topology_key, node, amount * sign * wish.weight);
             }
         }
     }
@@ -252,22 +254,32 @@ impl Score for InterPodAffinity {
         if wishless && self.ignores_preferences_of_others {
             return PreScoreResult::Skip;
         }
-        let mut scores = Topologies::default();
-        let mut look = |node: &NodeInfo, others: &[Arc<PodInfo>]| {
-            for other in others {
-                self.count(pod, other, node, own_labels, handle, &mut scores);
+        // A Pod that was alike has counted already.
+        if state.read::<Scores>().is_none() {
+            let mut scores = Topologies::default();
+            let mut look = |node: &NodeInfo, others: &[Arc<PodInfo>]| {
+                for other in others {
+                    self.count(pod, other, node, own_labels, handle, &mut scores, 1);
+                }
+            };
+            if wishless {
+                handle.nodes.with_affinity().for_each(|node| look(node, &node.pods_with_affinity));
+            } else {
+                handle.nodes.iter().for_each(|node| look(node, &node.pods));
             }
-        };
-        if wishless {
-            handle.nodes.with_affinity().for_each(|node| look(node, &node.pods_with_affinity));
-        } else {
-            handle.nodes.iter().for_each(|node| look(node, &node.pods));
+            state.write(Scores(scores));
         }
-        if scores.0.is_empty() {
+        if state.read::<Scores>().is_none_or(|Scores(scores)| scores.0.is_empty()) {
             return PreScoreResult::Skip;
         }
-        state.write(Scores(scores));
         PreScoreResult::Score
+    }
+
+    fn update(&self, state: &mut CycleState, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, handle: &Handle<'_>, amount: i64) {
+        let own_labels = handle.listers.namespace_labels(namespace_of(&pod.pod));
+        if let Some(Scores(scores)) = state.read_mut::<Scores>() {
+            self.count(pod, other, node, own_labels, handle, scores, amount);
+        }
     }
 
     fn score(&self, state: &CycleState, _pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {

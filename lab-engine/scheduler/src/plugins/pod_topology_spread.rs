@@ -196,6 +196,39 @@ struct Soft {
     ignored: BTreeSet<Arc<str>>,
 }
 
+/// The Pods of all domains that the preferred constraints know of, whichever nodes the Pod fits.
+#[derive(Clone, Debug)]
+struct SoftCounts {
+    constraints: Vec<Constraint>,
+    all_keys: bool,
+    domains: Vec<BTreeMap<String, i64>>,
+}
+
+impl SoftCounts {
+    fn new(constraints: Vec<Constraint>, all_keys: bool, pod: &Pod, handle: &Handle<'_>) -> Self {
+        let domains = vec![BTreeMap::new(); constraints.len()];
+        let mut counts = SoftCounts { constraints, all_keys, domains };
+        for node in handle.nodes.iter().filter(|node| !node.pods.is_empty()) {
+            counts.count(pod, node, |constraint| constraint.count(pod, node));
+        }
+        counts
+    }
+
+    /// Counts on one node what `amount` says for each constraint. Hosts are not counted: a node knows its own Pods.
+    fn count(&mut self, pod: &Pod, node: &NodeInfo, amount: impl Fn(&Constraint) -> i64) {
+        if self.all_keys && !has_all_keys(&self.constraints, node) {
+            return;
+        }
+        for (constraint, domains) in self.constraints.iter().zip(&mut self.domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
+            if let Some(value) = node.label(&constraint.key)
+                && constraint.includes(pod, node)
+            {
+                add(domains, value, amount(constraint));
+            }
+        }
+    }
+}
+
 impl Plugin for PodTopologySpread {
     fn name(&self) -> &'static str {
         "PodTopologySpread"
@@ -293,10 +326,16 @@ impl PodTopologySpread {
 
 impl Score for PodTopologySpread {
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
-        let (constraints, all_keys) = self.soft_constraints(&pod.pod, handle);
-        if constraints.is_empty() {
-            return PreScoreResult::Skip;
+        // A Pod that was alike has counted already.
+        if state.read::<SoftCounts>().is_none() {
+            let (constraints, all_keys) = self.soft_constraints(&pod.pod, handle);
+            if constraints.is_empty() {
+                return PreScoreResult::Skip;
+            }
+            state.write(SoftCounts::new(constraints, all_keys, &pod.pod, handle));
         }
+        let Some(counts) = state.read::<SoftCounts>() else { return PreScoreResult::Skip };
+        let (constraints, all_keys) = (counts.constraints.clone(), counts.all_keys);
         let mut domains: Vec<BTreeMap<String, i64>> = vec![BTreeMap::new(); constraints.len()];
         let mut ignored = BTreeSet::new();
         for node in nodes {
@@ -316,17 +355,23 @@ impl Score for PodTopologySpread {
             libm::log(f64::from(u32::try_from(size).unwrap_or(u32::MAX)) + 2.0)
         };
         let weights = constraints.iter().zip(&domains).map(weight).collect();
-        for node in handle.nodes.iter().filter(|node| !all_keys || has_all_keys(&constraints, node)) {
-            for (constraint, domains) in constraints.iter().zip(&mut domains) {
-                if let Some(count) = node.label(&constraint.key).and_then(|value| domains.get_mut(value))
-                    && constraint.includes(&pod.pod, node)
-                {
-                    *count += constraint.count(&pod.pod, node);
-                }
+        for (domains, counted) in domains.iter_mut().zip(&counts.domains) {
+            for (value, count) in domains {
+                *count = counted.get(value).copied().unwrap_or(0);
             }
         }
         state.write(Soft { constraints, domains, weights, ignored });
         PreScoreResult::Score
+    }
+
+    fn update(&self, state: &mut CycleState, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>, amount: i64) {
+        if namespace_of(&pod.pod) != namespace_of(&other.pod) || other.pod.metadata.is_deleting() {
+            return;
+        }
+        if let Some(counts) = state.read_mut::<SoftCounts>() {
+            let labels = &other.pod.metadata.labels;
+            counts.count(&pod.pod, node, |constraint| if constraint.selector.matches(labels) { amount } else { 0 });
+        }
     }
 
     /// How many of the Pods share the node's domains, weighted: the fewer the better.
