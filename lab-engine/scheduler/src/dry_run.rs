@@ -365,8 +365,7 @@ impl Scene {
 /// Refusals by node; nodes that are not named were refused in a way that preemption may mend.
 fn statuses(refused: &BTreeMap<String, Code>) -> NodeStatuses {
     let mut statuses = NodeStatuses { absent: Status { reasons: Vec::new(), ..Status::unschedulable("") }, ..NodeStatuses::default() };
-    for (node, code) in refused.iter().filter(|(_, code)| **code == Code::UnschedulableAndUnresolvable) {
-        let _ = code;
+    for (node, _) in refused.iter().filter(|(_, code)| **code == Code::UnschedulableAndUnresolvable) {
         statuses.insert(node.as_str().into(), Status::unresolvable(""));
     }
     statuses
