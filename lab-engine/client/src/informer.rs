@@ -1,20 +1,24 @@
-//! The shared informer: a reflector, the cache it fills, and what changed (`client-go/tools/cache/shared_informer.go`).
+//! The informer: a reflector, the queue it fills, the cache, and what changed (`client-go/tools/cache/controller.go`).
+//!
+//! ```text
+//! API server ─▶ Reflector ─▶ RealFifo ─▶ Indexer ─▶ whoever asked for the changes
+//! ```
 //!
 //! The cache is updated before the caller sees the changes, so a handler that looks into the cache finds at least what it was told.
 //! The cache may be behind the store, never ahead, and it goes forward only.
 //!
-//! **Simplified here:** no resync and no transform function; the DeltaFIFO between reflector and cache is the returned list.
+//! **Simplified here:** no transform function; the queue is emptied in the same step in which it is filled.
 
-use crate::reflector::{Change, ListOptions, Reflector};
-use crate::store::{IndexFunc, Indexer, ObjectKey};
+use crate::delta_fifo::{self, DeltaObject, DeltaType, RealFifo};
+use crate::reflector::{Change, ListOptions, Reflected, Reflector};
+use crate::store::{IndexFunc, Indexer};
 use crate::{Input, Outbox, RequestId};
 use api::Resource;
 use sim::{Rng, Time};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How an object in the cache changed (`ResourceEventHandler`).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Delta<R> {
     /// It is new.
     Added(Arc<R>),
@@ -23,6 +27,16 @@ pub enum Delta<R> {
     /// It is gone. The flag says that the deletion itself was missed, so that the last state may be older than the object's true
     /// end (`DeletedFinalStateUnknown`).
     Deleted(Arc<R>, bool),
+}
+
+impl<R> Clone for Delta<R> {
+    fn clone(&self) -> Self {
+        match self {
+            Delta::Added(object) => Delta::Added(object.clone()),
+            Delta::Updated(old, object) => Delta::Updated(old.clone(), object.clone()),
+            Delta::Deleted(object, missed) => Delta::Deleted(object.clone(), *missed),
+        }
+    }
 }
 
 impl<R> Delta<R> {
@@ -34,21 +48,52 @@ impl<R> Delta<R> {
     }
 }
 
+/// Brings the cache up to date with one change from the queue, and says what handlers are to be told (`processDeltas`). Whether that is an
+/// addition or an update depends on the cache, not on how the change came. `None` when the change says nothing of any object.
+pub fn process_delta<R: Reflected>(cache: &mut Indexer<R>, change: delta_fifo::Delta<R>) -> Option<Delta<R>> {
+    match (change.kind, change.object) {
+        (DeltaType::Deleted, DeltaObject::Object(object)) => {
+            cache.delete(&object);
+            Some(Delta::Deleted(object, false))
+        }
+        (DeltaType::Deleted, DeltaObject::Tombstone(key, last)) => {
+            let known = cache.remove(&key);
+            last.or(known).map(|last| Delta::Deleted(last, true))
+        }
+        (_, object) => {
+            let object = object.object()?.clone();
+            Some(match cache.insert(object.clone()) {
+                // An object of the same name with another UID is another object, but client-go's caches too call this an update.
+                Some(old) => Delta::Updated(old, object),
+                None => Delta::Added(object),
+            })
+        }
+    }
+}
+
 /// A cache of one collection that keeps itself up to date.
 #[derive(Debug)]
 pub struct Informer<R> {
     reflector: Reflector<R>,
+    fifo: RealFifo<R>,
     cache: Indexer<R>,
-    synced: bool,
 }
 
 impl<R: Resource> Informer<R> {
     /// An informer that does nothing until [`Informer::start`]. `agent` is the user agent of its requests, for example `kubelet`.
     pub fn new(options: ListOptions, agent: impl Into<Arc<str>>, rng: Rng) -> Self {
-        Informer { reflector: Reflector::new(options, agent.into(), rng), cache: Indexer::default(), synced: false }
+        Informer::of(Reflector::new(options, agent.into(), rng))
+    }
+}
+
+impl<R: Reflected> Informer<R> {
+    /// An informer that learns from this reflector.
+    pub fn of(reflector: Reflector<R>) -> Self {
+        Informer { reflector, fifo: RealFifo::default(), cache: Indexer::default() }
     }
 
     /// The same informer with an index over its cache.
+    #[must_use]
     pub fn with_index(mut self, name: &'static str, function: IndexFunc<R>) -> Self {
         self.cache.add_index(name, function);
         self
@@ -61,25 +106,33 @@ impl<R: Resource> Informer<R> {
 
     /// Applies an input; `None` when it is not for this informer. [`Input::Wake`] is for everyone and gives `None`.
     pub fn handle(&mut self, now: Time, input: &Input, out: &mut Outbox) -> Option<Vec<Delta<R>>> {
-        let changes = self.reflector.handle(now, input, out)?;
-        let mut deltas = Vec::new();
-        for change in changes {
+        for change in self.reflector.handle(now, input, out)? {
             match change {
-                Change::Replace(objects) => self.replace(objects, &mut deltas),
-                Change::Upsert(object) => self.upsert(object, &mut deltas),
-                Change::Delete(object) => {
-                    if self.cache.remove(&ObjectKey::of(object.as_ref())).is_some() {
-                        deltas.push(Delta::Deleted(object, false));
-                    }
-                }
+                Change::Replace(objects) => self.fifo.replace(objects, &self.cache),
+                Change::Upsert(object) => self.fifo.update(object),
+                Change::Delete(object) => self.fifo.delete(object),
             }
         }
-        Some(deltas)
+        Some(self.drain())
+    }
+
+    /// Repeats every object of the cache as an update (`Resync`).
+    pub fn resync(&mut self) -> Vec<Delta<R>> {
+        self.fifo.resync(&self.cache);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<Delta<R>> {
+        let mut deltas = Vec::with_capacity(self.fifo.len());
+        while let Some(popped) = self.fifo.pop() {
+            deltas.extend(process_delta(&mut self.cache, popped.deltas));
+        }
+        deltas
     }
 
     /// Whether the cache has been filled once. Before that, an absent object means nothing.
     pub fn has_synced(&self) -> bool {
-        self.synced
+        self.fifo.has_synced()
     }
 
     /// The cache.
@@ -95,24 +148,6 @@ impl<R: Resource> Informer<R> {
     /// When it wants to be woken next.
     pub fn next_wake(&self) -> Option<Time> {
         self.reflector.next_wake()
-    }
-
-    fn upsert(&mut self, object: Arc<R>, deltas: &mut Vec<Delta<R>>) {
-        deltas.push(match self.cache.insert(object.clone()) {
-            // An object of the same name with another UID is another object, but client-go's caches too call this an update.
-            Some(old) => Delta::Updated(old, object),
-            None => Delta::Added(object),
-        });
-    }
-
-    fn replace(&mut self, objects: Vec<Arc<R>>, deltas: &mut Vec<Delta<R>>) {
-        let present: BTreeSet<ObjectKey> = objects.iter().map(|object| ObjectKey::of(object.as_ref())).collect();
-        let gone: Vec<ObjectKey> = self.cache.keys().filter(|key| !present.contains(key)).cloned().collect();
-        for object in objects {
-            self.upsert(object, deltas);
-        }
-        deltas.extend(gone.iter().filter_map(|key| self.cache.remove(key)).map(|last| Delta::Deleted(last, true)));
-        self.synced = true;
     }
 }
 
@@ -183,9 +218,9 @@ mod tests {
         assert!(wake >= Time::from_millis(800) && wake <= Time::from_millis(1600), "{wake}");
         assert!(informer.handle(wake, &Input::Wake, &mut out).is_none());
         let (id, request) = sent(&mut out).remove(0);
-        assert_eq!(request.param("resourceVersion"), None);
+        assert_eq!(request.param("resourceVersion"), Some("2"));
         let deltas = informer.handle(wake, &watch(id, vec![WatchEvent::Added(pod("b", 2)), end(9)]), &mut out).unwrap();
-        assert!(matches!(&deltas[..], [Delta::Updated(..), Delta::Deleted(gone, true)] if gone.metadata.name == "a"));
+        assert!(matches!(&deltas[..], [Delta::Deleted(gone, true), Delta::Updated(..)] if gone.metadata.name == "a"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! It begins with a streaming list (a watch with `sendInitialEvents=true`, KEP-3157) that a bookmark ends, and keeps watching on the
 //! same stream. A server that refuses this gets a plain list, in pages, and a watch from the list's revision. A watch that ends goes on
-//! from the last revision seen; a revision that is compacted away (410) means to begin again.
+//! from the last revision seen; a failed watch, or one whose revision is compacted away (410), means to list again, at the last revision
+//! at least, so that the cache never goes back in time. Only when that is not to be had (410, or a server that is behind) the newest
+//! state is asked for.
 //!
 //! ```text
 //! Waiting ──▶ WatchList ──bookmark──▶ Watching ──ended──▶ Watching …
@@ -10,7 +12,9 @@
 //!    └────────────── failure, 410 ─────────┘
 //! ```
 //!
-//! **Simplified here:** no resync period, and the pause between attempts has no reset of its own: a success clears it.
+//! Pauses between attempts double from 0.8 s to 30 s, each lengthened by up to as much again, and begin anew after two quiet minutes.
+//!
+//! **Simplified here:** a resync is the [shared informer](crate::SharedInformer)'s business.
 
 use crate::{Input, ObjectKey, Outbox, RequestId, Transport};
 use api::http::{Body, List, Method, Request, ResourcePath, Response, WatchEvent};
@@ -32,7 +36,11 @@ const MIN_WATCH_TIMEOUT: Duration = Duration::from_secs(300);
 /// A watch that ends sooner than this without an event counts as a failure.
 const SHORT_WATCH: Duration = Duration::from_secs(1);
 /// Objects per page of a list (`defaultPageSize` of the pager).
-const PAGE_SIZE: &str = "500";
+const PAGE_SIZE: u64 = 500;
+/// After so long without a pause the next is short again.
+const BACKOFF_RESET: Duration = Duration::from_secs(120);
+/// After so long without an internal error the time for further attempts begins anew (`minResetPeriod`).
+const RETRY_RESET: Duration = Duration::from_secs(60);
 
 /// What to keep up with (`metav1.ListOptions`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,13 +97,95 @@ pub enum Change<R> {
     Delete(Arc<R>),
 }
 
+/// How a reflector does its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReflectorConfig {
+    /// Whether it begins with a streaming list (`WatchListClient`).
+    pub watch_list: bool,
+    /// Objects per page of a list; `None` for the pager's default, which leaves lists that the server's cache answers whole
+    /// (`WatchListPageSize`).
+    pub page_size: Option<u64>,
+    /// How long a watch is tried again at once after internal errors of the server (`MaxInternalErrorRetryDuration`).
+    pub max_internal_error_retry: Duration,
+}
+
+impl Default for ReflectorConfig {
+    /// As informers use it.
+    fn default() -> Self {
+        ReflectorConfig { watch_list: true, page_size: None, max_internal_error_retry: Duration::ZERO }
+    }
+}
+
 #[derive(Debug)]
 enum State<R> {
     Stopped,
-    Waiting { until: Time, relist: bool },
+    Waiting { until: Time, next: Attempt },
     WatchList { id: RequestId, objects: BTreeMap<ObjectKey, Arc<R>> },
-    Listing { id: RequestId, objects: Vec<Arc<R>> },
+    Listing(Listing<R>),
     Watching { id: RequestId, since: Time, heard: bool },
+}
+
+/// What comes after a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    Relist,
+    Watch,
+}
+
+/// A list under way.
+#[derive(Debug)]
+struct Listing<R> {
+    id: RequestId,
+    objects: Vec<Arc<R>>,
+    /// The revision that the first page was asked for.
+    revision: String,
+    limit: u64,
+    /// Whether the request has a continue token.
+    continued: bool,
+    /// Whether it came in more than one page.
+    paged: bool,
+}
+
+/// The pauses between attempts (`wait.Backoff.DelayWithReset`).
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+    last: Option<Time>,
+}
+
+impl Backoff {
+    fn next(&mut self, now: Time, rng: &mut Rng) -> Duration {
+        if self.last.is_some_and(|last| now.since(last) > BACKOFF_RESET) {
+            self.failures = 0;
+        }
+        self.last = Some(now);
+        let base = (BACKOFF_MIN * 2_u32.saturating_pow(self.failures.min(10))).min(BACKOFF_MAX);
+        self.failures = self.failures.saturating_add(1);
+        rng.jitter(base, 100)
+    }
+}
+
+/// How long internal errors are met with another attempt at once (`retryWithDeadline`).
+#[derive(Debug, Default)]
+struct RetryWithDeadline {
+    first: Option<Time>,
+    last: Option<Time>,
+}
+
+impl RetryWithDeadline {
+    /// An internal error came; whether to try again at once.
+    fn after_error(&mut self, now: Time, limit: Duration) -> bool {
+        if self.last.is_some_and(|last| now.since(last) >= RETRY_RESET) {
+            self.first = None;
+        }
+        let first = *self.first.get_or_insert(now);
+        self.last = Some(now);
+        let again = !limit.is_zero() && now.since(first) <= limit;
+        if !again {
+            *self = RetryWithDeadline::default();
+        }
+        again
+    }
 }
 
 /// Keeps up with one collection.
@@ -103,15 +193,20 @@ enum State<R> {
 pub struct Reflector<R> {
     info: Kind,
     options: ListOptions,
+    config: ReflectorConfig,
     agent: Arc<str>,
     rng: Rng,
     state: State<R>,
-    /// The last revision seen; `None` before the first list and after a 410, when only the newest state will do.
+    /// The last revision seen; `None` before the first list.
     last_revision: Option<u64>,
-    /// Whether the next list may come from the server's cache (`resourceVersion=0`): only until the first 410.
-    any_revision: bool,
-    watch_list: bool,
-    failures: u32,
+    /// Whether the server could not serve the last revision, so that the newest state has to do
+    /// (`isLastSyncResourceVersionUnavailable`).
+    unavailable: bool,
+    /// Whether the first list came in pages: then later ones are asked for in pages too, since the server's cache does not answer them.
+    paginated: bool,
+    backoff: Backoff,
+    retry: RetryWithDeadline,
+    pauses: u64,
 }
 
 impl<R: Resource> Reflector<R> {
@@ -127,37 +222,68 @@ impl<R: Reflected> Reflector<R> {
         Reflector {
             info,
             options,
+            config: ReflectorConfig::default(),
             agent,
             rng,
             state: State::Stopped,
             last_revision: None,
-            any_revision: true,
-            watch_list: true,
-            failures: 0,
+            unavailable: false,
+            paginated: false,
+            backoff: Backoff::default(),
+            retry: RetryWithDeadline::default(),
+            pauses: 0,
         }
     }
 
-    /// Asks for everything there is, unless it already did.
+    /// The same reflector, working in this way.
+    #[must_use]
+    pub fn configured(mut self, config: ReflectorConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The same reflector, as if it had seen this revision already.
+    #[must_use]
+    pub fn resumed_at(mut self, revision: u64) -> Self {
+        self.last_revision = Some(revision);
+        self
+    }
+
+    /// The last revision seen; `None` before the first list (`LastSyncResourceVersion`).
+    pub fn last_sync_resource_version(&self) -> Option<u64> {
+        self.last_revision
+    }
+
+    /// How often it paused after a failure.
+    pub fn pauses(&self) -> u64 {
+        self.pauses
+    }
+
+    /// Asks for everything there is, unless it already did (`ListAndWatch`).
     pub fn start(&mut self, out: &mut Outbox) {
         if matches!(self.state, State::Stopped) {
             self.relist(out);
         }
     }
 
-    /// Stops keeping up: what it waits for is cancelled.
+    /// Ends what it is doing. [`Reflector::start`] begins again, from the last revision seen.
     pub fn stop(&mut self, out: &mut Outbox) {
-        match std::mem::replace(&mut self.state, State::Stopped) {
-            State::WatchList { id, .. } | State::Listing { id, .. } | State::Watching { id, .. } => out.cancel(id),
-            State::Stopped | State::Waiting { .. } => {}
+        if let Some(id) = self.awaited() {
+            out.cancel(id);
+        }
+        self.state = State::Stopped;
+    }
+
+    fn awaited(&self) -> Option<RequestId> {
+        match &self.state {
+            State::WatchList { id, .. } | State::Listing(Listing { id, .. }) | State::Watching { id, .. } => Some(*id),
+            State::Stopped | State::Waiting { .. } => None,
         }
     }
 
     /// Whether `id` is the request that it waits for.
     pub fn owns(&self, id: RequestId) -> bool {
-        match self.state {
-            State::WatchList { id: own, .. } | State::Listing { id: own, .. } | State::Watching { id: own, .. } => own == id,
-            State::Stopped | State::Waiting { .. } => false,
-        }
+        self.awaited() == Some(id)
     }
 
     /// When it wants to be woken next.
@@ -176,7 +302,7 @@ impl<R: Reflected> Reflector<R> {
                 None
             }
             Input::Response(id, answer) if self.owns(*id) => Some(self.answered(now, answer, out)),
-            Input::Watch(id, events) if self.owns(*id) => Some(self.watched(now, *id, events)),
+            Input::Watch(id, events) if self.owns(*id) => Some(self.watched(now, *id, events, out)),
             Input::WatchEnded(id, error) if self.owns(*id) => {
                 self.ended(now, *error, out);
                 Some(Vec::new())
@@ -186,13 +312,12 @@ impl<R: Reflected> Reflector<R> {
     }
 
     fn wake(&mut self, now: Time, out: &mut Outbox) {
-        if let State::Waiting { until, relist } = self.state
+        if let State::Waiting { until, next } = self.state
             && until <= now
         {
-            if relist {
-                self.relist(out);
-            } else {
-                self.watch(now, out);
+            match next {
+                Attempt::Relist => self.relist(out),
+                Attempt::Watch => self.watch(now, out),
             }
         }
     }
@@ -213,31 +338,48 @@ impl<R: Reflected> Reflector<R> {
         self.request().query("watch", "true").query("allowWatchBookmarks", "true").query("timeoutSeconds", timeout.to_string())
     }
 
-    /// The revision with which to list: what we know at least, anything at first, the newest (empty) after a 410.
-    fn list_revision(&self) -> String {
-        match self.last_revision {
-            Some(revision) => revision.to_string(),
-            None if self.any_revision => "0".to_owned(),
-            None => String::new(),
-        }
+    fn relist(&mut self, out: &mut Outbox) {
+        if self.config.watch_list { self.stream(out) } else { self.list(out) }
     }
 
-    fn relist(&mut self, out: &mut Outbox) {
-        let revision = self.list_revision();
-        if self.watch_list {
-            let mut request = self.watch_request().query("sendInitialEvents", "true").query("resourceVersionMatch", "NotOlderThan");
-            // A streaming list is always consistent: upstream sends no "0".
-            if self.last_revision.is_some() {
-                request = request.query("resourceVersion", revision);
-            }
-            self.state = State::WatchList { id: out.request(request), objects: BTreeMap::new() };
-        } else {
-            let mut request = self.request().query("limit", PAGE_SIZE);
-            if !revision.is_empty() {
-                request = request.query("resourceVersion", revision);
-            }
-            self.state = State::Listing { id: out.request(request), objects: Vec::new() };
+    /// Asks for a streaming list, of at least the last revision (`watchList`, `rewatchResourceVersion`).
+    fn stream(&mut self, out: &mut Outbox) {
+        let mut request = self.watch_request().query("sendInitialEvents", "true").query("resourceVersionMatch", "NotOlderThan");
+        if let Some(revision) = self.last_revision.filter(|_| !self.unavailable) {
+            request = request.query("resourceVersion", revision.to_string());
         }
+        self.state = State::WatchList { id: out.request(request), objects: BTreeMap::new() };
+    }
+
+    /// Asks for a list: anything at first, later at least what we know, the newest when that is not to be had (`list`,
+    /// `relistResourceVersion`).
+    fn list(&mut self, out: &mut Outbox) {
+        let revision = match self.last_revision {
+            _ if self.unavailable => String::new(),
+            Some(revision) => revision.to_string(),
+            None => "0".to_owned(),
+        };
+        let limit = match self.config.page_size {
+            Some(size) => size,
+            None if self.paginated || matches!(&*revision, "" | "0") => PAGE_SIZE,
+            // The server answers from its cache, which has no pages.
+            None => 0,
+        };
+        self.list_page(revision, limit, "", Vec::new(), out);
+    }
+
+    fn list_page(&mut self, revision: String, limit: u64, token: &str, objects: Vec<Arc<R>>, out: &mut Outbox) {
+        let (continued, mut request) = (!token.is_empty(), self.request());
+        if limit > 0 {
+            request = request.query("limit", limit.to_string());
+        }
+        if continued {
+            request = request.query("continue", token);
+        } else if !revision.is_empty() {
+            request = request.query("resourceVersion", revision.as_str());
+        }
+        let id = out.request(request);
+        self.state = State::Listing(Listing { id, objects, revision, limit, continued, paged: continued });
     }
 
     fn watch(&mut self, now: Time, out: &mut Outbox) {
@@ -246,89 +388,104 @@ impl<R: Reflected> Reflector<R> {
         self.state = State::Watching { id: out.request(request), since: now, heard: false };
     }
 
-    /// Waits before the next attempt (`wait.NewExponentialBackoffManager`: factor 2, jitter up to as much again).
-    fn wait(&mut self, now: Time, relist: bool) {
-        let base = (BACKOFF_MIN * 2_u32.saturating_pow(self.failures.min(10))).min(BACKOFF_MAX);
-        self.failures = self.failures.saturating_add(1);
-        self.state = State::Waiting { until: now + self.rng.jitter(base, 100), relist };
+    /// Waits before the next attempt.
+    fn wait(&mut self, now: Time, next: Attempt) {
+        self.pauses += 1;
+        self.state = State::Waiting { until: now + self.backoff.next(now, &mut self.rng), next };
     }
 
     fn refused(&mut self, now: Time, status: &Status, out: &mut Outbox) {
-        let watching = matches!(self.state, State::Watching { .. });
-        if status.code == 410 {
-            self.last_revision = None;
-            self.any_revision = false;
-            self.wait(now, true);
-        } else if matches!(self.state, State::WatchList { .. }) && matches!(status.code, 400 | 405 | 415 | 422) {
-            self.watch_list = false;
-            self.relist(out);
-        } else {
-            // A server that is only busy keeps our place in its history.
-            self.wait(now, !(watching && (status.code == 429 || status.code >= 500)));
+        let unavailable = is_expired(status) || is_too_large(status);
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Listing(listing) if is_expired(status) && listing.continued => {
+                // The token is too old: once more, whole (`FullListIfExpired`).
+                self.list_page(listing.revision, 0, "", Vec::new(), out);
+            }
+            State::Listing(_) if unavailable && !self.unavailable => {
+                self.unavailable = true;
+                self.list(out);
+            }
+            State::WatchList { .. } if unavailable && !self.unavailable => {
+                self.unavailable = true;
+                self.stream(out);
+            }
+            State::WatchList { .. } if status.code != 429 => self.list(out),
+            State::Watching { .. } if status.code == 429 => self.wait(now, Attempt::Watch),
+            _ => self.wait(now, Attempt::Relist),
         }
     }
 
     fn answered(&mut self, now: Time, answer: &Result<Response, Transport>, out: &mut Outbox) -> Vec<Change<R>> {
         match answer {
-            Err(_) => self.wait(now, !matches!(self.state, State::Watching { .. })),
+            // A server that cannot be reached keeps our place in its history.
+            Err(_) if matches!(self.state, State::Watching { .. }) => self.wait(now, Attempt::Watch),
             Ok(Response { result: Err(status), .. }) => self.refused(now, status, out),
             Ok(Response { result: Ok(Body::List(list)), .. }) => return self.listed(now, list, out),
-            Ok(_) => self.wait(now, true),
+            Err(_) | Ok(_) => self.wait(now, Attempt::Relist),
         }
         Vec::new()
     }
 
     fn listed(&mut self, now: Time, list: &List, out: &mut Outbox) -> Vec<Change<R>> {
-        let State::Listing { objects, .. } = &mut self.state else {
+        let State::Listing(mut listing) = std::mem::replace(&mut self.state, State::Stopped) else {
             return Vec::new();
         };
-        objects.extend(list.items.iter().filter_map(R::reflect));
-        if list.continue_token.is_empty() {
-            let objects = std::mem::take(objects);
-            self.last_revision = Some(list.resource_version);
-            self.failures = 0;
-            self.watch(now, out);
-            return vec![Change::Replace(objects)];
+        listing.objects.extend(list.items.iter().filter_map(R::reflect));
+        if !list.continue_token.is_empty() {
+            self.list_page(listing.revision, listing.limit, &list.continue_token, listing.objects, out);
+            return Vec::new();
         }
-        let objects = std::mem::take(objects);
-        let next = self.request().query("limit", PAGE_SIZE).query("continue", list.continue_token.as_str());
-        self.state = State::Listing { id: out.request(next), objects };
-        Vec::new()
+        self.paginated |= listing.paged && listing.revision == "0";
+        self.unavailable = false;
+        self.last_revision = Some(list.resource_version);
+        self.watch(now, out);
+        vec![Change::Replace(listing.objects)]
     }
 
-    fn watched(&mut self, now: Time, id: RequestId, events: &[WatchEvent]) -> Vec<Change<R>> {
+    fn watched(&mut self, now: Time, id: RequestId, events: &[WatchEvent], out: &mut Outbox) -> Vec<Change<R>> {
         let mut changes = Vec::new();
         for event in events {
             match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => self.changed(object, &mut changes, Change::Upsert),
                 WatchEvent::Deleted(object) => self.changed(object, &mut changes, Change::Delete),
                 WatchEvent::Bookmark { resource_version, initial_events_end } => {
-                    self.last_revision = match (&self.state, initial_events_end) {
-                        // Before the end of the initial events nothing is known for certain.
-                        (State::WatchList { .. }, false) => self.last_revision,
-                        _ => Some(*resource_version),
-                    };
-                    if let (State::WatchList { objects, .. }, true) = (&mut self.state, initial_events_end) {
-                        changes.push(Change::Replace(std::mem::take(objects).into_values().collect()));
-                        self.failures = 0;
-                        self.state = State::Watching { id, since: now, heard: true };
-                    }
+                    self.bookmarked(now, id, *resource_version, *initial_events_end, &mut changes);
                 }
                 WatchEvent::Error(status) => {
-                    if status.code == 410 {
-                        self.last_revision = None;
-                        self.any_revision = false;
-                    }
-                    self.wait(now, true);
+                    self.broken(now, status, out);
                     return changes;
                 }
             }
         }
         if let State::Watching { heard, .. } = &mut self.state {
             *heard = true;
-            self.failures = 0;
         }
         changes
+    }
+
+    fn bookmarked(&mut self, now: Time, id: RequestId, revision: u64, initial_events_end: bool, changes: &mut Vec<Change<R>>) {
+        if let State::WatchList { objects, .. } = &mut self.state {
+            // Before the end of the initial events nothing is known for certain.
+            if !initial_events_end {
+                return;
+            }
+            changes.push(Change::Replace(std::mem::take(objects).into_values().collect()));
+            self.unavailable = false;
+            self.state = State::Watching { id, since: now, heard: true };
+        }
+        self.last_revision = Some(revision);
+    }
+
+    /// An error came in the stream of a watch (`handleWatch` and what `watch` makes of it).
+    fn broken(&mut self, now: Time, status: &Status, out: &mut Outbox) {
+        let watching = matches!(self.state, State::Watching { .. });
+        match status.code {
+            429 if watching => self.wait(now, Attempt::Watch),
+            500 if watching && self.retry.after_error(now, self.config.max_internal_error_retry) => self.watch(now, out),
+            // The list that follows asks for the last revision at least, so an expired watch is no reason to forget it.
+            _ if watching => self.wait(now, Attempt::Relist),
+            _ => self.refused(now, status, out),
+        }
     }
 
     fn changed(&mut self, object: &Object, changes: &mut Vec<Change<R>>, change: fn(Arc<R>) -> Change<R>) {
@@ -352,8 +509,18 @@ impl<R: Reflected> Reflector<R> {
     fn ended(&mut self, now: Time, error: Option<Transport>, out: &mut Outbox) {
         match self.state {
             State::Watching { since, heard, .. } if error.is_none() && (heard || now.since(since) >= SHORT_WATCH) => self.watch(now, out),
-            State::Watching { heard, .. } => self.wait(now, error.is_none() && !heard),
-            _ => self.wait(now, true),
+            State::Watching { heard, .. } if error.is_some() || heard => self.wait(now, Attempt::Watch),
+            _ => self.wait(now, Attempt::Relist),
         }
     }
+}
+
+/// Whether a revision is compacted away (`apierrors.IsResourceExpired`, `IsGone`).
+fn is_expired(status: &Status) -> bool {
+    status.code == 410
+}
+
+/// Whether the server has not come to a revision yet (`apierrors.IsTooLargeResourceVersion`).
+fn is_too_large(status: &Status) -> bool {
+    status.code == 504 && status.details.causes.iter().any(|cause| cause.reason == "ResourceVersionTooLarge")
 }

@@ -3,7 +3,8 @@
 //! An index is a function from an object to the values under which it is found, for example the UID of its controller. The cache keeps
 //! the objects of each value together, so a look-up costs what it finds, not what the cache holds.
 
-use api::Resource;
+use crate::reflector::Reflected;
+use api::meta::ResourceVersion;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -24,9 +25,21 @@ impl ObjectKey {
     }
 
     /// The key of an object (`MetaNamespaceKeyFunc`).
-    pub fn of<R: Resource>(object: &R) -> Self {
+    pub fn of<R: Reflected>(object: &R) -> Self {
         let metadata = object.metadata();
         ObjectKey::new(metadata.namespace.as_str(), metadata.name.as_str())
+    }
+
+    /// Reads a key as it is printed (`SplitMetaNamespaceKey`).
+    ///
+    /// # Errors
+    /// The message of upstream for a text with more than one slash.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split('/').collect::<Vec<_>>()[..] {
+            [name] => Ok(ObjectKey::new("", name)),
+            [namespace, name] => Ok(ObjectKey::new(namespace, name)),
+            _ => Err(format!("unexpected key format: {text:?}")),
+        }
     }
 }
 
@@ -51,15 +64,16 @@ struct Index<R> {
 pub struct Indexer<R> {
     objects: BTreeMap<ObjectKey, Arc<R>>,
     indices: BTreeMap<&'static str, Index<R>>,
+    newest: ResourceVersion,
 }
 
 impl<R> Default for Indexer<R> {
     fn default() -> Self {
-        Indexer { objects: BTreeMap::new(), indices: BTreeMap::new() }
+        Indexer { objects: BTreeMap::new(), indices: BTreeMap::new(), newest: ResourceVersion::default() }
     }
 }
 
-impl<R: Resource> Indexer<R> {
+impl<R: Reflected> Indexer<R> {
     /// Adds an index under `name`; objects already in the cache are indexed at once. A second index of the same name replaces the first.
     pub fn add_index(&mut self, name: &'static str, function: IndexFunc<R>) {
         let mut index = Index { function, objects: BTreeMap::new() };
@@ -108,12 +122,40 @@ impl<R: Resource> Indexer<R> {
     /// Puts an object in, and returns the one it replaces.
     pub fn insert(&mut self, object: Arc<R>) -> Option<Arc<R>> {
         let key = ObjectKey::of(object.as_ref());
+        self.has_seen(object.metadata().resource_version);
         let old = self.remove(&key);
         for index in self.indices.values_mut() {
             index.insert(&key, &object);
         }
         self.objects.insert(key, object);
         old
+    }
+
+    /// Takes an object out whose last state is known.
+    pub fn delete(&mut self, last: &R) -> Option<Arc<R>> {
+        self.has_seen(last.metadata().resource_version);
+        self.remove(&ObjectKey::of(last))
+    }
+
+    /// Puts these objects in the place of all others. `version` is that of the list that had them.
+    pub fn replace(&mut self, objects: Vec<Arc<R>>, version: ResourceVersion) {
+        self.objects.clear();
+        self.indices.values_mut().for_each(|index| index.objects.clear());
+        for object in objects {
+            self.insert(object);
+        }
+        self.has_seen(version);
+    }
+
+    /// The version of what came in last; 0 before anything with a version did (`LastStoreSyncResourceVersion`).
+    pub fn resource_version(&self) -> ResourceVersion {
+        self.newest
+    }
+
+    fn has_seen(&mut self, version: ResourceVersion) {
+        if version != ResourceVersion::default() {
+            self.newest = version;
+        }
     }
 
     /// Takes an object out.

@@ -1,19 +1,27 @@
-//! The work queue of a controller (`client-go/util/workqueue`: `queue.go`, `delaying_queue.go`, `default_rate_limiters.go`).
+//! The work queue of a controller (`client-go/util/workqueue`: `queue.go`, `delaying_queue.go`, `rate_limiting_queue.go`).
 //!
 //! A key is *dirty* from the moment it is added until it is taken, and *processing* from then until [`WorkQueue::done`]. Adding a dirty
 //! key changes nothing; adding one that is being processed makes it come once more afterwards. So no key is ever worked on twice at a
 //! time, and no addition is lost.
 //!
-//! **Simplified here:** only the per-item exponential part of `DefaultTypedControllerRateLimiter`; not its overall bucket of 10 per second.
+//! **Simplified here:** nothing blocks. [`WorkQueue::next`] says that a caller of upstream's `Get` would have to wait.
 
+use crate::rate_limiter::{MaxOfRateLimiter, RateLimiter};
 use sim::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
-/// The pause after the first failure of an item.
-const BASE_DELAY: Duration = Duration::from_millis(5);
-/// The longest pause after a failure.
-const MAX_DELAY: Duration = Duration::from_secs(1000);
+/// What a worker that asks for a key gets (`Get`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next<K> {
+    /// A key; it is being processed until [`WorkQueue::done`].
+    Item(K),
+    /// Nothing is ready yet.
+    WouldBlock,
+    /// The queue is shut down, and nothing is left: the worker ends.
+    ShutDown,
+}
 
 /// A queue of keys, each at most once.
 #[derive(Debug)]
@@ -25,11 +33,21 @@ pub struct WorkQueue<K> {
     due: BTreeMap<K, (Time, u64)>,
     waiting: BTreeMap<(Time, u64), K>,
     arrivals: u64,
-    failures: BTreeMap<K, u32>,
+    limiter: Box<dyn RateLimiter<K>>,
+    shutting_down: bool,
+    draining: bool,
 }
 
-impl<K: Ord + Clone> Default for WorkQueue<K> {
+impl<K: Ord + Clone + fmt::Debug + 'static> Default for WorkQueue<K> {
+    /// An empty queue with the rate limiter that controllers use (`DefaultTypedControllerRateLimiter`).
     fn default() -> Self {
+        WorkQueue::new(Box::new(MaxOfRateLimiter::default_controller()))
+    }
+}
+
+impl<K: Ord + Clone> WorkQueue<K> {
+    /// An empty queue whose failed keys wait as `limiter` says.
+    pub fn new(limiter: Box<dyn RateLimiter<K>>) -> Self {
         WorkQueue {
             queue: VecDeque::new(),
             dirty: BTreeSet::new(),
@@ -37,21 +55,24 @@ impl<K: Ord + Clone> Default for WorkQueue<K> {
             due: BTreeMap::new(),
             waiting: BTreeMap::new(),
             arrivals: 0,
-            failures: BTreeMap::new(),
+            limiter,
+            shutting_down: false,
+            draining: false,
         }
     }
-}
 
-impl<K: Ord + Clone> WorkQueue<K> {
-    /// Marks a key as needing work.
+    /// Marks a key as needing work. Nothing happens once the queue is shut down.
     pub fn add(&mut self, key: K) {
-        if self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
+        if !self.shutting_down && self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
             self.queue.push_back(key);
         }
     }
 
     /// Adds the key after `delay`. A key that already waits keeps the earlier of both times.
     pub fn add_after(&mut self, now: Time, key: K, delay: Duration) {
+        if self.shutting_down {
+            return;
+        }
         if delay.is_zero() {
             self.add(key);
             return;
@@ -69,26 +90,44 @@ impl<K: Ord + Clone> WorkQueue<K> {
         self.due.insert(key, place);
     }
 
-    /// Adds the key after a pause that doubles with each call, from 5 ms to 1000 s, until [`WorkQueue::forget`].
-    pub fn add_rate_limited(&mut self, now: Time, key: K) {
-        let failures = self.failures.entry(key.clone()).or_default();
-        let delay = BASE_DELAY.saturating_mul(2_u32.saturating_pow(*failures)).min(MAX_DELAY);
-        *failures = failures.saturating_add(1);
+    /// Adds the key after the pause that the rate limiter gives it, and says how long that is.
+    pub fn add_rate_limited(&mut self, now: Time, key: K) -> Duration {
+        let delay = self.limiter.when(now, &key);
         self.add_after(now, key, delay);
+        delay
     }
 
     /// Forgets the failures of the key.
     pub fn forget(&mut self, key: &K) {
-        self.failures.remove(key);
+        self.limiter.forget(key);
     }
 
     /// How often the key was added by [`WorkQueue::add_rate_limited`] since it was last forgotten.
     pub fn num_requeues(&self, key: &K) -> u32 {
-        self.failures.get(key).copied().unwrap_or_default()
+        self.limiter.num_requeues(key)
     }
 
     /// Takes the next key that is due; it is being processed until [`WorkQueue::done`].
     pub fn get(&mut self, now: Time) -> Option<K> {
+        match self.next(now) {
+            Next::Item(key) => Some(key),
+            Next::WouldBlock | Next::ShutDown => None,
+        }
+    }
+
+    /// As [`WorkQueue::get`], and says whether there will never be another key.
+    pub fn next(&mut self, now: Time) -> Next<K> {
+        self.advance(now);
+        let Some(key) = self.queue.pop_front() else {
+            return if self.shutting_down { Next::ShutDown } else { Next::WouldBlock };
+        };
+        self.dirty.remove(&key);
+        self.processing.insert(key.clone());
+        Next::Item(key)
+    }
+
+    /// Makes the keys ready whose time has come. Taking a key does so too.
+    pub fn advance(&mut self, now: Time) {
         while let Some(entry) = self.waiting.first_entry()
             && entry.key().0 <= now
         {
@@ -96,10 +135,6 @@ impl<K: Ord + Clone> WorkQueue<K> {
             self.due.remove(&key);
             self.add(key);
         }
-        let key = self.queue.pop_front()?;
-        self.dirty.remove(&key);
-        self.processing.insert(key.clone());
-        Some(key)
     }
 
     /// Ends the processing of a key; if it was added meanwhile, it queues again.
@@ -107,6 +142,23 @@ impl<K: Ord + Clone> WorkQueue<K> {
         if self.processing.remove(key) && self.dirty.contains(key) {
             self.queue.push_back(key.clone());
         }
+    }
+
+    /// Takes no more keys in; those that are there can still be taken (`ShutDown`). A drain that is under way ends.
+    pub fn shut_down(&mut self) {
+        self.shutting_down = true;
+        self.draining = false;
+    }
+
+    /// As [`WorkQueue::shut_down`], and waits for what is being processed: see [`WorkQueue::drained`] (`ShutDownWithDrain`).
+    pub fn shut_down_with_drain(&mut self) {
+        self.shutting_down = true;
+        self.draining = true;
+    }
+
+    /// Whether the queue is shut down and no drain has to wait for a key that is being processed.
+    pub fn drained(&self) -> bool {
+        self.shutting_down && (!self.draining || self.processing.is_empty())
     }
 
     /// How many keys are ready to be taken.

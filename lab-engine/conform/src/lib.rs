@@ -15,6 +15,7 @@ mod apiserver_rv;
 mod controllers;
 mod endpoints;
 mod hpa;
+mod informer;
 mod keys;
 mod mvcc;
 mod outcome;
@@ -22,7 +23,9 @@ mod persistentvolume;
 mod raft;
 mod rbac;
 mod read;
+mod scheduling;
 mod wal;
+mod workqueue;
 
 pub use outcome::{AreaReport, CaseReport, Miss, Outcome, Verdict};
 
@@ -50,14 +53,24 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("deployment", controllers::deployment::run),
     ("endpoints", endpoints::run),
     ("hpa", hpa::run),
+    ("informer", informer::run),
     ("job", controllers::job::run),
     ("mvcc", mvcc::run),
     ("persistentvolume", persistentvolume::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
     ("replicaset", controllers::replica_set::run),
+    ("sched-interpodaffinity", scheduling::run),
+    ("sched-node-filters", scheduling::run),
+    ("sched-nodeaffinity", scheduling::run),
+    ("sched-noderesources", scheduling::run),
+    ("sched-preemption", scheduling::run),
+    ("sched-queuesort", scheduling::run),
+    ("sched-topologyspread", scheduling::run),
+    ("sched-volumes", scheduling::run),
     ("statefulset", controllers::stateful_set::run),
     ("wal", wal::run),
+    ("workqueue", workqueue::run),
 ];
 
 /// Why a file cannot be run.

@@ -4,14 +4,16 @@
 //! cycle counts it. If the binding fails it is forgotten again. Nodes and sums change in place, Pod by Pod; nothing is computed anew
 //! for a cycle.
 //!
-//! **Simplified here:** a cycle reads the cache itself, not a snapshot of it: nothing changes the cache while a cycle runs, so
-//! generations and copies are not needed.
+//! Generations and a log of Pods say what changed, so that what a cycle computed can be brought up to date (`memo`).
+//!
+//! **Simplified here:** a cycle reads the cache itself, not a snapshot of it: nothing changes the cache while a cycle runs, so copies
+//! are not needed. Assumed Pods do not expire, as in upstream's default.
 
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::core::Node;
 use client::ObjectKey;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The nodes, in the order in which a cycle looks at them: one of each zone in turn (`nodeTree`).
@@ -22,7 +24,22 @@ pub(crate) struct Snapshot {
     order: Vec<usize>,
     /// On how many nodes each image is.
     images: BTreeMap<String, i64>,
+    /// The nodes that have Pods with wishes about other Pods, and those with Pods that must be far from others: most have none, and a
+    /// cycle need not look for them.
+    with_affinity: BTreeSet<usize>,
+    with_required_anti_affinity: BTreeSet<usize>,
+    /// How often a node came, changed or went.
+    generation: u64,
+    /// The Pods that came to nodes and left them last, and how many did before those.
+    log: VecDeque<PodChange>,
+    log_start: u64,
 }
+
+/// A Pod came to this node (true) or left it.
+pub(crate) type PodChange = (Arc<str>, Arc<PodInfo>, bool);
+
+/// So many changes are remembered.
+const MAX_LOG: usize = 1024;
 
 impl Snapshot {
     /// How many nodes there are.
@@ -49,6 +66,84 @@ impl Snapshot {
         self.by_name.get(name).map(|&index| &mut self.infos[index])
     }
 
+    /// The nodes that have Pods with wishes about other Pods (`HavePodsWithAffinityList`).
+    pub(crate) fn with_affinity(&self) -> impl Iterator<Item = &NodeInfo> {
+        self.with_affinity.iter().map(|&index| &self.infos[index])
+    }
+
+    /// The nodes that have Pods which must be far from others (`HavePodsWithRequiredAntiAffinityList`).
+    pub(crate) fn with_required_anti_affinity(&self) -> impl Iterator<Item = &NodeInfo> {
+        self.with_required_anti_affinity.iter().map(|&index| &self.infos[index])
+    }
+
+    /// How often a node came, changed or went.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// How many times a Pod came to a node or left it so far.
+    pub(crate) fn log_end(&self) -> u64 {
+        self.log_start + self.log.len() as u64
+    }
+
+    /// The Pods that came to nodes and left them since then; `None` when that is too long ago.
+    pub(crate) fn changes_since(&self, at: u64) -> Option<impl Iterator<Item = &PodChange>> {
+        let skipped = usize::try_from(at.checked_sub(self.log_start)?).ok()?;
+        Some(self.log.iter().skip(skipped))
+    }
+
+    fn note_change(&mut self, change: PodChange) {
+        if self.log.len() >= MAX_LOG {
+            self.log.pop_front();
+            self.log_start += 1;
+        }
+        self.log.push_back(change);
+    }
+
+    /// Notes whether the node has Pods with wishes.
+    fn note_wishes(&mut self, index: usize) {
+        let info = &self.infos[index];
+        for (set, none) in [
+            (&mut self.with_affinity, info.pods_with_affinity.is_empty()),
+            (&mut self.with_required_anti_affinity, info.pods_with_required_anti_affinity.is_empty()),
+        ] {
+            if none {
+                set.remove(&index);
+            } else {
+                set.insert(index);
+            }
+        }
+    }
+
+    /// Adds a Pod to its node; gives it back when the node is not known.
+    fn add_pod(&mut self, node: &str, pod: Arc<PodInfo>) -> Result<(), Arc<PodInfo>> {
+        let Some(&index) = self.by_name.get(node) else { return Err(pod) };
+        let wishes = pod.has_affinity();
+        self.note_change((self.infos[index].name.clone(), pod.clone(), true));
+        self.infos[index].add_pod(pod);
+        if wishes {
+            self.note_wishes(index);
+        }
+        Ok(())
+    }
+
+    /// Takes a Pod from its node; whether the node is known.
+    fn remove_pod(&mut self, node: &str, key: &ObjectKey) -> bool {
+        let Some(&index) = self.by_name.get(node) else { return false };
+        if let Some(pod) = self.infos[index].remove_pod(key) {
+            if pod.has_affinity() {
+                self.note_wishes(index);
+            }
+            self.note_change((self.infos[index].name.clone(), pod, false));
+        }
+        true
+    }
+
+    /// Whether any node has told of any image.
+    pub(crate) fn has_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
     /// On how many nodes the image of this name is.
     pub(crate) fn nodes_with_image(&self, name: &str) -> i64 {
         self.images.get(name).copied().unwrap_or(0)
@@ -66,6 +161,11 @@ impl Snapshot {
 
     /// Arranges the nodes: the first of each zone, then the second of each, and so on.
     fn arrange(&mut self) {
+        self.with_affinity.clear();
+        self.with_required_anti_affinity.clear();
+        for index in 0..self.infos.len() {
+            self.note_wishes(index);
+        }
         let mut zones: Vec<(String, Vec<usize>)> = Vec::new();
         for (index, info) in self.infos.iter().enumerate() {
             let zone = zone_key(&info.node);
@@ -113,6 +213,7 @@ impl Cache {
 
     /// Adds a node, or replaces it.
     pub(crate) fn set_node(&mut self, node: Arc<Node>) {
+        self.snapshot.generation += 1;
         self.snapshot.count_images(&node, 1);
         if let Some(info) = self.snapshot.get_mut(&node.metadata.name) {
             let moved = zone_key(&info.node) != zone_key(&node);
@@ -138,6 +239,7 @@ impl Cache {
         let Some(index) = self.snapshot.by_name.remove(name) else {
             return;
         };
+        self.snapshot.generation += 1;
         let info = self.snapshot.infos.remove(index);
         for later in self.snapshot.by_name.values_mut().filter(|later| **later > index) {
             *later -= 1;
@@ -182,9 +284,9 @@ impl Cache {
     /// Forgets a Pod, and gives what was known of it (`RemovePod`).
     pub(crate) fn remove_pod(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
         let pod = self.pods.remove(key)?;
-        if let Some(info) = self.snapshot.get_mut(&pod.node) {
-            info.remove_pod(key);
-        } else if let Some(strays) = self.strays.get_mut(&pod.node) {
+        if !self.snapshot.remove_pod(&pod.node, key)
+            && let Some(strays) = self.strays.get_mut(&pod.node)
+        {
             strays.retain(|stray| stray.key != *key);
             if strays.is_empty() {
                 self.strays.remove(&pod.node);
@@ -195,9 +297,8 @@ impl Cache {
 
     fn insert(&mut self, info: Arc<PodInfo>, node: Arc<str>, assumed: bool) {
         self.remove_pod(&info.key);
-        match self.snapshot.get_mut(&node) {
-            Some(on) => on.add_pod(info.clone()),
-            None => self.strays.entry(node.clone()).or_default().push(info.clone()),
+        if let Err(stray) = self.snapshot.add_pod(&node, info.clone()) {
+            self.strays.entry(node.clone()).or_default().push(stray);
         }
         self.pods.insert(info.key.clone(), CachedPod { info, node, assumed });
     }

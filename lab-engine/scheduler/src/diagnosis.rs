@@ -29,6 +29,11 @@ impl NodeStatuses {
         self.by_node.get(node).unwrap_or(&self.absent)
     }
 
+    /// Notes the refusal of a node.
+    pub(crate) fn insert(&mut self, node: Arc<str>, status: Status) {
+        self.by_node.insert(node, status);
+    }
+
     /// How often each reason came, as `2 Insufficient cpu, 1 node(s) were unschedulable`, sorted as text; of `nodes` nodes in all.
     fn histogram(&self, nodes: usize) -> String {
         let mut reasons: BTreeMap<&Cow<'static, str>, usize> = BTreeMap::new();

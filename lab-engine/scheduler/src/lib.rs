@@ -11,15 +11,22 @@
 //! - `schedule_one`: one cycle (`pkg/scheduler/schedule_one.go`).
 //! - `framework`: the points at which plugins take part; `plugins`: one file per plugin; `registry`: the default profile.
 //!
-//! **Simplified here:** one profile; no extenders; no volumes and devices, whose plugins are left out.
+//! - [`dry_run`]: asks single plugins what they think, without a cluster.
+//!
+//! **Simplified here:** no extenders; devices (`DynamicResources`) are not modelled.
 
+mod args;
 mod cache;
+mod config;
 mod diagnosis;
+pub mod dry_run;
 mod framework;
 mod listers;
+mod memo;
 mod node_info;
 mod plugins;
 mod pod_info;
+mod pod_volume;
 mod queue;
 mod registry;
 mod resources;
@@ -27,7 +34,7 @@ mod schedule_one;
 mod scheduler;
 #[cfg(test)]
 mod testing;
-#[cfg(test)]
-mod vectors;
+mod views;
 
+pub use config::{SchedulerConfig, SchedulerProfile};
 pub use scheduler::Scheduler;

@@ -13,6 +13,10 @@ pub(crate) struct NodeInfo {
     pub(crate) node: Arc<Node>,
     /// Its name, shared.
     pub(crate) name: Arc<str>,
+    /// Whether it is cordoned; beside the sums, so that most nodes need not be looked at closely.
+    pub(crate) unschedulable: bool,
+    /// Whether it has any taint.
+    pub(crate) has_taints: bool,
     /// The Pods that run on it or are about to, in the order of their coming.
     pub(crate) pods: Vec<Arc<PodInfo>>,
     /// Those of them that have wishes about other Pods.
@@ -37,6 +41,8 @@ impl NodeInfo {
         NodeInfo {
             name: node.metadata.name.as_str().into(),
             allocatable: Resources::from_list(&node.status.allocatable),
+            unschedulable: node.spec.unschedulable.unwrap_or(false),
+            has_taints: !node.spec.taints.is_empty(),
             node,
             pods: Vec::new(),
             pods_with_affinity: Vec::new(),
@@ -51,6 +57,8 @@ impl NodeInfo {
     /// Replaces the node; its Pods stay (`SetNode`).
     pub(crate) fn set_node(&mut self, node: Arc<Node>) {
         self.allocatable = Resources::from_list(&node.status.allocatable);
+        self.unschedulable = node.spec.unschedulable.unwrap_or(false);
+        self.has_taints = !node.spec.taints.is_empty();
         self.node = node;
     }
 

@@ -1,5 +1,6 @@
 //! A Pod with all that the plugins ask for over and over, computed once (`pkg/scheduler/framework/types.go`: `PodInfo`).
 
+use crate::pod_volume::{PodVolume, pod_volumes};
 use crate::resources::{Resources, pod_requests};
 use api::core::{Container, Pod, PodAffinityTerm, WeightedPodAffinityTerm};
 use api::labels::{Operator, Requirement, Selector};
@@ -97,6 +98,8 @@ pub(crate) struct PodInfo {
     pub(crate) preferred_affinity: Vec<WeightedAffinityTerm>,
     /// Pods that it should be far from.
     pub(crate) preferred_anti_affinity: Vec<WeightedAffinityTerm>,
+    /// Its volumes, as far as they bear on where it can run.
+    pub(crate) volumes: Vec<PodVolume>,
 }
 
 impl PodInfo {
@@ -122,6 +125,7 @@ impl PodInfo {
             required_anti_affinity: far.map(|far| required(&far.required)).unwrap_or_default(),
             preferred_affinity: near.map(|near| near.preferred.iter().map(weighted).collect()).unwrap_or_default(),
             preferred_anti_affinity: far.map(|far| far.preferred.iter().map(weighted).collect()).unwrap_or_default(),
+            volumes: pod_volumes(&pod),
             pod,
         }
     }

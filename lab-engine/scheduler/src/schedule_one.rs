@@ -4,8 +4,9 @@
 //! that all nodes get their turn.
 
 use crate::diagnosis::{Diagnosis, NodeStatuses};
-use crate::framework::runtime::{Filters, Framework, Scope};
+use crate::framework::runtime::{Filters, Framework, Scope, Scores};
 use crate::framework::{CycleState, Handle, Status};
+use crate::memo::Memos;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use sim::{NodeVerdict, Rng};
@@ -25,6 +26,8 @@ pub(crate) struct Decision {
     pub(crate) node: Arc<str>,
     /// What the plugins said of the nodes, for the trace; the chosen one is always among them.
     pub(crate) verdicts: Arc<[NodeVerdict]>,
+    /// On which nodes it was looked at.
+    pub(crate) scope: Scope,
 }
 
 /// A Pod was found none.
@@ -39,11 +42,11 @@ pub(crate) enum Failure {
 }
 
 /// How many nodes must fit before the search ends (`numFeasibleNodesToFind`).
-fn nodes_to_find(nodes: usize) -> usize {
-    if nodes < MIN_FEASIBLE_NODES {
+fn nodes_to_find(nodes: usize, percentage: usize) -> usize {
+    if nodes < MIN_FEASIBLE_NODES || percentage >= 100 {
         return nodes;
     }
-    let percent = 50_usize.saturating_sub(nodes / 125).max(MIN_FEASIBLE_PERCENT);
+    let percent = if percentage > 0 { percentage } else { 50_usize.saturating_sub(nodes / 125).max(MIN_FEASIBLE_PERCENT) };
     (nodes * percent / 100).max(MIN_FEASIBLE_NODES)
 }
 
@@ -52,6 +55,9 @@ fn nodes_to_find(nodes: usize) -> usize {
 pub(crate) struct Algorithm {
     rng: Rng,
     next_start: usize,
+    memos: Memos,
+    /// Of how many nodes that fit the best is chosen, in percent; 0 for a share that falls with the size of the cluster.
+    percentage: usize,
 }
 
 /// The nodes that fit, and why others do not.
@@ -62,12 +68,13 @@ struct Found<'a> {
 }
 
 impl Algorithm {
-    /// An algorithm that begins with the first node. Ties are broken by `rng`.
-    pub(crate) fn new(rng: Rng) -> Self {
-        Algorithm { rng, next_start: 0 }
+    /// An algorithm that begins with the first node. Ties are broken by `rng`; `percentage` is `percentageOfNodesToScore`.
+    pub(crate) fn new(rng: Rng, percentage: u32) -> Self {
+        Algorithm { rng, next_start: 0, memos: Memos::default(), percentage: usize::try_from(percentage).unwrap_or(100) }
     }
 
-    /// Finds the best node for a Pod (`schedulePod`). The state is left for PostFilter plugins.
+    /// Finds the best node for a Pod (`schedulePod`). The state is left for the plugins that come later; `others` is the generation of
+    /// all objects besides Pods and nodes.
     ///
     /// # Errors
     /// Why there is none.
@@ -76,12 +83,19 @@ impl Algorithm {
         framework: &Framework,
         state: &mut CycleState,
         pod: &PodInfo,
+        others: u64,
         handle: &Handle<'_>,
     ) -> Result<Decision, Failure> {
         if handle.nodes.len() == 0 {
             return Err(Failure::NoNodes);
         }
-        let scope = framework.run_pre_filter(state, pod, handle).map_err(|status| unfit_everywhere(status, handle))?;
+        let scope = match self.memos.recall(framework, pod, others, handle) {
+            Some((recalled, scope)) => {
+                *state = recalled;
+                scope
+            }
+            None => framework.run_pre_filter(state, pod, handle).map_err(|status| unfit_everywhere(status, handle))?,
+        };
         let found = self.find_feasible(framework, state, pod, &scope, handle)?;
         if found.feasible.is_empty() {
             let mut plugins: std::collections::BTreeSet<&'static str> =
@@ -92,7 +106,13 @@ impl Algorithm {
             let nodes = handle.nodes.len();
             return Err(Failure::Unfit(Box::new(Diagnosis { nodes, statuses: found.statuses, plugins, ..Diagnosis::default() })));
         }
-        Ok(self.choose(framework, state, pod, &found, handle))
+        let (node, verdicts) = self.choose(framework, state, pod, &found, handle);
+        Ok(Decision { node, verdicts, scope })
+    }
+
+    /// Keeps the state for Pods that are alike. The Pod is not counted on its node yet.
+    pub(crate) fn remember(&mut self, pod: Arc<PodInfo>, state: CycleState, scope: Scope, others: u64, handle: &Handle<'_>) {
+        self.memos.remember(pod, state, scope, others, handle);
     }
 
     /// The nodes that pass all filters (`findNodesThatFitPod`): the one on which room was made for the Pod, or as many as are needed.
@@ -116,14 +136,14 @@ impl Algorithm {
             Scope::AllNodes => {
                 let (count, start) = (handle.nodes.len(), self.next_start % handle.nodes.len());
                 let nodes = (start..count).chain(0..start).map(|place| handle.nodes.at(place));
-                self.look(framework, &filters, state, pod, nodes, nodes_to_find(count), handle, &mut found)?;
+                self.look(framework, &filters, state, pod, nodes, nodes_to_find(count, self.percentage), handle, &mut found)?;
                 self.next_start = (start + found.looked_at) % count;
             }
             Scope::Nodes(names, by) => {
                 let by: Vec<&str> = by.iter().copied().collect();
                 found.statuses.absent = Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" ")));
                 let nodes = handle.nodes.iter().filter(|node| names.contains(&*node.name));
-                self.look(framework, &filters, state, pod, nodes, nodes_to_find(names.len()), handle, &mut found)?;
+                self.look(framework, &filters, state, pod, nodes, nodes_to_find(names.len(), self.percentage), handle, &mut found)?;
             }
         }
         Ok(found)
@@ -158,23 +178,30 @@ impl Algorithm {
     }
 
     /// The best of the nodes that fit; of equally good ones any (`prioritizeNodes`, `selectHost`).
-    fn choose(&mut self, framework: &Framework, state: &mut CycleState, pod: &PodInfo, found: &Found<'_>, handle: &Handle<'_>) -> Decision {
+    fn choose(
+        &mut self,
+        framework: &Framework,
+        state: &mut CycleState,
+        pod: &PodInfo,
+        found: &Found<'_>,
+        handle: &Handle<'_>,
+    ) -> (Arc<str>, Arc<[NodeVerdict]>) {
         let feasible = &found.feasible;
-        let scored = if feasible.len() > 1 { framework.run_scores(state, pod, feasible, handle) } else { Vec::new() };
-        let best = scored.iter().map(|scored| scored.total).max();
-        let ties: Vec<usize> = (0..scored.len()).filter(|&index| Some(scored[index].total) == best).collect();
+        let scored = if feasible.len() > 1 { framework.run_scores(state, pod, feasible, handle) } else { Scores::default() };
+        let best = scored.totals.iter().copied().max();
+        let ties: Vec<usize> = (0..scored.totals.len()).filter(|&index| Some(scored.totals[index]) == best).collect();
         let winner = ties.get(self.rng.index(ties.len())).copied().unwrap_or(0);
         let mut fits: Vec<NodeVerdict> = Vec::new();
         for (index, node) in feasible.iter().enumerate() {
             if index == winner || fits.len() < MAX_VERDICTS {
-                let (scores, total) = scored.get(index).map_or((Vec::new(), 0), |scored| (scored.scores.clone(), scored.total));
+                let (scores, total) = (scored.of(index), scored.totals.get(index).copied().unwrap_or(0));
                 fits.push(NodeVerdict { node: node.name.clone(), rejected_by: None, scores, total });
             }
         }
         let room = MAX_VERDICTS.saturating_sub(fits.len());
         fits.extend(verdicts(&found.statuses).take(room));
         fits.sort_by(|a, b| a.node.cmp(&b.node));
-        Decision { node: feasible[winner].name.clone(), verdicts: fits.into() }
+        (feasible[winner].name.clone(), fits.into())
     }
 }
 
@@ -211,6 +238,6 @@ mod tests {
     #[test]
     fn fewer_nodes_are_enough_the_bigger_the_cluster_is() {
         let expected = [(10, 10), (99, 99), (100, 100), (1000, 420), (5000, 500), (10_000, 500)];
-        assert_eq!(expected.map(|(nodes, _)| (nodes, nodes_to_find(nodes))), expected);
+        assert_eq!(expected.map(|(nodes, _)| (nodes, nodes_to_find(nodes, 0))), expected);
     }
 }

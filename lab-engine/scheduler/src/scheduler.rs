@@ -2,39 +2,38 @@
 //! (`pkg/scheduler/scheduler.go`, `eventhandlers.go`).
 
 use crate::cache::Cache;
+use crate::config::{Profiles, SchedulerConfig};
+use crate::diagnosis::Diagnosis;
 use crate::framework::events::node_changed;
-use crate::framework::runtime::Framework;
-use crate::framework::{ClusterEvent, CycleState, Handle, Nomination, PostFilterResult};
-use crate::listers::Listers;
+use crate::framework::runtime::Scope;
+use crate::framework::{ClusterEvent, CycleState, Handle, Nomination, PostFilterResult, Reservations, Status};
+use crate::listers::Caches;
 use crate::pod_info::{PodInfo, namespace_of};
 use crate::queue::{QueuedPod, SchedulingQueue};
-use crate::registry::default_profile;
-use crate::schedule_one::{Algorithm, Decision, Failure, refusals};
+use crate::schedule_one::{Algorithm, Failure, refusals};
 use api::Resource;
-use api::apps::ReplicaSet;
-use api::core::{Namespace, Node, Pod, Service};
+use api::core::{Node, Pod};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::meta::{Timestamp, condition};
-use client::{Component, Delta, EventRecorder, EventType, Informer, Input, ListOptions, ObjectKey, Outbox, RequestId};
+use api::status::FieldError;
+use client::{Component, Delta, EventRecorder, EventType, Informer, Input, LeaderElector, ListOptions, ObjectKey, Outbox, RequestId};
 use serde_json::{Value, json};
 use sim::{ObjectRef, Rng, Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod bindings;
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;
 
+use bindings::Binding;
+
 /// The name by which Pods ask for this scheduler.
-const NAME: &str = "default-scheduler";
+pub(crate) const NAME: &str = "default-scheduler";
 /// The longest message of an event, in bytes (`truncateMessage`).
 const MAX_MESSAGE: usize = 1024;
-
-/// A binding under way.
-#[derive(Debug)]
-struct Binding {
-    queued: QueuedPod,
-    node: Arc<str>,
-}
 
 /// What becomes of the node on which a Pod waits for room (`NominatingInfo`).
 #[derive(Debug)]
@@ -63,44 +62,67 @@ impl Nominating {
 pub struct Scheduler {
     pods: Informer<Pod>,
     nodes: Informer<Node>,
-    namespaces: Informer<Namespace>,
-    services: Informer<Service>,
-    replica_sets: Informer<ReplicaSet>,
+    caches: Caches,
+    /// How often something in `caches` changed.
+    others_generation: u64,
     cache: Cache,
     queue: SchedulingQueue,
-    framework: Framework,
+    profiles: Profiles,
     algorithm: Algorithm,
     recorder: EventRecorder,
-    bindings: BTreeMap<RequestId, Binding>,
+    /// Pods on their way to a node, and what they are waiting for.
+    bindings: BTreeMap<ObjectKey, Binding>,
+    requests: BTreeMap<RequestId, ObjectKey>,
+    reservations: Reservations,
+    elector: Option<LeaderElector>,
     agent: Arc<str>,
 }
 
 impl Scheduler {
-    /// A scheduler that knows nothing yet. Its first input makes it ask the API server. Equally good nodes are told apart by `rng`.
+    /// A scheduler with the default configuration that knows nothing yet. Its first input makes it ask the API server. Equally good nodes
+    /// are told apart by `rng`.
     pub fn new(rng: Rng) -> Self {
+        Scheduler::with_profiles(Profiles::default(), &SchedulerConfig::default(), rng)
+    }
+
+    /// A scheduler with this configuration.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn configured(config: &SchedulerConfig, rng: Rng) -> Result<Self, Vec<FieldError>> {
+        Ok(Scheduler::with_profiles(Profiles::new(config)?, config, rng))
+    }
+
+    fn with_profiles(profiles: Profiles, config: &SchedulerConfig, rng: Rng) -> Self {
         let agent: Arc<str> = "kube-scheduler".into();
         let running = ListOptions { field_selector: "status.phase!=Succeeded,status.phase!=Failed".to_owned(), ..ListOptions::default() };
-        let all = ListOptions::default;
         let stream = |name: &str| rng.stream(name);
+        let elector = config.leader_election.clone().map(|lease| LeaderElector::new(lease, agent.clone(), stream("leader-election")));
         Scheduler {
             pods: Informer::new(running, agent.clone(), stream("pods")),
-            nodes: Informer::new(all(), agent.clone(), stream("nodes")),
-            namespaces: Informer::new(all(), agent.clone(), stream("namespaces")),
-            services: Informer::new(all(), agent.clone(), stream("services")),
-            replica_sets: Informer::new(all(), agent.clone(), stream("replicasets")),
+            nodes: Informer::new(ListOptions::default(), agent.clone(), stream("nodes")),
+            caches: Caches::new(&agent, &rng),
+            others_generation: 0,
             cache: Cache::default(),
             queue: SchedulingQueue::default(),
-            framework: default_profile(),
-            algorithm: Algorithm::new(stream("ties")),
+            profiles,
+            algorithm: Algorithm::new(stream("ties"), config.percentage_of_nodes_to_score),
             recorder: EventRecorder::new(NAME, "", agent.clone(), None),
             bindings: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            reservations: Reservations::new(),
+            elector,
             agent,
         }
     }
 
     fn has_synced(&self) -> bool {
-        let others = self.namespaces.has_synced() && self.services.has_synced() && self.replica_sets.has_synced();
-        self.pods.has_synced() && self.nodes.has_synced() && others
+        self.pods.has_synced() && self.nodes.has_synced() && self.caches.has_synced()
+    }
+
+    /// Whether it is the one of several replicas that works.
+    fn leads(&self) -> bool {
+        self.elector.as_ref().is_none_or(LeaderElector::is_leader)
     }
 
     /// Passes the input to the informers, and what changed to the cache and the queue.
@@ -111,29 +133,36 @@ impl Scheduler {
         for delta in self.pods.handle(now, input, out).into_iter().flatten() {
             self.pod_changed(now, &delta);
         }
-        if self.namespaces.handle(now, input, out).is_some_and(|deltas| !deltas.is_empty()) {
-            self.queue.happened(now, &ClusterEvent::NamespaceChange, &self.framework);
+        let changed = self.caches.handle(now, input, out);
+        self.others_generation += u64::from(changed.any);
+        for (happened, event) in [
+            (changed.namespaces, ClusterEvent::NamespaceChange),
+            (changed.claims, ClusterEvent::ClaimChange),
+            (changed.volumes, ClusterEvent::VolumeChange),
+            (changed.storage_classes, ClusterEvent::StorageClassChange),
+            (changed.csi_nodes, ClusterEvent::CsiNodeChange),
+        ] {
+            if happened {
+                self.queue.happened(now, &event, &self.profiles);
+            }
         }
-        // Nobody waits for these: they only bear on scores.
-        self.services.handle(now, input, out);
-        self.replica_sets.handle(now, input, out);
     }
 
     fn node_changed(&mut self, now: Time, delta: &Delta<Node>) {
         match delta {
             Delta::Added(node) => {
                 self.cache.set_node(node.clone());
-                self.queue.happened(now, &ClusterEvent::NodeAdd(node), &self.framework);
+                self.queue.happened(now, &ClusterEvent::NodeAdd(node), &self.profiles);
             }
             Delta::Updated(old, node) => {
                 self.cache.set_node(node.clone());
                 if node_changed(old, node) {
-                    self.queue.happened(now, &ClusterEvent::NodeUpdate(node), &self.framework);
+                    self.queue.happened(now, &ClusterEvent::NodeUpdate(node), &self.profiles);
                 }
             }
             Delta::Deleted(node, _) => {
                 self.cache.remove_node(&node.metadata.name);
-                self.queue.happened(now, &ClusterEvent::NodeDelete, &self.framework);
+                self.queue.happened(now, &ClusterEvent::NodeDelete, &self.profiles);
             }
         }
     }
@@ -157,11 +186,11 @@ impl Scheduler {
                 Some(before) => ClusterEvent::AssignedPodUpdate(before, &info),
                 None => ClusterEvent::AssignedPodAdd(&info),
             };
-            self.queue.happened(now, &event, &self.framework);
-        } else if pod.spec.scheduler_name == NAME && !self.cache.is_assumed(&info.key) {
+            self.queue.happened(now, &event, &self.profiles);
+        } else if self.profiles.knows(pod) && !self.cache.is_assumed(&info.key) {
             match old {
-                Some(old) => self.queue.update(now, &PodInfo::new(old.clone()), info, &self.framework),
-                None => self.queue.add(now, info, &self.framework),
+                Some(old) => self.queue.update(now, &PodInfo::new(old.clone()), info, &self.profiles),
+                None => self.queue.add(now, info, &self.profiles),
             }
         }
     }
@@ -170,7 +199,7 @@ impl Scheduler {
         let key = ObjectKey::new(namespace_of(pod), pod.metadata.name.as_str());
         self.queue.delete(&key);
         if let Some(info) = self.cache.remove_pod(&key) {
-            self.queue.happened(now, &ClusterEvent::AssignedPodDelete(&info), &self.framework);
+            self.queue.happened(now, &ClusterEvent::AssignedPodDelete(&info), &self.profiles);
         }
     }
 
@@ -188,18 +217,35 @@ impl Scheduler {
 
     /// One cycle (`ScheduleOne`).
     fn schedule_one(&mut self, now: Time, queued: QueuedPod, out: &mut Outbox) {
-        let listers =
-            Listers { namespaces: self.namespaces.lister(), services: self.services.lister(), replica_sets: self.replica_sets.lister() };
-        let handle = Handle { nodes: self.cache.snapshot(), listers, nominator: &self.queue.nominator };
+        let handle = Handle {
+            nodes: self.cache.snapshot(),
+            listers: self.caches.listers(),
+            nominator: &self.queue.nominator,
+            reservations: &self.reservations,
+        };
+        let framework = self.profiles.of(&queued.info);
         let mut state = CycleState::default();
-        match self.algorithm.schedule_pod(&self.framework, &mut state, &queued.info, &handle) {
-            Ok(decision) => self.bind(queued, decision, out),
+        let decision = self.algorithm.schedule_pod(framework, &mut state, &queued.info, self.others_generation, &handle);
+        let reserved = decision.and_then(|decision| {
+            let node = handle.nodes.get(&decision.node).ok_or(Failure::NoNodes)?;
+            match framework.run_reserve(&state, &queued.info, node, &handle) {
+                Ok(reserved) => Ok((decision, reserved)),
+                Err(status) if status.is_rejected() => Err(unfit(&decision.node, status, handle.nodes.len())),
+                Err(status) => Err(Failure::Error(status)),
+            }
+        });
+        match reserved {
+            Ok((mut decision, reserved)) => {
+                let scope = std::mem::replace(&mut decision.scope, Scope::AllNodes);
+                self.algorithm.remember(queued.info.clone(), state, scope, self.others_generation, &handle);
+                self.assume(now, queued, decision, reserved, out);
+            }
             Err(Failure::NoNodes) => {
                 let nodes = Arc::from([]);
                 self.unschedulable(now, queued, "no nodes available to schedule pods", nodes, Nominating::Clear, out);
             }
             Err(Failure::Unfit(mut diagnosis)) => {
-                let result = self.framework.run_post_filter(&state, &queued.info, &diagnosis.statuses, &handle);
+                let result = framework.run_post_filter(&state, &queued.info, &diagnosis.statuses, &handle);
                 let nominating = match result {
                     PostFilterResult::Nominated(nomination) => Nominating::To(nomination),
                     PostFilterResult::Refused(status, void) => {
@@ -212,32 +258,6 @@ impl Scheduler {
             }
             Err(Failure::Error(status)) => self.failed(now, queued, &status.message(), out),
         }
-    }
-
-    /// Counts the Pod on its node, and asks for the binding.
-    fn bind(&mut self, queued: QueuedPod, decision: Decision, out: &mut Outbox) {
-        let Decision { node, verdicts } = decision;
-        let Some(request) = self.framework.run_bind(&queued.info, &node) else { return };
-        out.trace(What::Scheduled { pod: object(&queued.info), node: Some(node.clone()), nodes: verdicts, message: "".into() });
-        self.cache.assume(queued.info.clone(), &node);
-        self.queue.nominator.remove(&queued.info.key);
-        let id = out.request(request.agent(&self.agent));
-        self.bindings.insert(id, Binding { queued, node });
-    }
-
-    /// The binding was answered.
-    fn bound(&mut self, now: Time, binding: Binding, failure: Option<String>, out: &mut Outbox) {
-        let Binding { queued, node } = binding;
-        let pod = queued.info.pod.clone();
-        let Some(failure) = failure else {
-            let message = format!("Successfully assigned {} to {node}", queued.info.key);
-            self.recorder.event(now, pod.as_ref(), EventType::Normal, "Scheduled", &message, out);
-            return;
-        };
-        if self.cache.forget(&queued.info.key) {
-            self.queue.happened(now, &ClusterEvent::AssignedPodDelete(&queued.info), &self.framework);
-        }
-        self.failed(now, queued, &format!("binding rejected: running Bind plugin \"DefaultBinder\": {failure}"), out);
     }
 
     /// The Pod fits no node; perhaps room is made for it.
@@ -261,7 +281,7 @@ impl Scheduler {
                 self.queue.nominator.nominate(info, &nomination.node);
             }
         }
-        self.queue.add_unschedulable(now, queued, false, &self.framework);
+        self.queue.add_unschedulable(now, queued, false, &self.profiles);
     }
 
     /// Something went wrong that is not the Pod's fault.
@@ -270,7 +290,7 @@ impl Scheduler {
         let Some(current) = current.filter(|current| current.spec.node_name.is_empty()) else { return };
         let info = Arc::new(PodInfo::new(current));
         self.report(now, &info, "SchedulerError", message, None, out);
-        self.queue.add_unschedulable(now, queued.with(info), true, &self.framework);
+        self.queue.add_unschedulable(now, queued.with(info), true, &self.profiles);
     }
 
     /// Tells by an event and the condition `PodScheduled` why a Pod has no node (`handleSchedulingFailure`). With `nominated`, the
@@ -339,37 +359,37 @@ fn truncated(message: &str) -> &str {
     &message[..end]
 }
 
+/// A plugin that could not keep what the Pod needs on the node that was chosen.
+fn unfit(node: &Arc<str>, status: Status, nodes: usize) -> Failure {
+    let mut diagnosis = Diagnosis { nodes, ..Diagnosis::default() };
+    diagnosis.plugins.insert(status.plugin);
+    diagnosis.statuses.insert(node.clone(), status);
+    Failure::Unfit(Box::new(diagnosis))
+}
+
 impl Component for Scheduler {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
         self.pods.start(now, out);
         self.nodes.start(now, out);
-        self.namespaces.start(now, out);
-        self.services.start(now, out);
-        self.replica_sets.start(now, out);
+        self.caches.start(now, out);
+        if let Some(elector) = &mut self.elector {
+            elector.handle(now, &input, out);
+        }
         self.learn(now, &input, out);
         if !self.recorder.handle(now, &input, out)
             && let Input::Response(id, answer) = &input
-            && let Some(binding) = self.bindings.remove(id)
         {
-            let failure = match answer {
-                Ok(response) => response.result.as_ref().err().map(|status| status.message.clone()),
-                Err(transport) => Some(transport.to_string()),
-            };
-            self.bound(now, binding, failure, out);
+            self.answered(now, *id, answer, out);
         }
-        if self.has_synced() {
+        if self.has_synced() && self.leads() {
+            self.go_on(now, out);
             self.work(now, out);
         }
     }
 
     fn next_wake(&self) -> Option<Time> {
-        let informers = [
-            self.pods.next_wake(),
-            self.nodes.next_wake(),
-            self.namespaces.next_wake(),
-            self.services.next_wake(),
-            self.replica_sets.next_wake(),
-        ];
-        informers.into_iter().chain([self.queue.next_wake()]).flatten().min()
+        let elector = self.elector.as_ref().and_then(LeaderElector::next_wake);
+        let parts = [self.pods.next_wake(), self.nodes.next_wake(), self.caches.next_wake(), elector, self.volumes_due()];
+        parts.into_iter().chain([self.queue.next_wake()]).flatten().min()
     }
 }

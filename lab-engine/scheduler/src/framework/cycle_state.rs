@@ -74,6 +74,11 @@ impl CycleState {
         self.skip_filter.contains(&plugin)
     }
 
+    /// Begins the scoring anew: what PreScore left is written over, or not looked at.
+    pub(crate) fn forget_scoring(&mut self) {
+        self.skip_score.clear();
+    }
+
     /// The plugin has nothing to score in this cycle.
     pub(crate) fn skip_score(&mut self, plugin: &'static str) {
         self.skip_score.push(plugin);

@@ -26,6 +26,14 @@ pub(crate) enum ClusterEvent<'a> {
     NodeDelete,
     /// A namespace came or changed its labels.
     NamespaceChange,
+    /// A PersistentVolumeClaim came or changed.
+    ClaimChange,
+    /// A PersistentVolume came or changed.
+    VolumeChange,
+    /// A StorageClass came or changed.
+    StorageClassChange,
+    /// The drivers of a node came or changed.
+    CsiNodeChange,
 }
 
 /// Whether a waiting Pod should be tried again (`QueueingHint`).

@@ -1,14 +1,14 @@
 //! The scheduling framework: the points at which plugins take part in a cycle (`k8s.io/kube-scheduler/framework`).
 //!
 //! ```text
-//! queue ─PreEnqueue─▶ │ PreFilter ▶ Filter (each node) ─▶ PreScore ▶ Score (each node) ▶ Normalize ─▶ Bind
+//! queue ─PreEnqueue─▶ │ PreFilter ▶ Filter (each node) ─▶ PreScore ▶ Score (each node) ▶ Normalize ─▶ Reserve ▶ PreBind ▶ Bind
 //!                     │                └─ no node ──▶ PostFilter (preemption)
 //! ```
 //!
 //! A plugin is one file below `plugins/`. It implements [`Plugin`], which names it and says at which points it takes part, and the trait
 //! of each of those points. `registry.rs` puts it into the profile. Plugins know nothing of the trace: [`runtime`] sees what they say.
 //!
-//! **Simplified here:** no Permit, Reserve, PreBind and PostBind, which only plugins for volumes and devices use.
+//! **Simplified here:** no Permit and PostBind, which no plugin of the default profile uses.
 
 pub(crate) mod cycle_state;
 pub(crate) mod events;
@@ -26,7 +26,8 @@ use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use crate::queue::Nominator;
 use api::http::Request;
-use std::collections::BTreeSet;
+use client::ObjectKey;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +43,13 @@ pub(crate) struct Handle<'a> {
     pub(crate) listers: Listers<'a>,
     /// Pods for which preemption is making room.
     pub(crate) nominator: &'a Nominator,
+    /// Volumes that Pods on their way are to get.
+    pub(crate) reservations: &'a Reservations,
 }
+
+/// Volumes that Pods on their way to a node are to get, by name, with the claim that gets each: what VolumeBinding assumed and the API
+/// server does not say yet (`AssumeCache`).
+pub(crate) type Reservations = BTreeMap<String, ObjectKey>;
 
 /// A plugin: its name, and the points at which it takes part.
 pub(crate) trait Plugin: fmt::Debug {
@@ -74,6 +81,16 @@ pub(crate) trait Plugin: fmt::Debug {
 
     /// The plugin, if it scores nodes.
     fn as_score(&self) -> Option<&dyn Score> {
+        None
+    }
+
+    /// The plugin, if it keeps something for a Pod from the decision on.
+    fn as_reserve(&self) -> Option<&dyn Reserve> {
+        None
+    }
+
+    /// The plugin, if something has to be done before a Pod is bound.
+    fn as_pre_bind(&self) -> Option<&dyn PreBind> {
         None
     }
 
@@ -122,7 +139,7 @@ pub(crate) trait PreFilter {
 pub(crate) trait Filter {
     /// # Errors
     /// The Pod does not fit the node.
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status>;
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> Result<(), Status>;
 }
 
 /// What is to be done so that the Pod fits later (`PostFilterResult`).
@@ -182,6 +199,11 @@ pub(crate) trait Score {
         PreScoreResult::Score
     }
 
+    /// Accounts in what PreScore counted over all nodes for `other`, a Pod that came to `node` (`amount` 1) or left it (-1).
+    fn update(&self, state: &mut CycleState, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, handle: &Handle<'_>, amount: i64) {
+        let _ = (state, pod, other, node, handle, amount);
+    }
+
     /// The score of one node, in any scale.
     fn score(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> i64;
 
@@ -189,6 +211,36 @@ pub(crate) trait Score {
     fn normalize(&self, state: &CycleState, scores: &mut [NodeScore<'_>]) {
         let _ = (state, scores);
     }
+}
+
+/// Keeps something for a Pod from the decision on, until it is bound or fails. What is kept is in [`Handle::reservations`].
+pub(crate) trait Reserve {
+    /// What is to be kept for the Pod on this node.
+    ///
+    /// # Errors
+    /// It is not to be had any more.
+    fn reserve(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> Result<Reservations, Status>;
+}
+
+/// How far the work before a binding is.
+#[derive(Clone, Debug)]
+pub(crate) enum PreBindProgress {
+    /// Done.
+    Ready,
+    /// Others have to do their part; the caches will tell.
+    Waiting,
+}
+
+/// Does something before a Pod is bound.
+pub(crate) trait PreBind {
+    /// The requests to send, once; none if nothing is to be done. `reserved` is what was kept for the Pod.
+    fn pre_bind(&self, pod: &PodInfo, node: &str, reserved: &Reservations, handle: &Handle<'_>) -> Vec<Request>;
+
+    /// Whether the Pod can be bound, as the caches are now.
+    ///
+    /// # Errors
+    /// It never can.
+    fn progress(&self, pod: &PodInfo, node: &str, handle: &Handle<'_>) -> Result<PreBindProgress, Status>;
 }
 
 /// Binds Pods to nodes.

@@ -1,8 +1,8 @@
 //! The runtime: calls the plugins of a profile at their points, in the order of the profile (`pkg/scheduler/framework/runtime`).
 
 use super::{
-    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PostFilterResult, PreFilterResult, PreScoreResult,
-    QueueingHint, Status,
+    ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PostFilterResult, PreBindProgress, PreFilterResult,
+    PreScoreResult, QueueingHint, Reservations, Status,
 };
 use crate::diagnosis::NodeStatuses;
 use crate::node_info::NodeInfo;
@@ -37,13 +37,20 @@ pub(crate) enum Scope {
     Nodes(BTreeSet<String>, BTreeSet<&'static str>),
 }
 
-/// A node's scores.
-#[derive(Debug)]
-pub(crate) struct Scored {
-    /// Each plugin with its weighted score, in the order of the profile.
-    pub(crate) scores: Vec<(&'static str, i64)>,
-    /// Their sum.
-    pub(crate) total: i64,
+/// The scores of some nodes, plugin by plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Scores {
+    /// Each plugin with its weighted score of each node, in the order of the profile.
+    by_plugin: Vec<(&'static str, Vec<i64>)>,
+    /// The sum for each node.
+    pub(crate) totals: Vec<i64>,
+}
+
+impl Scores {
+    /// What each plugin gave the node at this place, in the order of the profile.
+    pub(crate) fn of(&self, place: usize) -> Vec<(&'static str, i64)> {
+        self.by_plugin.iter().map(|(plugin, scores)| (*plugin, scores.get(place).copied().unwrap_or(0))).collect()
+    }
 }
 
 impl Framework {
@@ -115,9 +122,15 @@ impl Framework {
     ///
     /// # Errors
     /// The first refusal.
-    pub(crate) fn run_filters(filters: &Filters<'_>, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    pub(crate) fn run_filters(
+        filters: &Filters<'_>,
+        state: &CycleState,
+        pod: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+    ) -> Result<(), Status> {
         for (name, filter) in filters {
-            filter.filter(state, pod, node).map_err(|status| status.by(name))?;
+            filter.filter(state, pod, node, handle).map_err(|status| status.by(name))?;
         }
         Ok(())
     }
@@ -135,6 +148,9 @@ impl Framework {
         node: &NodeInfo,
         handle: &Handle<'_>,
     ) -> Result<(), Status> {
+        if handle.nominator.is_empty() {
+            return Self::run_filters(filters, state, pod, node, handle);
+        }
         let mut nominated = handle.nominator.on(&node.name).filter(|other| other.priority() >= pod.priority() && other.key != pod.key);
         if let Some(first) = nominated.next() {
             let (mut state, mut crowded) = (state.clone(), node.clone());
@@ -142,9 +158,9 @@ impl Framework {
                 crowded.add_pod(other.clone());
                 self.add_pod(&mut state, pod, other, &crowded, handle);
             }
-            Self::run_filters(filters, &state, pod, &crowded)?;
+            Self::run_filters(filters, &state, pod, &crowded, handle)?;
         }
-        Self::run_filters(filters, state, pod, node)
+        Self::run_filters(filters, state, pod, node, handle)
     }
 
     /// Accounts for a Pod that would be on a node (`RunPreFilterExtensionAddPod`).
@@ -162,6 +178,21 @@ impl Framework {
             if let Some(point) = plugin.as_pre_filter() {
                 point.remove_pod(state, pod, removed, node, handle);
             }
+        }
+    }
+
+    /// Accounts in what PreScore counted for a Pod that came to a node (`amount` 1) or left it (-1).
+    pub(crate) fn update_scores(
+        &self,
+        state: &mut CycleState,
+        pod: &PodInfo,
+        other: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+        amount: i64,
+    ) {
+        for point in self.plugins().filter_map(Plugin::as_score) {
+            point.update(state, pod, other, node, handle, amount);
         }
     }
 
@@ -186,28 +217,68 @@ impl Framework {
         PostFilterResult::Refused(all, clear)
     }
 
-    /// Scores nodes that the Pod fits (`RunPreScorePlugins`, `RunScorePlugins`): one entry per node, in their order.
-    pub(crate) fn run_scores(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> Vec<Scored> {
-        let mut all: Vec<Scored> = nodes.iter().map(|_| Scored { scores: Vec::new(), total: 0 }).collect();
+    /// Scores nodes that the Pod fits (`RunPreScorePlugins`, `RunScorePlugins`), in their order.
+    pub(crate) fn run_scores(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> Scores {
+        let mut all = Scores { by_plugin: Vec::new(), totals: vec![0; nodes.len()] };
         for plugin in self.plugins() {
             if plugin.as_score().is_some_and(|point| point.pre_score(state, pod, nodes, handle) == PreScoreResult::Skip) {
                 state.skip_score(plugin.name());
             }
         }
+        let mut scores: Vec<NodeScore<'_>> = Vec::with_capacity(nodes.len());
         for Enabled { plugin, weight } in &self.plugins {
             let Some(point) = plugin.as_score().filter(|_| !state.skips_score(plugin.name())) else {
                 continue;
             };
-            let score = |node| NodeScore { node, score: point.score(state, pod, node, handle) };
-            let mut scores: Vec<NodeScore<'_>> = nodes.iter().map(|node| score(*node)).collect();
+            scores.clear();
+            scores.extend(nodes.iter().map(|node| NodeScore { node, score: point.score(state, pod, node, handle) }));
             point.normalize(state, &mut scores);
-            for (scored, score) in all.iter_mut().zip(scores) {
-                let weighted = score.score.clamp(0, MAX_NODE_SCORE) * weight;
-                scored.scores.push((plugin.name(), weighted));
-                scored.total += weighted;
+            let weighted: Vec<i64> = scores.iter().map(|score| score.score.clamp(0, MAX_NODE_SCORE) * weight).collect();
+            for (total, score) in all.totals.iter_mut().zip(&weighted) {
+                *total += score;
             }
+            all.by_plugin.push((plugin.name(), weighted));
         }
         all
+    }
+
+    /// Asks the Reserve plugins what is to be kept for the Pod on the node (`RunReservePluginsReserve`).
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn run_reserve(
+        &self,
+        state: &CycleState,
+        pod: &PodInfo,
+        node: &NodeInfo,
+        handle: &Handle<'_>,
+    ) -> Result<Reservations, Status> {
+        let mut all = Reservations::new();
+        for plugin in self.plugins() {
+            if let Some(point) = plugin.as_reserve() {
+                all.extend(point.reserve(state, pod, node, handle).map_err(|status| status.by(plugin.name()))?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The requests of the PreBind plugins (`RunPreBindPlugins`).
+    pub(crate) fn run_pre_bind(&self, pod: &PodInfo, node: &str, reserved: &Reservations, handle: &Handle<'_>) -> Vec<Request> {
+        self.plugins().filter_map(Plugin::as_pre_bind).flat_map(|point| point.pre_bind(pod, node, reserved, handle)).collect()
+    }
+
+    /// Whether all PreBind plugins are done.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn pre_bind_progress(&self, pod: &PodInfo, node: &str, handle: &Handle<'_>) -> Result<PreBindProgress, Status> {
+        for plugin in self.plugins() {
+            let Some(point) = plugin.as_pre_bind() else { continue };
+            if let PreBindProgress::Waiting = point.progress(pod, node, handle).map_err(|status| status.by(plugin.name()))? {
+                return Ok(PreBindProgress::Waiting);
+            }
+        }
+        Ok(PreBindProgress::Ready)
     }
 
     /// The request that binds the Pod, from the first plugin that can.

@@ -3,20 +3,43 @@
 //! Both sides have a say: the Pod's own terms about the Pods that are there, and the terms of those about the Pod. Terms are counted once
 //! per cycle, by topology key and value; each node then only looks up its own values.
 
+use crate::args::ArgsReader;
 use crate::framework::{
     ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
     Score, Status, node_of, own_update,
 };
 use crate::node_info::NodeInfo;
 use crate::pod_info::{AffinityTerm, PodInfo, namespace_of};
+use api::meta::StringMap;
+use api::status::FieldError;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The plugin.
 #[derive(Debug)]
-pub(crate) struct InterPodAffinity;
+pub(crate) struct InterPodAffinity {
+    /// How much a required affinity of a Pod that is there counts for the score (`hardPodAffinityWeight`).
+    hard_weight: i64,
+    /// Whether the preferences of Pods that are there do not count for a Pod that has none itself.
+    ignores_preferences_of_others: bool,
+}
 
-/// How much a required affinity of a Pod that is there counts for the score (`hardPodAffinityWeight`).
-const HARD_WEIGHT: i64 = 1;
+impl Default for InterPodAffinity {
+    fn default() -> Self {
+        InterPodAffinity { hard_weight: 1, ignores_preferences_of_others: false }
+    }
+}
+
+impl InterPodAffinity {
+    /// The plugin with these arguments (`InterPodAffinityArgs`).
+    pub(crate) fn new(args: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut reader = ArgsReader::new(args, &["hardPodAffinityWeight", "ignorePreferredTermsOfExistingPods"]);
+        let hard_weight = reader.number("hardPodAffinityWeight", 1, 0..=100);
+        let ignores_preferences_of_others = reader.truth("ignorePreferredTermsOfExistingPods");
+        reader.finish(InterPodAffinity { hard_weight, ignores_preferences_of_others })
+    }
+}
 
 /// Numbers by topology key and value.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +49,17 @@ impl Topologies {
     /// Adds to the topology of a node; to none when it lacks the label.
     fn add(&mut self, key: &str, node: &NodeInfo, amount: i64) {
         let Some(value) = node.label(key) else { return };
-        let values = self.0.entry(key.to_owned()).or_default();
-        let number = values.entry(value.to_owned()).or_default();
+        // Keys are only made for what is new.
+        if !self.0.contains_key(key) {
+            self.0.insert(key.to_owned(), BTreeMap::new());
+        }
+        let Some(values) = self.0.get_mut(key) else { return };
+        let Some(number) = values.get_mut(value) else {
+            if amount != 0 {
+                values.insert(value.to_owned(), amount);
+            }
+            return;
+        };
         *number += amount;
         if *number == 0 {
             values.remove(value);
@@ -64,7 +96,7 @@ impl Counts {
         if pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty() {
             return;
         }
-        let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
+        let labels = labels_of_namespace(pod, other, own_labels, handle);
         if !pod.required_affinity.is_empty() && pod.required_affinity.iter().all(|term| term.matches(&other.pod, labels)) {
             for term in &pod.required_affinity {
                 self.affinity.add(&term.topology_key, node, amount);
@@ -74,6 +106,12 @@ impl Counts {
             self.anti.add(&term.topology_key, node, amount);
         }
     }
+}
+
+/// The labels of the other Pod's namespace, which mostly is that of the Pod.
+fn labels_of_namespace<'a>(pod: &PodInfo, other: &PodInfo, own: &'a StringMap, handle: &Handle<'a>) -> &'a StringMap {
+    let namespace = namespace_of(&other.pod);
+    if namespace == namespace_of(&pod.pod) { own } else { handle.listers.namespace_labels(namespace) }
 }
 
 /// The scores by topology (`preScoreState`).
@@ -113,11 +151,18 @@ impl PreFilter for InterPodAffinity {
     fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
         let mut counts = Counts::default();
         let wishless = pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty();
-        for node in handle.nodes.iter() {
+        if wishless {
             // Without wishes of its own only the wishes of others matter.
-            let others = if wishless { &node.pods_with_required_anti_affinity } else { &node.pods };
-            for other in others {
-                counts.count(pod, other, node, handle, 1);
+            for node in handle.nodes.with_required_anti_affinity() {
+                for other in &node.pods_with_required_anti_affinity {
+                    counts.count(pod, other, node, handle, 1);
+                }
+            }
+        } else {
+            for node in handle.nodes.iter() {
+                for other in &node.pods {
+                    counts.count(pod, other, node, handle, 1);
+                }
             }
         }
         if wishless && counts.existing_anti.0.is_empty() {
@@ -141,7 +186,7 @@ impl PreFilter for InterPodAffinity {
 }
 
 impl Filter for InterPodAffinity {
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let Some(counts) = state.read::<Counts>() else { return Ok(()) };
         if !is_near(counts, pod, node) {
             return Err(Status::unresolvable("node(s) didn't match pod affinity rules"));
@@ -168,34 +213,73 @@ fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo) -> bool {
         || (counts.affinity.0.is_empty() && terms.iter().all(matches_itself))
 }
 
+impl InterPodAffinity {
+    /// Counts what the Pod thinks of another, and the other of it (`processExistingPod`); with -1 no longer.
+    #[expect(clippy::too_many_arguments, reason = "two Pods, where they are, and what is counted")]
+    fn count<'a>(
+        &self,
+        pod: &PodInfo,
+        other: &PodInfo,
+        node: &NodeInfo,
+        own_labels: &'a StringMap,
+        handle: &Handle<'a>,
+        scores: &mut Topologies,
+        amount: i64,
+    ) {
+        if !(pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty()) {
+            let labels = labels_of_namespace(pod, other, own_labels, handle);
+            for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
+                for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
+                    scores.add(&wish.term.topology_key, node, amount * sign * wish.weight);
+                }
+            }
+        }
+        if self.hard_weight > 0 {
+            for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
+                scores.add(&term.topology_key, node, amount * self.hard_weight);
+            }
+        }
+        for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
+            for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {
+                scores.add(&wish.term.topology_key, node, amount * sign * wish.weight);
+            }
+        }
+    }
+}
+
 impl Score for InterPodAffinity {
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
         let wishless = pod.preferred_affinity.is_empty() && pod.preferred_anti_affinity.is_empty();
         let own_labels = handle.listers.namespace_labels(namespace_of(&pod.pod));
-        let mut scores = Topologies::default();
-        for node in handle.nodes.iter() {
-            for other in if wishless { &node.pods_with_affinity } else { &node.pods } {
-                let labels = handle.listers.namespace_labels(namespace_of(&other.pod));
-                for (terms, sign) in [(&pod.preferred_affinity, 1), (&pod.preferred_anti_affinity, -1)] {
-                    for wish in terms.iter().filter(|wish| wish.term.matches(&other.pod, labels)) {
-                        scores.add(&wish.term.topology_key, node, sign * wish.weight);
-                    }
-                }
-                for term in other.required_affinity.iter().filter(|term| term.matches(&pod.pod, own_labels)) {
-                    scores.add(&term.topology_key, node, HARD_WEIGHT);
-                }
-                for (terms, sign) in [(&other.preferred_affinity, 1), (&other.preferred_anti_affinity, -1)] {
-                    for wish in terms.iter().filter(|wish| wish.term.matches(&pod.pod, own_labels)) {
-                        scores.add(&wish.term.topology_key, node, sign * wish.weight);
-                    }
-                }
-            }
-        }
-        if scores.0.is_empty() {
+        if wishless && self.ignores_preferences_of_others {
             return PreScoreResult::Skip;
         }
-        state.write(Scores(scores));
+        // A Pod that was alike has counted already.
+        if state.read::<Scores>().is_none() {
+            let mut scores = Topologies::default();
+            let mut look = |node: &NodeInfo, others: &[Arc<PodInfo>]| {
+                for other in others {
+                    self.count(pod, other, node, own_labels, handle, &mut scores, 1);
+                }
+            };
+            if wishless {
+                handle.nodes.with_affinity().for_each(|node| look(node, &node.pods_with_affinity));
+            } else {
+                handle.nodes.iter().for_each(|node| look(node, &node.pods));
+            }
+            state.write(Scores(scores));
+        }
+        if state.read::<Scores>().is_none_or(|Scores(scores)| scores.0.is_empty()) {
+            return PreScoreResult::Skip;
+        }
         PreScoreResult::Score
+    }
+
+    fn update(&self, state: &mut CycleState, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, handle: &Handle<'_>, amount: i64) {
+        let own_labels = handle.listers.namespace_labels(namespace_of(&pod.pod));
+        if let Some(Scores(scores)) = state.read_mut::<Scores>() {
+            self.count(pod, other, node, own_labels, handle, scores, amount);
+        }
     }
 
     fn score(&self, state: &CycleState, _pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {

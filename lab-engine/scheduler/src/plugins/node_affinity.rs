@@ -1,25 +1,54 @@
 //! `NodeAffinity`: node selectors and node affinity (`plugins/nodeaffinity`; `component-helpers/scheduling/corev1/nodeaffinity`).
 
+use crate::args::ArgsReader;
 use crate::framework::{
     ClusterEvent, CycleState, Filter, Handle, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint, Score, Status,
     default_normalize, node_of, own_update,
 };
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
-use api::core::{NodeSelectorTerm, Pod, PreferredSchedulingTerm};
+use api::core::{Node, NodeSelectorTerm, Pod, PreferredSchedulingTerm};
 pub(crate) use api::node_affinity::matches_required;
 use api::node_affinity::{matches_term, required_terms};
+use api::status::FieldError;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The plugin.
-#[derive(Debug)]
-pub(crate) struct NodeAffinity;
+#[derive(Debug, Default)]
+pub(crate) struct NodeAffinity {
+    /// Affinity that all Pods of the profile have besides their own.
+    added: api::core::NodeAffinity,
+}
 
 const REASON: &str = "node(s) didn't match Pod's node affinity/selector";
+const ENFORCED: &str = "node(s) didn't match scheduler-enforced node affinity";
+
+impl NodeAffinity {
+    /// The plugin with these arguments (`NodeAffinityArgs`).
+    pub(crate) fn new(args: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut reader = ArgsReader::new(args, &["addedAffinity"]);
+        let added = reader.part("addedAffinity");
+        reader.finish(NodeAffinity { added })
+    }
+
+    fn added_terms(&self) -> Option<&[NodeSelectorTerm]> {
+        self.added.required.as_ref().map(|required| required.node_selector_terms.as_slice())
+    }
+
+    fn preferred<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a PreferredSchedulingTerm> {
+        preferred_terms(pod).iter().chain(&self.added.preferred)
+    }
+}
 
 fn preferred_terms(pod: &Pod) -> &[PreferredSchedulingTerm] {
     let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     affinity.map_or(&[], |affinity| affinity.preferred.as_slice())
+}
+
+/// Whether a node fulfils one of the terms (`nodeaffinity.NewNodeSelector(…).Match`).
+pub(crate) fn matches_terms(terms: &[NodeSelectorTerm], node: &Node) -> bool {
+    terms.iter().any(|term| matches_term(term, node))
 }
 
 /// The names that the terms allow when every term names nodes; `None` when one does not.
@@ -43,7 +72,8 @@ impl Plugin for NodeAffinity {
 
     fn queueing_hint(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> QueueingHint {
         let wishes = |pod: &Pod| (pod.spec.node_selector.clone(), pod.spec.affinity.as_ref().and_then(|all| all.node_affinity.clone()));
-        let fits = node_of(event).is_some_and(|node| matches_required(&pod.pod, node));
+        let enforced = |node: &Node| self.added_terms().is_none_or(|terms| matches_terms(terms, node));
+        let fits = node_of(event).is_some_and(|node| enforced(node) && matches_required(&pod.pod, node));
         (fits || own_update(event, |old, new| wishes(old) != wishes(new))).into()
     }
 
@@ -63,7 +93,7 @@ impl Plugin for NodeAffinity {
 impl PreFilter for NodeAffinity {
     fn pre_filter(&self, _state: &mut CycleState, pod: &PodInfo, _handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
         let Some(terms) = required_terms(&pod.pod) else {
-            let wishless = pod.pod.spec.node_selector.is_empty();
+            let wishless = pod.pod.spec.node_selector.is_empty() && self.added.required.is_none();
             return Ok(if wishless { PreFilterResult::Skip } else { PreFilterResult::AllNodes });
         };
         match named_nodes(terms) {
@@ -75,19 +105,22 @@ impl PreFilter for NodeAffinity {
 }
 
 impl Filter for NodeAffinity {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
+        if self.added_terms().is_some_and(|terms| !matches_terms(terms, &node.node)) {
+            return Err(Status::unresolvable(ENFORCED));
+        }
         if matches_required(&pod.pod, &node.node) { Ok(()) } else { Err(Status::unresolvable(REASON)) }
     }
 }
 
 impl Score for NodeAffinity {
     fn pre_score(&self, _state: &mut CycleState, pod: &PodInfo, _nodes: &[&NodeInfo], _handle: &Handle<'_>) -> PreScoreResult {
-        if preferred_terms(&pod.pod).is_empty() { PreScoreResult::Skip } else { PreScoreResult::Score }
+        if self.preferred(&pod.pod).next().is_none() { PreScoreResult::Skip } else { PreScoreResult::Score }
     }
 
     /// The weights of the preferred terms that the node fulfils.
     fn score(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
-        let fulfilled = preferred_terms(&pod.pod).iter().filter(|term| term.weight != 0 && matches_term(&term.preference, &node.node));
+        let fulfilled = self.preferred(&pod.pod).filter(|term| term.weight != 0 && matches_term(&term.preference, &node.node));
         fulfilled.map(|term| i64::from(term.weight)).sum()
     }
 
@@ -100,7 +133,7 @@ impl Score for NodeAffinity {
 mod tests {
     use super::*;
     use crate::testing::{node, pod};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn required(terms: Value) -> std::sync::Arc<PodInfo> {
         let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}});

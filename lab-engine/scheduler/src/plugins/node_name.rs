@@ -2,7 +2,7 @@
 //!
 //! Such a Pod is normally bound already and never comes into the queue; the filter matters to those who ask it directly.
 
-use crate::framework::{ClusterEvent, CycleState, Filter, Plugin, QueueingHint, Status, node_of};
+use crate::framework::{ClusterEvent, CycleState, Filter, Handle, Plugin, QueueingHint, Status, node_of};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 
@@ -25,7 +25,7 @@ impl Plugin for NodeName {
 }
 
 impl Filter for NodeName {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let wanted = pod.pod.spec.node_name.as_str();
         if wanted.is_empty() || wanted == &*node.name {
             return Ok(());

@@ -41,7 +41,7 @@ impl PreFilter for NodePorts {
 }
 
 impl Filter for NodePorts {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let taken = pod.host_ports.iter().any(|port| node.used_ports.iter().any(|used| port.conflicts(used)));
         if taken { Err(Status::unschedulable("node(s) didn't have free ports for the requested pod ports")) } else { Ok(()) }
     }

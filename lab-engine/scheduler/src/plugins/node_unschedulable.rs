@@ -1,7 +1,7 @@
 //! `NodeUnschedulable`: stays away from cordoned nodes (`plugins/nodeunschedulable`).
 
 use super::taint_toleration::tolerates;
-use crate::framework::{ClusterEvent, CycleState, Filter, Plugin, QueueingHint, Status, node_of, own_update};
+use crate::framework::{ClusterEvent, CycleState, Filter, Handle, Plugin, QueueingHint, Status, node_of, own_update};
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::core::{Node, Pod, Taint};
@@ -12,8 +12,11 @@ pub(crate) struct NodeUnschedulable;
 
 /// Whether the Pod may go to the node as far as cordoning goes: a Pod that tolerates the taint of cordoned nodes may.
 fn is_open(pod: &Pod, node: &Node) -> bool {
+    if !node.spec.unschedulable.unwrap_or(false) {
+        return true;
+    }
     let taint = Taint { key: "node.kubernetes.io/unschedulable".to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
-    !node.spec.unschedulable.unwrap_or(false) || tolerates(&pod.spec.tolerations, &taint)
+    tolerates(&pod.spec.tolerations, &taint)
 }
 
 impl Plugin for NodeUnschedulable {
@@ -32,7 +35,7 @@ impl Plugin for NodeUnschedulable {
 }
 
 impl Filter for NodeUnschedulable {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
-        if is_open(&pod.pod, &node.node) { Ok(()) } else { Err(Status::unresolvable("node(s) were unschedulable")) }
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
+        if !node.unschedulable || is_open(&pod.pod, &node.node) { Ok(()) } else { Err(Status::unresolvable("node(s) were unschedulable")) }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::node_affinity::matches_required;
 use super::taint_toleration::untolerated;
+use crate::args::ArgsReader;
 use crate::framework::{
     ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
     Score, Status, node_of, own_update,
@@ -13,16 +14,72 @@ use crate::node_info::NodeInfo;
 use crate::pod_info::{PodInfo, add_label_keys, namespace_of, selector_or_nothing};
 use api::core::{Pod, TopologySpreadConstraint};
 use api::labels::{Operator, Selector};
+use api::status::FieldError;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The plugin.
-#[derive(Debug)]
-pub(crate) struct PodTopologySpread;
+#[derive(Debug, Default)]
+pub(crate) struct PodTopologySpread {
+    /// The constraints of Pods without their own; `None` for the system's.
+    defaults: Option<Vec<TopologySpreadConstraint>>,
+}
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 /// Key and skew of the constraints of Pods without their own (`systemDefaultConstraints`).
 const SYSTEM_DEFAULTS: [(&str, i64); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
+
+impl PodTopologySpread {
+    /// The plugin with these arguments (`PodTopologySpreadArgs`).
+    pub(crate) fn new(args: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut reader = ArgsReader::new(args, &["defaultConstraints", "defaultingType"]);
+        let constraints: Vec<TopologySpreadConstraint> = reader.part("defaultConstraints");
+        for (index, constraint) in constraints.iter().enumerate() {
+            let at = |field: &str| format!("defaultConstraints[{index}].{field}");
+            if constraint.max_skew <= 0 {
+                reader.wrong(FieldError::invalid_number(at("maxSkew"), constraint.max_skew.into(), "not in valid range (0, inf)"));
+            }
+            if constraint.topology_key.is_empty() {
+                reader.wrong(FieldError::required(at("topologyKey"), "can not be empty"));
+            }
+            if !matches!(constraint.when_unsatisfiable.as_str(), "DoNotSchedule" | "ScheduleAnyway") {
+                let known = ["DoNotSchedule", "ScheduleAnyway"];
+                reader.wrong(FieldError::not_supported(at("whenUnsatisfiable"), &constraint.when_unsatisfiable, &known));
+            }
+            if constraint.label_selector.is_some() {
+                let detail = "constraint must not define a selector, as they deduced for each pod";
+                reader.wrong(FieldError::forbidden(at("labelSelector"), detail));
+            }
+        }
+        // A list that is given without a type is meant.
+        let default_type = if constraints.is_empty() { "System" } else { "List" };
+        let defaults = match reader.value("defaultingType").as_str().unwrap_or(default_type) {
+            "System" if constraints.is_empty() => None,
+            "System" => {
+                reader.wrong(FieldError::invalid("defaultingType", "System", "when .defaultConstraints are not empty"));
+                None
+            }
+            "List" => Some(constraints),
+            other => {
+                reader.wrong(FieldError::not_supported("defaultingType", other, &["System", "List"]));
+                None
+            }
+        };
+        reader.finish(PodTopologySpread { defaults })
+    }
+
+    /// The constraints of this kind that count for the Pod: its own, or the list's with what the Pod's owners select.
+    fn constraints(&self, pod: &Pod, kind: &str, handle: &Handle<'_>) -> Vec<Constraint> {
+        if !pod.spec.topology_spread_constraints.is_empty() {
+            return own_constraints(pod, kind);
+        }
+        let wanted = |constraint: &&TopologySpreadConstraint| constraint.when_unsatisfiable == kind;
+        let mut defaults = self.defaults.iter().flatten().filter(wanted).peekable();
+        let Some(selector) = defaults.peek().and_then(|_| handle.listers.default_selector(pod)) else { return Vec::new() };
+        defaults.map(|constraint| Constraint { selector: selector.clone(), ..Constraint::new(pod, constraint) }).collect()
+    }
+}
 
 /// A constraint, ready to compare with.
 #[derive(Clone, Debug)]
@@ -81,11 +138,29 @@ struct Hard {
     constraints: Vec<Constraint>,
     /// Pods by domain, for each constraint.
     domains: Vec<BTreeMap<String, i64>>,
+    /// The fewest Pods in a domain, for each constraint; 0 where there are too few domains (`minMatchNum`).
+    fewest: Vec<i64>,
 }
 
 impl Hard {
+    fn new(constraints: Vec<Constraint>, domains: Vec<BTreeMap<String, i64>>) -> Self {
+        let mut hard = Hard { constraints, domains, fewest: Vec::new() };
+        hard.find_fewest();
+        hard
+    }
+
+    fn find_fewest(&mut self) {
+        self.fewest.clear();
+        for (constraint, domains) in self.constraints.iter().zip(&self.domains) {
+            let enough = domains.len() >= constraint.min_domains;
+            self.fewest.push(if enough { domains.values().min().copied().unwrap_or(0) } else { 0 });
+        }
+    }
+
     fn count(&mut self, pod: &Pod, other: &PodInfo, node: &NodeInfo, amount: i64) {
-        if namespace_of(pod) != namespace_of(&other.pod) || !has_all_keys(&self.constraints, node) {
+        // Pods that are going do not count, neither before nor after.
+        let counts = namespace_of(pod) == namespace_of(&other.pod) && !other.pod.metadata.is_deleting();
+        if !counts || !has_all_keys(&self.constraints, node) {
             return;
         }
         for (constraint, domains) in self.constraints.iter().zip(&mut self.domains) {
@@ -93,8 +168,20 @@ impl Hard {
                 && constraint.includes(pod, node)
                 && let Some(value) = node.label(&constraint.key)
             {
-                *domains.entry(value.to_owned()).or_default() += amount;
+                add(domains, value, amount);
             }
+        }
+        self.find_fewest();
+    }
+}
+
+/// Adds to a domain.
+fn add(domains: &mut BTreeMap<String, i64>, value: &str, amount: i64) {
+    // A key is only made for a domain that is new.
+    match domains.get_mut(value) {
+        Some(count) => *count += amount,
+        None => {
+            domains.insert(value.to_owned(), amount);
         }
     }
 }
@@ -107,6 +194,39 @@ struct Soft {
     /// How much each constraint weighs: more, the more domains there are.
     weights: Vec<f64>,
     ignored: BTreeSet<Arc<str>>,
+}
+
+/// The Pods of all domains that the preferred constraints know of, whichever nodes the Pod fits.
+#[derive(Clone, Debug)]
+struct SoftCounts {
+    constraints: Vec<Constraint>,
+    all_keys: bool,
+    domains: Vec<BTreeMap<String, i64>>,
+}
+
+impl SoftCounts {
+    fn new(constraints: Vec<Constraint>, all_keys: bool, pod: &Pod, handle: &Handle<'_>) -> Self {
+        let domains = vec![BTreeMap::new(); constraints.len()];
+        let mut counts = SoftCounts { constraints, all_keys, domains };
+        for node in handle.nodes.iter().filter(|node| !node.pods.is_empty()) {
+            counts.count(pod, node, |constraint| constraint.count(pod, node));
+        }
+        counts
+    }
+
+    /// Counts on one node what `amount` says for each constraint. Hosts are not counted: a node knows its own Pods.
+    fn count(&mut self, pod: &Pod, node: &NodeInfo, amount: impl Fn(&Constraint) -> i64) {
+        if self.all_keys && !has_all_keys(&self.constraints, node) {
+            return;
+        }
+        for (constraint, domains) in self.constraints.iter().zip(&mut self.domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
+            if let Some(value) = node.label(&constraint.key)
+                && constraint.includes(pod, node)
+            {
+                add(domains, value, amount(constraint));
+            }
+        }
+    }
 }
 
 impl Plugin for PodTopologySpread {
@@ -140,7 +260,7 @@ impl Plugin for PodTopologySpread {
 
 impl PreFilter for PodTopologySpread {
     fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
-        let constraints = own_constraints(&pod.pod, "DoNotSchedule");
+        let constraints = self.constraints(&pod.pod, "DoNotSchedule", handle);
         if constraints.is_empty() {
             return Ok(PreFilterResult::Skip);
         }
@@ -148,11 +268,11 @@ impl PreFilter for PodTopologySpread {
         for node in handle.nodes.iter().filter(|node| has_all_keys(&constraints, node)) {
             for (constraint, domains) in constraints.iter().zip(&mut domains) {
                 if let Some(value) = node.label(&constraint.key).filter(|_| constraint.includes(&pod.pod, node)) {
-                    *domains.entry(value.to_owned()).or_default() += constraint.count(&pod.pod, node);
+                    add(domains, value, constraint.count(&pod.pod, node));
                 }
             }
         }
-        state.write(Hard { constraints, domains });
+        state.write(Hard::new(constraints, domains));
         Ok(PreFilterResult::AllNodes)
     }
 
@@ -170,16 +290,14 @@ impl PreFilter for PodTopologySpread {
 }
 
 impl Filter for PodTopologySpread {
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let Some(hard) = state.read::<Hard>() else { return Ok(()) };
-        for (constraint, domains) in hard.constraints.iter().zip(&hard.domains) {
+        for ((constraint, domains), fewest) in hard.constraints.iter().zip(&hard.domains).zip(&hard.fewest) {
             let Some(value) = node.label(&constraint.key) else {
                 return Err(Status::unresolvable("node(s) didn't match pod topology spread constraints (missing required label)"));
             };
-            let enough = domains.len() >= constraint.min_domains;
-            let min = if enough { domains.values().min().copied().unwrap_or(0) } else { 0 };
             let itself = i64::from(constraint.selector.matches(&pod.pod.metadata.labels));
-            if domains.get(value).copied().unwrap_or(0) + itself - min > constraint.max_skew {
+            if domains.get(value).copied().unwrap_or(0) + itself - fewest > constraint.max_skew {
                 return Err(Status::unschedulable("node(s) didn't match pod topology spread constraints"));
             }
         }
@@ -187,29 +305,37 @@ impl Filter for PodTopologySpread {
     }
 }
 
-/// The preferred constraints of a Pod, and whether a node must have all their labels to be scored.
-fn soft_constraints(pod: &Pod, handle: &Handle<'_>) -> (Vec<Constraint>, bool) {
-    if !pod.spec.topology_spread_constraints.is_empty() {
-        return (own_constraints(pod, "ScheduleAnyway"), true);
+impl PodTopologySpread {
+    /// The preferred constraints of a Pod, and whether a node must have all their labels to be scored.
+    fn soft_constraints(&self, pod: &Pod, handle: &Handle<'_>) -> (Vec<Constraint>, bool) {
+        if !pod.spec.topology_spread_constraints.is_empty() || self.defaults.is_some() {
+            return (self.constraints(pod, "ScheduleAnyway", handle), true);
+        }
+        let Some(selector) = handle.listers.default_selector(pod) else { return (Vec::new(), false) };
+        let constraint = |(key, max_skew): (&str, i64)| Constraint {
+            max_skew,
+            key: key.to_owned(),
+            selector: selector.clone(),
+            min_domains: 1,
+            honors_affinity: true,
+            honors_taints: false,
+        };
+        (SYSTEM_DEFAULTS.map(constraint).into(), false)
     }
-    let Some(selector) = handle.listers.default_selector(pod) else { return (Vec::new(), false) };
-    let constraint = |(key, max_skew): (&str, i64)| Constraint {
-        max_skew,
-        key: key.to_owned(),
-        selector: selector.clone(),
-        min_domains: 1,
-        honors_affinity: true,
-        honors_taints: false,
-    };
-    (SYSTEM_DEFAULTS.map(constraint).into(), false)
 }
 
 impl Score for PodTopologySpread {
     fn pre_score(&self, state: &mut CycleState, pod: &PodInfo, nodes: &[&NodeInfo], handle: &Handle<'_>) -> PreScoreResult {
-        let (constraints, all_keys) = soft_constraints(&pod.pod, handle);
-        if constraints.is_empty() {
-            return PreScoreResult::Skip;
+        // A Pod that was alike has counted already.
+        if state.read::<SoftCounts>().is_none() {
+            let (constraints, all_keys) = self.soft_constraints(&pod.pod, handle);
+            if constraints.is_empty() {
+                return PreScoreResult::Skip;
+            }
+            state.write(SoftCounts::new(constraints, all_keys, &pod.pod, handle));
         }
+        let Some(counts) = state.read::<SoftCounts>() else { return PreScoreResult::Skip };
+        let (constraints, all_keys) = (counts.constraints.clone(), counts.all_keys);
         let mut domains: Vec<BTreeMap<String, i64>> = vec![BTreeMap::new(); constraints.len()];
         let mut ignored = BTreeSet::new();
         for node in nodes {
@@ -219,7 +345,7 @@ impl Score for PodTopologySpread {
             }
             for (constraint, domains) in constraints.iter().zip(&mut domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
                 if let Some(value) = node.label(&constraint.key) {
-                    domains.insert(value.to_owned(), 0);
+                    add(domains, value, 0);
                 }
             }
         }
@@ -229,17 +355,23 @@ impl Score for PodTopologySpread {
             libm::log(f64::from(u32::try_from(size).unwrap_or(u32::MAX)) + 2.0)
         };
         let weights = constraints.iter().zip(&domains).map(weight).collect();
-        for node in handle.nodes.iter().filter(|node| !all_keys || has_all_keys(&constraints, node)) {
-            for (constraint, domains) in constraints.iter().zip(&mut domains) {
-                if let Some(count) = node.label(&constraint.key).and_then(|value| domains.get_mut(value))
-                    && constraint.includes(&pod.pod, node)
-                {
-                    *count += constraint.count(&pod.pod, node);
-                }
+        for (domains, counted) in domains.iter_mut().zip(&counts.domains) {
+            for (value, count) in domains {
+                *count = counted.get(value).copied().unwrap_or(0);
             }
         }
         state.write(Soft { constraints, domains, weights, ignored });
         PreScoreResult::Score
+    }
+
+    fn update(&self, state: &mut CycleState, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>, amount: i64) {
+        if namespace_of(&pod.pod) != namespace_of(&other.pod) || other.pod.metadata.is_deleting() {
+            return;
+        }
+        if let Some(counts) = state.read_mut::<SoftCounts>() {
+            let labels = &other.pod.metadata.labels;
+            counts.count(&pod.pod, node, |constraint| if constraint.selector.matches(labels) { amount } else { 0 });
+        }
     }
 
     /// How many of the Pods share the node's domains, weighted: the fewer the better.

@@ -66,7 +66,10 @@ impl Plugin for TaintToleration {
 }
 
 impl Filter for TaintToleration {
-    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo) -> Result<(), Status> {
+    fn filter(&self, _state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
+        if !node.has_taints {
+            return Ok(());
+        }
         match untolerated(&node.node.spec.taints, &pod.pod.spec.tolerations) {
             None => Ok(()),
             Some(_) => Err(Status::unresolvable("node(s) had untolerated taint(s)")),
@@ -83,6 +86,9 @@ impl Score for TaintToleration {
 
     /// How many `PreferNoSchedule` taints are not tolerated.
     fn score(&self, state: &CycleState, _pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
+        if !node.has_taints {
+            return 0;
+        }
         let tolerations = state.read::<Preferences>().map_or(&[][..], |preferences| &preferences.0);
         let soft = node.node.spec.taints.iter().filter(|taint| taint.effect == "PreferNoSchedule");
         i64::try_from(soft.filter(|taint| !tolerates(tolerations, taint)).count()).unwrap_or(i64::MAX)

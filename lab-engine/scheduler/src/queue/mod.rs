@@ -19,8 +19,9 @@ mod tests;
 
 pub(crate) use nominator::Nominator;
 
-use crate::framework::runtime::Framework;
+use crate::config::Profiles;
 use crate::framework::{ClusterEvent, QueueingHint};
+use crate::plugins::Rank;
 use crate::pod_info::PodInfo;
 use client::ObjectKey;
 use sim::Time;
@@ -39,9 +40,6 @@ const BACKOFF_WINDOW: u64 = 1_000_000_000;
 const MAX_UNSCHEDULABLE: Duration = Duration::from_secs(5 * 60);
 /// How often the queue looks for Pods that waited that long.
 const FLUSH_INTERVAL_NANOS: u64 = 30_000_000_000;
-
-/// The order of `activeQ`: priority, time of coming, and a number that settles ties (`queuesort.PrioritySort`).
-type Rank = (Reverse<i32>, Time, u64);
 
 /// Where a Pod is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,20 +118,20 @@ impl QueuedPod {
 
 impl SchedulingQueue {
     /// Adds a new Pod (`Add`).
-    pub(crate) fn add(&mut self, now: Time, info: Arc<PodInfo>, framework: &Framework) {
+    pub(crate) fn add(&mut self, now: Time, info: Arc<PodInfo>, profiles: &Profiles) {
         self.remove_entry(&info.key);
         self.nominate_as_told(&info);
-        self.admit(QueuedPod::new(info, now), framework, now, false);
+        self.admit(QueuedPod::new(info, now), profiles, now, false);
     }
 
     /// A waiting Pod changed (`Update`).
-    pub(crate) fn update(&mut self, now: Time, old: &PodInfo, info: Arc<PodInfo>, framework: &Framework) {
+    pub(crate) fn update(&mut self, now: Time, old: &PodInfo, info: Arc<PodInfo>, profiles: &Profiles) {
         if info.pod.status.nominated_node_name.is_empty() && !old.pod.status.nominated_node_name.is_empty() {
             self.nominator.remove(&info.key);
         }
         self.nominate_as_told(&info);
         let Some(entry) = self.remove_entry(&info.key) else {
-            self.admit(QueuedPod::new(info, now), framework, now, false);
+            self.admit(QueuedPod::new(info, now), profiles, now, false);
             return;
         };
         let mut queued = entry.queued;
@@ -144,9 +142,9 @@ impl SchedulingQueue {
         }
         let event = ClusterEvent::TargetPodUpdate(&old.pod, &queued.info.pod);
         if queued.gated_by.is_some() {
-            self.admit(queued, framework, now, false);
-        } else if framework.queueing_hint(&queued.info, &queued.refused_by, &event) == QueueingHint::Queue {
-            self.admit(queued, framework, now, true);
+            self.admit(queued, profiles, now, false);
+        } else if profiles.queueing_hint(&queued.info, &queued.refused_by, &event) == QueueingHint::Queue {
+            self.admit(queued, profiles, now, true);
         } else {
             self.put(queued, Place::Unschedulable);
         }
@@ -167,7 +165,7 @@ impl SchedulingQueue {
     }
 
     /// Puts a Pod back that did not get a node (`AddUnschedulablePodIfNotPresent`). An `error` has nothing to do with the Pod's wishes.
-    pub(crate) fn add_unschedulable(&mut self, now: Time, mut queued: QueuedPod, error: bool, framework: &Framework) {
+    pub(crate) fn add_unschedulable(&mut self, now: Time, mut queued: QueuedPod, error: bool, profiles: &Profiles) {
         if self.entries.contains_key(&queued.info.key) {
             return;
         }
@@ -175,7 +173,7 @@ impl SchedulingQueue {
         if error {
             queued.consecutive_errors = queued.consecutive_errors.saturating_add(1);
             queued.refused_by.clear();
-            self.admit(queued, framework, now, true);
+            self.admit(queued, profiles, now, true);
         } else {
             queued.unschedulable_count = queued.unschedulable_count.saturating_add(1);
             queued.consecutive_errors = 0;
@@ -184,16 +182,16 @@ impl SchedulingQueue {
     }
 
     /// Something happened: moves the Pods on whom it may bear (`MoveAllToActiveOrBackoffQueue`).
-    pub(crate) fn happened(&mut self, now: Time, event: &ClusterEvent<'_>, framework: &Framework) {
+    pub(crate) fn happened(&mut self, now: Time, event: &ClusterEvent<'_>, profiles: &Profiles) {
         let helped = |key: &&ObjectKey| {
             self.entries.get(*key).is_some_and(|Entry { queued, .. }| {
-                queued.gated_by.is_none() && framework.queueing_hint(&queued.info, &queued.refused_by, event) == QueueingHint::Queue
+                queued.gated_by.is_none() && profiles.queueing_hint(&queued.info, &queued.refused_by, event) == QueueingHint::Queue
             })
         };
         let helped: Vec<ObjectKey> = self.unschedulable.iter().filter(helped).cloned().collect();
         for key in helped {
             if let Some(entry) = self.remove_entry(&key) {
-                self.admit(entry.queued, framework, now, true);
+                self.admit(entry.queued, profiles, now, true);
             }
         }
     }
@@ -233,8 +231,8 @@ impl SchedulingQueue {
     }
 
     /// Puts a Pod where it can be tried, unless a PreEnqueue plugin keeps it out; with `backoff`, for the rest of its pause first.
-    fn admit(&mut self, mut queued: QueuedPod, framework: &Framework, now: Time, backoff: bool) {
-        queued.gated_by = framework.run_pre_enqueue(&queued.info);
+    fn admit(&mut self, mut queued: QueuedPod, profiles: &Profiles, now: Time, backoff: bool) {
+        queued.gated_by = profiles.run_pre_enqueue(&queued.info);
         self.enter(queued, now, backoff);
     }
 

@@ -13,6 +13,11 @@ pub(crate) struct Nominator {
 }
 
 impl Nominator {
+    /// Whether no Pod waits for room.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// The Pods that wait for room on a node, in the order of their nomination.
     pub(crate) fn on(&self, node: &str) -> impl Iterator<Item = &Arc<PodInfo>> {
         self.by_node.get(node).into_iter().flatten()

@@ -1,7 +1,7 @@
 //! The queue with the plugins of the default profile.
 
 use super::*;
-use crate::registry::default_profile;
+use crate::config::Profiles;
 use crate::testing::{node, pod};
 use serde_json::json;
 
@@ -14,12 +14,12 @@ fn at(seconds: u64) -> Time {
 /// A queue with the default profile's plugins.
 struct Bench {
     queue: SchedulingQueue,
-    framework: Framework,
+    framework: Profiles,
 }
 
 impl Bench {
     fn new() -> Self {
-        Bench { queue: SchedulingQueue::default(), framework: default_profile() }
+        Bench { queue: SchedulingQueue::default(), framework: Profiles::default() }
     }
 
     fn add(&mut self, now: u64, info: &Arc<PodInfo>) {
