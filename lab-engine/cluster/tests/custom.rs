@@ -130,7 +130,7 @@ fn what_is_wrong_with_an_object_is_told_at_its_field() {
     assert_eq!(
         complaint(&mut cluster, "kubectl patch ct my-tab -p '{}'"),
         "error: application/strategic-merge-patch+json is not supported by stable.example.com/v1, Kind=CronTab: the body of the request was \
-         in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json\n"
+         in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml\n"
     );
 }
 

@@ -5,8 +5,19 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// What makes the volumes of claims, as in a cluster that `kind` makes.
+const STANDARD: &str = "
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
+provisioner: rancher.io/local-path
+volumeBindingMode: WaitForFirstConsumer
+";
+
 fn booted() -> Cluster {
-    Cluster::booted(&ClusterConfig::default()).expect("the default configuration is right")
+    let mut cluster = Cluster::booted(&ClusterConfig::default()).expect("the default configuration is right");
+    apply(&mut cluster, STANDARD);
+    cluster
 }
 
 /// What a command prints that must succeed.

@@ -96,7 +96,14 @@ impl Admission<'_> {
                 plugins::default_toleration_seconds(pod);
                 scheduling::runtime_class(self.cache, pod)
             }
-            Object::Dynamic(dynamic) => volumes::complete(self.cache, Arc::make_mut(dynamic)),
+            Object::PersistentVolumeClaim(claim) => {
+                volumes::default_storage_class(self.cache, Arc::make_mut(claim));
+                Ok(())
+            }
+            Object::Dynamic(dynamic) => {
+                volumes::default_ingress_class(self.cache, Arc::make_mut(dynamic));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -115,7 +122,7 @@ impl Admission<'_> {
             if self.subresource == Subresource::None && self.user.is_some() {
                 pod_security::validate(self, object)?;
             }
-            volumes::check_resize(self.cache, self.info, object, self.old)?;
+            volumes::check_resize(self.cache, object, self.old)?;
         }
         policies::validate(self, Some(object))
     }

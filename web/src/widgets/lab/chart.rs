@@ -142,7 +142,7 @@ fn tells(event: &EventView) -> bool {
     let kind = event.what.pointer("/object/kind").and_then(serde_json::Value::as_str).unwrap_or_default();
     match event.what.get("type").and_then(serde_json::Value::as_str) {
         Some("request") => false,
-        Some("stored" | "logAppended" | "logPersisted" | "logCommitted") if kind.is_empty() => false,
+        Some("logAppended" | "logPersisted" | "logCommitted") if kind.is_empty() => false,
         Some("stored" | "logAppended" | "logPersisted" | "logCommitted") => !matches!(kind, "Event" | "Lease" | "Node"),
         _ => true,
     }
