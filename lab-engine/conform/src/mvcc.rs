@@ -247,11 +247,10 @@ fn op(step: &Value) -> Result<Op, Miss> {
     Ok(match text(&step["op"])? {
         "put" => {
             only("the put", step, &["op", "key", "value", "lease", "prev_kv", "ignore_value", "ignore_lease", "expect"])?;
-            let given = step["value"].as_str().filter(|_| !flag(&step["ignore_value"]));
-            let value = given.or(if flag(&step["ignore_value"]) { None } else { Some("") });
+            let (ignore_value, ignore_lease) = (flag(&step["ignore_value"]), flag(&step["ignore_lease"]));
             let lease = LeaseId(step["lease"].as_i64().unwrap_or(0));
-            let lease = (!flag(&step["ignore_lease"])).then_some(lease);
-            Op::Put(Put { key: text(&step["key"])?.into(), value: value.map(Into::into), lease })
+            let plain = Put::new(text(&step["key"])?, step["value"].as_str().unwrap_or_default());
+            Op::Put(Put { lease, ignore_value, ignore_lease, ..plain })
         }
         "delete" => {
             only("the delete", step, &["op", "key", "end", "prev_kv", "expect"])?;
@@ -360,6 +359,8 @@ fn word(error: EtcdError) -> String {
         EtcdError::FutureRev => "future".to_owned(),
         EtcdError::DuplicateKey => "duplicate key".to_owned(),
         EtcdError::KeyNotFound => "key not found".to_owned(),
+        EtcdError::ValueProvided => "value provided".to_owned(),
+        EtcdError::EmptyKey => "empty key".to_owned(),
         other => other.to_string(),
     }
 }
@@ -381,7 +382,19 @@ fn response_json(response: &OpResponse) -> Value {
     }
 }
 
+/// What was read in a transaction and those within it, in order.
+fn ranges(txn: &TxnResponse, all: &mut Vec<Value>) {
+    for response in &txn.responses {
+        match response {
+            OpResponse::Range(range) => all.push(range_json(range)),
+            OpResponse::Txn(inner) => ranges(inner, all),
+            OpResponse::Put { .. } | OpResponse::Delete(_) => {}
+        }
+    }
+}
+
 fn txn_json(txn: &TxnResponse) -> Value {
-    let responses: Vec<Value> = txn.responses.iter().map(response_json).collect();
+    let mut responses = Vec::new();
+    ranges(txn, &mut responses);
     json!({"op": "txn", "succeeded": txn.succeeded, "rev": txn.revision, "responses": responses})
 }

@@ -26,6 +26,12 @@ pub enum EtcdError {
     /// A write that keeps the value or the lease of a key that is not there.
     #[error("etcdserver: key not found")]
     KeyNotFound,
+    /// A write that keeps the value of a key and brings one.
+    #[error("etcdserver: value is provided")]
+    ValueProvided,
+    /// A write that keeps the lease of a key and brings one.
+    #[error("etcdserver: lease is provided")]
+    LeaseProvided,
     /// There is no such lease.
     #[error("etcdserver: requested lease not found")]
     LeaseNotFound,

@@ -19,6 +19,12 @@ pub const MIN_TTL: i64 = 2;
 /// The longest life of a lease, in seconds (`MaxLeaseTTL`).
 pub const MAX_TTL: i64 = 9_000_000_000;
 
+/// What a new leader adds to the time of leases.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many leases are ended in one go (`leaseRevokeRate`, per half second).
+const MOST_AT_ONCE: usize = 500;
+
 /// The number of a lease; printed in hexadecimal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeaseId(pub i64);
@@ -168,10 +174,10 @@ impl Expiries {
         }
     }
 
-    /// Every lease has its full time again.
+    /// Every lease has its full time again, and an election time-out more (`Promote`).
     pub(crate) fn renew_all(&mut self, leases: &Leases, now: Time) {
         *self = Expiries::default();
-        leases.iter().for_each(|(id, lease)| self.renew(id, lease.ttl, now));
+        leases.iter().for_each(|(id, lease)| self.renew(id, lease.ttl, now + ELECTION_TIMEOUT));
     }
 
     /// The whole seconds that a lease lives on.
@@ -180,10 +186,12 @@ impl Expiries {
         i64::try_from(left.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// The leases whose time is up, in the order in which it ran out. They are looked at again after a second, should they still be there.
+    /// Leases whose time is up, the first that ran out first, and not too many. They are looked at again after a second, should they still be there.
     pub(crate) fn take_expired(&mut self, now: Time) -> Vec<LeaseId> {
         let mut expired = Vec::new();
-        while let Some((at, id)) = self.order.first().copied().filter(|(at, _)| *at <= now) {
+        while expired.len() < MOST_AT_ONCE
+            && let Some((at, id)) = self.order.first().copied().filter(|(at, _)| *at <= now)
+        {
             self.order.remove(&(at, id));
             self.order.insert((now + Duration::from_secs(1), id));
             self.at.insert(id, now + Duration::from_secs(1));

@@ -207,7 +207,7 @@ pub enum Op {
 impl Op {
     /// Writes a key that no lease ends.
     pub fn put(key: impl Into<Arc<str>>, value: impl Into<Value>) -> Self {
-        Op::Put(Put { key: key.into(), value: Some(value.into()), lease: Some(LeaseId::NONE) })
+        Op::Put(Put::new(key, value))
     }
 }
 
@@ -216,10 +216,21 @@ impl Op {
 pub struct Put {
     /// The key.
     pub key: Arc<str>,
-    /// The value; `None` keeps the one that is there (`ignore_value`).
-    pub value: Option<Value>,
-    /// The lease that the key ends with; `None` keeps the one that is there (`ignore_lease`).
-    pub lease: Option<LeaseId>,
+    /// The value; empty if the one that is there stays.
+    pub value: Value,
+    /// The lease that the key ends with; none if the one that is there stays.
+    pub lease: LeaseId,
+    /// Whether the value that is there stays.
+    pub ignore_value: bool,
+    /// Whether the lease that is there stays.
+    pub ignore_lease: bool,
+}
+
+impl Put {
+    /// Writes a key that no lease ends.
+    pub fn new(key: impl Into<Arc<str>>, value: impl Into<Value>) -> Self {
+        Put { key: key.into(), value: value.into(), lease: LeaseId::NONE, ignore_value: false, ignore_lease: false }
+    }
 }
 
 /// A read.

@@ -52,7 +52,7 @@ impl Model {
 
     fn apply_op(&mut self, op: &Op, revision: u64) {
         match op {
-            Op::Put(Put { key, value: Some(value), .. }) => {
+            Op::Put(Put { key, value, ignore_value: false, .. }) => {
                 let key = key.to_string();
                 let create_revision = self.pairs.get(&key).map_or(revision, |pair| pair.create_revision);
                 let value = value.0.encode();

@@ -132,10 +132,10 @@ fn op(op: &Op) -> pb::RequestOp {
     let request = match op {
         Op::Put(put) => pb::Request::Put(pb::PutRequest {
             key: put.key.as_bytes().to_vec(),
-            value: put.value.as_ref().map(|value| value.0.encode()).unwrap_or_default(),
-            lease: put.lease.unwrap_or_default().0,
-            ignore_value: put.value.is_none(),
-            ignore_lease: put.lease.is_none(),
+            value: put.value.0.encode(),
+            lease: put.lease.0,
+            ignore_value: put.ignore_value,
+            ignore_lease: put.ignore_lease,
         }),
         Op::Txn(inner) => pb::Request::Txn(request(inner)),
         Op::Delete(keys) => {

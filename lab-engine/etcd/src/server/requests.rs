@@ -26,7 +26,7 @@ impl EtcdServer {
         let call = request.call();
         let serves_learner = match &request {
             Request::Range(_, range) => range.serializable,
-            Request::CancelWatch(_) | Request::Maintenance(_, Maintenance::Status | Maintenance::MemberList) => true,
+            Request::CancelWatch(_) | Request::Maintenance(_, Maintenance::Status | Maintenance::Snapshot) => true,
             _ => false,
         };
         if !serves_learner && self.raft.conf_state().learners.contains(&self.config.id) {
@@ -117,7 +117,10 @@ impl EtcdServer {
                 if self.raft.role() != Role::Leader {
                     return Err(EtcdError::NotLeader);
                 }
-                if to == self.config.id || !self.raft.conf_state().voters.contains(to) {
+                if to == self.config.id {
+                    return Ok(Some(MaintenanceAnswer::Done));
+                }
+                if !self.raft.conf_state().voters.contains(to) {
                     return Err(EtcdError::BadLeaderTransferee);
                 }
                 self.raft.transfer_leader(to);

@@ -224,7 +224,7 @@ fn a_lease_ends_with_its_keys_unless_it_is_kept_alive() {
     let (one, id) = (NodeId(1), LeaseId(0xbeef));
     group.ask(one, 1, |call| Request::Lease(call, LeaseRequest::Grant { id, ttl: 10 }));
     assert_eq!(group.said_after(1), ["1 Granted { id: LeaseId(48879), ttl: 10 }"]);
-    let put = crate::Put { key: "k".into(), value: Some("v".into()), lease: Some(id) };
+    let put = crate::Put { lease: id, ..crate::Put::new("k", "v") };
     group.ask(one, 2, |call| Request::Txn(call, Txn { success: vec![Op::Put(put)], ..Txn::default() }));
     group.advance(SECOND * 6);
     group.ask(one, 3, |call| Request::Lease(call, LeaseRequest::KeepAlive(id)));
@@ -319,7 +319,8 @@ fn the_leadership_moves_where_it_is_wanted() {
     let new = *ids(3).iter().find(|id| **id != old).unwrap();
     group.ask(new, 1, |call| Request::Maintenance(call, Maintenance::MoveLeader(old)));
     group.ask(old, 2, |call| Request::Maintenance(call, Maintenance::MoveLeader(NodeId(9))));
-    assert_eq!(group.said(), ["1 etcdserver: not leader", "2 etcdserver: bad leader transferee"]);
+    group.ask(old, 4, |call| Request::Maintenance(call, Maintenance::MoveLeader(old)));
+    assert_eq!(group.said(), ["1 etcdserver: not leader", "2 etcdserver: bad leader transferee", "4 Done"]);
     group.ask(old, 3, |call| Request::Maintenance(call, Maintenance::MoveLeader(new)));
     assert_eq!(group.said_after(1), ["3 Done"]);
     assert_eq!(group.leader(), new);

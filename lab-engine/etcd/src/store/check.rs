@@ -1,7 +1,7 @@
 //! What a transaction may not be (`checkTxnRequest` and `checkIntervals` of `server/etcdserver/api/v3rpc/key.go`).
 
 use crate::message::{KeyRange, Op, Put};
-use crate::{EtcdError, Txn};
+use crate::{EtcdError, LeaseId, Txn};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ fn check_size(txn: &Txn, most: usize) -> Result<(), EtcdError> {
     txn.compares.iter().try_for_each(|compare| check_keys(&compare.keys))?;
     txn.success.iter().chain(&txn.failure).try_for_each(|op| match op {
         Op::Put(put) if put.key.is_empty() => Err(EtcdError::EmptyKey),
+        Op::Put(put) if put.ignore_value && !put.value.0.encode().is_empty() => Err(EtcdError::ValueProvided),
+        Op::Put(put) if put.ignore_lease && put.lease != LeaseId::NONE => Err(EtcdError::LeaseProvided),
         Op::Put(_) => Ok(()),
         Op::Delete(keys) => check_keys(keys),
         Op::Range(range) => check_keys(&range.keys),

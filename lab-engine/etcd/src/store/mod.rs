@@ -136,14 +136,14 @@ impl Store {
     pub(crate) fn would_exceed(&self, txn: &Txn) -> bool {
         fn cost(ops: &[Op]) -> u64 {
             let of = |op: &Op| match op {
-                Op::Put(put) => PAIR_OVERHEAD + put.key.len() as u64 + put.value.as_ref().map_or(0, |value| value.0.encode().len() as u64),
+                Op::Put(put) => PAIR_OVERHEAD + put.key.len() as u64 + put.value.0.encode().len() as u64,
                 Op::Txn(inner) => cost(&inner.success).max(cost(&inner.failure)),
                 _ => 0,
             };
             ops.iter().map(of).sum()
         }
         let cost = || cost(&txn.success).max(cost(&txn.failure));
-        self.size.quota > 0 && writes(&txn.success, &txn.failure) && self.size.taken + cost() > self.size.quota
+        self.size.quota > 0 && writes(&txn.success, &txn.failure) && self.size.taken + cost() >= self.size.quota
     }
 
     /// The alarms that are on, in the order of the members.
@@ -214,8 +214,9 @@ impl Store {
     /// sees it.
     ///
     /// # Errors
-    /// [`EtcdError::TooManyOps`], [`EtcdError::DuplicateKey`], [`EtcdError::EmptyKey`], [`EtcdError::NoSpace`], [`EtcdError::KeyNotFound`],
-    /// [`EtcdError::LeaseNotFound`] and those of [`Store::range`]; then nothing was changed.
+    /// [`EtcdError::TooManyOps`], [`EtcdError::DuplicateKey`], [`EtcdError::EmptyKey`], [`EtcdError::ValueProvided`],
+    /// [`EtcdError::LeaseProvided`], [`EtcdError::NoSpace`], [`EtcdError::KeyNotFound`], [`EtcdError::LeaseNotFound`] and those of
+    /// [`Store::range`]; then nothing was changed.
     pub fn txn(&mut self, txn: Txn) -> Result<TxnResponse, EtcdError> {
         check::check_txn(&txn)?;
         if writes(&txn.success, &txn.failure) && self.is_full() {
@@ -250,13 +251,13 @@ impl Store {
     }
 
     fn check_put(&self, put: &Put) -> Result<(), EtcdError> {
-        if (put.value.is_none() || put.lease.is_none()) && self.get(&put.key).is_none() {
+        if (put.ignore_value || put.ignore_lease) && self.get(&put.key).is_none() {
             return Err(EtcdError::KeyNotFound);
         }
-        match put.lease {
-            Some(lease) if lease != LeaseId::NONE && self.leases.get(lease).is_none() => Err(EtcdError::LeaseNotFound),
-            _ => Ok(()),
+        if put.lease != LeaseId::NONE && self.leases.get(put.lease).is_none() {
+            return Err(EtcdError::LeaseNotFound);
         }
+        Ok(())
     }
 
     fn carry_out(&mut self, chosen: Chosen, revision: Revision) -> Result<TxnResponse, EtcdError> {
@@ -342,12 +343,13 @@ impl Store {
     }
 
     fn put(&mut self, put: Put, revision: Revision) -> OpResponse {
-        let Put { key, value, lease } = put;
+        let Put { key, value, lease, ignore_value, ignore_lease } = put;
         let prev = self.get(&key).cloned();
         let (create_revision, version) = prev.as_ref().map_or((revision, 1), |kv| (kv.create_revision, kv.version + 1));
         let before = prev.as_ref().map_or(LeaseId::NONE, |kv| kv.lease);
-        let value = value.or_else(|| prev.as_ref().map(|kv| kv.value.clone())).unwrap_or_else(|| "".into());
-        let lease = lease.unwrap_or(before);
+        let kept = prev.as_ref().filter(|_| ignore_value).map(|kv| kv.value.clone());
+        let value = kept.unwrap_or(value);
+        let lease = if ignore_lease { before } else { lease };
         let value = value.written_at(revision);
         let kv = KeyValue { key: key.clone(), create_revision, mod_revision: revision, version, value, lease };
         let bytes = if self.size.quota > 0 { bytes_of(&kv) } else { 0 };

@@ -3,7 +3,7 @@
 use super::{Store, Version, check};
 use crate::message::{Compare, CompareResult, CompareTarget, KeyRange, KeyValue, Range, RangeResponse, SortTarget};
 use crate::{EtcdError, Revision, Value};
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 /// The checksum of etcd's `HashKV`: CRC-32C.
 const CASTAGNOLI: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
@@ -113,15 +113,22 @@ fn holds_for(compare: &Compare, kv: Option<&KeyValue>) -> bool {
 }
 
 fn sort(kvs: &mut [KeyValue], range: &Range) {
-    let by = |one: &KeyValue, other: &KeyValue| match range.sort.by {
-        SortTarget::Key => one.key.cmp(&other.key),
-        SortTarget::Version => one.version.cmp(&other.version),
-        SortTarget::Create => one.create_revision.cmp(&other.create_revision),
-        SortTarget::Mod => one.mod_revision.cmp(&other.mod_revision),
-        SortTarget::Value => one.value.0.encode().cmp(&other.value.0.encode()),
+    let number = |kv: &KeyValue| match range.sort.by {
+        SortTarget::Version => kv.version,
+        SortTarget::Create => kv.create_revision,
+        SortTarget::Mod => kv.mod_revision,
+        SortTarget::Key | SortTarget::Value => 0,
     };
-    let directed = |ordering: Ordering| if range.sort.descending { ordering.reverse() } else { ordering };
-    kvs.sort_by(|one, other| directed(by(one, other)));
+    match (range.sort.by, range.sort.descending) {
+        // They come in the order of their keys.
+        (SortTarget::Key, false) => {}
+        (SortTarget::Key, true) => kvs.reverse(),
+        // A value is encoded once.
+        (SortTarget::Value, false) => kvs.sort_by_cached_key(|kv| kv.value.0.encode()),
+        (SortTarget::Value, true) => kvs.sort_by_cached_key(|kv| Reverse(kv.value.0.encode())),
+        (_, false) => kvs.sort_by_key(number),
+        (_, true) => kvs.sort_by_key(|kv| Reverse(number(kv))),
+    }
 }
 
 /// The pair of a key that a read at `at` sees.

@@ -188,7 +188,9 @@ fn a_put_can_keep_the_value_or_the_lease() {
     let mut store = Store::default();
     store.grant(LeaseId(7), 60).unwrap();
     let write = |store: &mut Store, value: Option<&str>, lease: Option<LeaseId>| {
-        let put = Put { key: "k".into(), value: value.map(Into::into), lease };
+        let (ignore_value, ignore_lease) = (value.is_none(), lease.is_none());
+        let lease = lease.unwrap_or_default();
+        let put = Put { lease, ignore_value, ignore_lease, ..Put::new("k", value.unwrap_or_default()) };
         store.txn(Txn { success: vec![Op::Put(put)], ..Txn::default() }).map(|_| store.get("k").cloned().unwrap())
     };
     assert_eq!(write(&mut store, None, Some(LeaseId(7))).unwrap_err(), EtcdError::KeyNotFound);
@@ -198,6 +200,9 @@ fn a_put_can_keep_the_value_or_the_lease() {
     assert_eq!((kept.lease, kept.value), (LeaseId(7), "2".into()));
     let kept = write(&mut store, None, Some(LeaseId::NONE)).unwrap();
     assert_eq!((kept.lease, kept.value), (LeaseId::NONE, "2".into()));
+    let both = |put: Put| store.clone().txn(Txn { success: vec![Op::Put(put)], ..Txn::default() }).unwrap_err();
+    assert_eq!(both(Put { ignore_value: true, ..Put::new("k", "3") }), EtcdError::ValueProvided);
+    assert_eq!(both(Put { ignore_lease: true, lease: LeaseId(7), ..Put::new("k", "3") }), EtcdError::LeaseProvided);
 }
 
 #[test]
@@ -205,7 +210,7 @@ fn the_end_of_a_lease_deletes_what_is_attached_to_it_at_one_revision() {
     let mut store = Store::default();
     store.grant(LeaseId(7), 60).unwrap();
     for key in ["b", "a", "c"] {
-        let put = Put { key: key.into(), value: Some("v".into()), lease: Some(LeaseId(7)) };
+        let put = Put { lease: LeaseId(7), ..Put::new(key, "v") };
         store.txn(Txn { success: vec![Op::Put(put)], ..Txn::default() }).unwrap();
     }
     delete(&mut store, "c");

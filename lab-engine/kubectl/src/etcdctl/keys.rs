@@ -176,18 +176,15 @@ fn put(line: &Line, stdin: &str) -> Result<Job, Usage> {
 fn read_put(line: &Line, stdin: &str) -> Result<Put, Usage> {
     let needs = "put command needs 1 argument and input from stdin or 2 arguments";
     let (key, given) = match line.words() {
-        [key, value] if !line.on("ignore-value") => (key, Some(value.as_str())),
-        [key] if line.on("ignore-value") => (key, None),
-        [key] if !stdin.is_empty() => (key, Some(stdin)),
+        [key, value] if !line.on("ignore-value") => (key, value.as_str()),
+        [key] if line.on("ignore-value") => (key, ""),
+        [key] if !stdin.is_empty() => (key, stdin),
         [_, _] => return Err(usage("put command needs only 1 argument when 'ignore-value' is set")),
         _ => return Err(usage(needs)),
     };
-    let lease_id = match line.get("lease") {
-        Some(text) => Some(lease(text)?),
-        None if line.on("ignore-lease") => None,
-        None => Some(LeaseId::NONE),
-    };
-    Ok(Put { key: key.as_str().into(), value: given.map(Into::into), lease: lease_id })
+    let lease = line.get("lease").map(lease).transpose()?.unwrap_or(LeaseId::NONE);
+    let (ignore_value, ignore_lease) = (line.on("ignore-value"), line.on("ignore-lease"));
+    Ok(Put { lease, ignore_value, ignore_lease, ..Put::new(key.as_str(), given) })
 }
 
 fn del(line: &Line) -> Result<Job, Usage> {
