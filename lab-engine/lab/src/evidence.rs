@@ -18,13 +18,20 @@ const MAX_EVENTS: usize = 20_000;
 
 /// The variables that stand for lists of objects, and their kinds.
 const KINDS: &[(&str, &str)] = &[
+    ("clusterrolebindings", "ClusterRoleBinding"),
+    ("clusterroles", "ClusterRole"),
     ("configmaps", "ConfigMap"),
     ("deployments", "Deployment"),
     ("events", "Event"),
+    ("limitranges", "LimitRange"),
     ("namespaces", "Namespace"),
     ("nodes", "Node"),
     ("pods", "Pod"),
     ("replicasets", "ReplicaSet"),
+    ("resourcequotas", "ResourceQuota"),
+    ("rolebindings", "RoleBinding"),
+    ("roles", "Role"),
+    ("serviceaccounts", "ServiceAccount"),
     ("services", "Service"),
 ];
 

@@ -377,6 +377,8 @@ impl LabSession {
                     let CommandResult { stdout, stderr, exit_code } = self.command(&command);
                     lines.push(LineResult { line: line.number, command, stdout, stderr, exit_code });
                 }
+                Does::Inject(fault) => lines.push(self.fault_line(line.number, &fault, true)),
+                Does::Heal(fault) => lines.push(self.fault_line(line.number, &fault, false)),
             }
             self.within_budget()?;
         }
@@ -389,6 +391,16 @@ impl LabSession {
         self.within_budget()?;
         self.run.budget = None;
         Ok(Verdict { lines, ..self.verdict() })
+    }
+
+    /// A `fault` or `heal` of a script; a fault that this cluster cannot have is the learner's mistake, and told as that of a command.
+    fn fault_line(&mut self, line: usize, fault: &Fault, on: bool) -> LineResult {
+        let cluster = &mut self.run.cluster;
+        let done = if on { cluster.inject(fault) } else { cluster.heal(fault) };
+        self.run.look(&mut self.judge);
+        let command = format!("{} {}", if on { "fault" } else { "heal" }, fault.in_script());
+        let (stderr, exit_code) = done.map_or_else(|error| (format!("error: {error}\n"), 1), |()| (String::new(), 0));
+        LineResult { line, command, stdout: String::new(), stderr, exit_code }
     }
 
     /// Whether the attempt may go on.
