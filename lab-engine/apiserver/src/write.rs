@@ -186,8 +186,8 @@ impl ApiServer {
         let mut object = object.clone();
         write.warn_of(&object, None);
         registry::default(&mut object);
+        crate::admission::mutate_create(&self.cache, write.info, &mut object)?;
         registry::prepare_for_create(&mut object);
-        crate::admission::admit_create(&self.cache, write.info, &mut object)?;
         if let Object::Service(service) = &mut object {
             registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng)
                 .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
@@ -197,6 +197,7 @@ impl ApiServer {
             return Err(Box::new(Status::invalid(write.info.group, write.info.kind, &write.name, &errors)));
         }
         self.check_escalation(&write, &object, None)?;
+        crate::admission::validate_create(&self.cache, write.info, &object)?;
         self.charge(&mut write, &object, None)?;
         if let (Object::Service(service), false) = (&object, write.dry_run) {
             self.services.take(service);

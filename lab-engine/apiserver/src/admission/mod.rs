@@ -1,7 +1,8 @@
-//! Admission: plugins that change and check what is to be written, between defaults and validation (`plugin/pkg/admission`).
+//! Admission: plugins that change and check what is to be written (`plugin/pkg/admission`).
 //!
-//! New objects pass NamespaceLifecycle, LimitRanger's defaults, ServiceAccount, Priority, DefaultTolerationSeconds, LimitRanger's checks and
-//! ResourceQuota, in this order; changes of objects pass LimitRanger's checks and ResourceQuota where these look at changes.
+//! New objects pass NamespaceLifecycle, LimitRanger's defaults, ServiceAccount, Priority and DefaultTolerationSeconds before the validation of
+//! their kind, and LimitRanger's checks and ResourceQuota after it, in this order (`rest.BeforeCreate` stands between the two halves in
+//! `registry.Store.Create`); changes of objects pass LimitRanger's checks and ResourceQuota where these look at changes.
 //!
 //! **Simplified here:** Pods get no volume with a token of their ServiceAccount.
 
@@ -18,11 +19,11 @@ use api::status::{Cause, Status};
 use api::{Object, Resource};
 use std::sync::Arc;
 
-/// Changes and checks an object that is to be created.
+/// Changes an object that is to be created: the mutating half.
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub(crate) fn admit_create(cache: &Cache, info: &'static KindInfo, object: &mut Object) -> Result<(), Box<Status>> {
+pub(crate) fn mutate_create(cache: &Cache, info: &'static KindInfo, object: &mut Object) -> Result<(), Box<Status>> {
     namespace_lifecycle(cache, info, object)?;
     let ranges = limit_ranges(cache, object);
     if let Object::Pod(pod) = object {
@@ -34,7 +35,15 @@ pub(crate) fn admit_create(cache: &Cache, info: &'static KindInfo, object: &mut 
         priority(cache, pod)?;
         default_toleration_seconds(pod);
     }
-    check_ranges(info, object, &ranges)
+    Ok(())
+}
+
+/// Checks an object that is to be created and is valid of its kind: the validating half, but for ResourceQuota.
+///
+/// # Errors
+/// The refusal of a plugin.
+pub(crate) fn validate_create(cache: &Cache, info: &KindInfo, object: &Object) -> Result<(), Box<Status>> {
+    check_ranges(info, object, &limit_ranges(cache, object))
 }
 
 /// Checks a change of an object.
