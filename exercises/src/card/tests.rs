@@ -187,7 +187,7 @@ pub(crate) fn deck() -> Deck {
 #[test]
 fn the_cards_of_the_book_keep_every_rule() {
     let ids: Vec<_> = deck().iter().map(|card| card.id.clone()).collect();
-    assert_eq!(ids, ["deployment-rollout", "pod-creation", "restart-policy"]);
+    assert_eq!(ids, ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"]);
 }
 
 #[test]

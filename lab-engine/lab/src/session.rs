@@ -436,4 +436,18 @@ mod tests {
         let error = session.within_budget().unwrap_err().to_string();
         assert!(error.starts_with("too much happens in the cluster: it was stopped after 500000 events, at "), "{error}");
     }
+
+    #[test]
+    fn an_attempt_puts_faults_on_the_cluster_and_takes_them_away() {
+        let lab: Lab = serde_json::from_value(serde_json::json!({"cluster": {"etcd": {"members": 3}}, "tasks": []})).unwrap();
+        let mut session = LabSession::new(&lab, 1).unwrap();
+        let commands = "fault crash etcd-2\nfault isolate etcd-3\nheal isolate etcd-3\nfault crash etcd-9".to_owned();
+        let verdict = session.attempt(&Attempt { commands, ..Attempt::default() }).unwrap();
+        assert_eq!(session.cluster().faults(), [Fault::Crash("etcd-2".to_owned())]);
+        let told: Vec<_> = verdict.lines.iter().map(|line| (line.line, line.command.as_str(), line.exit_code)).collect();
+        let wanted =
+            [(1, "fault crash etcd-2", 0), (2, "fault isolate etcd-3", 0), (3, "heal isolate etcd-3", 0), (4, "fault crash etcd-9", 1)];
+        assert_eq!(told, wanted);
+        assert!(verdict.lines[3].stderr.starts_with("error: the cluster has no \"etcd-9\"; its parts are "), "{}", verdict.lines[3].stderr);
+    }
 }
