@@ -129,7 +129,7 @@ fn each_mistake_is_named_at_its_place() {
         (
             "truth: size(pods)",
             "truth: size(pod)",
-            "43:11: lab.tasks[0].kind.predict.truth: there is no variable `pod`; there are: commands, configmaps, deployments, etcd, events, files, namespaces, nodes, now, pods, replicasets, services, trace, vars",
+            "43:11: lab.tasks[0].kind.predict.truth: there is no variable `pod`; there are: clusterrolebindings, clusterroles, commands, configmaps, deployments, etcd, events, files, limitranges, namespaces, nodes, now, pods, replicasets, resourcequotas, rolebindings, roles, serviceaccounts, services, trace, vars",
         ),
         (
             "to ${replicas} rep",
