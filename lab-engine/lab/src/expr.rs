@@ -1,8 +1,10 @@
 //! CEL: the expressions in which checks and truths are written.
 //!
 //! An expression may name: `pods`, `deployments`, `replicasets`, `nodes`, `services`, `configmaps`, `namespaces`, `serviceaccounts`, `roles`,
-//! `rolebindings`, `clusterroles`, `clusterrolebindings`, `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON), `etcd` (its members; see [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner
-//! began), `vars` (the dealt numbers), `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
+//! `rolebindings`, `clusterroles`, `clusterrolebindings`, `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON),
+//! `etcd` (its members; see [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now`
+//! (seconds since the learner began), `vars` (the dealt numbers), `files` (texts by name) and `commands` (lines typed). Only what it names is
+//! put together.
 //!
 //! Models the way Kubernetes uses CEL (validation rules, admission policies): parsed once, bounded in length and nesting, no side effects.
 //!
