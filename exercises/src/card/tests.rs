@@ -129,7 +129,7 @@ fn each_mistake_is_named_at_its_place() {
         (
             "truth: size(pods)",
             "truth: size(pod)",
-            "43:11: lab.tasks[0].kind.predict.truth: there is no variable `pod`; there are: commands, configmaps, cronjobs, daemonsets, deployments, etcd, events, files, jobs, namespaces, nodes, now, persistentvolumeclaims, pods, replicasets, services, statefulsets, trace, vars",
+            "43:11: lab.tasks[0].kind.predict.truth: there is no variable `pod`; there are: clusterrolebindings, clusterroles, commands, configmaps, cronjobs, daemonsets, deployments, etcd, events, files, jobs, limitranges, namespaces, nodes, now, persistentvolumeclaims, pods, replicasets, resourcequotas, rolebindings, roles, serviceaccounts, services, statefulsets, trace, vars",
         ),
         (
             "to ${replicas} rep",
@@ -187,7 +187,7 @@ pub(crate) fn deck() -> Deck {
 #[test]
 fn the_cards_of_the_book_keep_every_rule() {
     let ids: Vec<_> = deck().iter().map(|card| card.id.clone()).collect();
-    assert_eq!(ids, ["deployment-rollout", "pod-creation", "restart-policy"]);
+    assert_eq!(ids, ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"]);
 }
 
 #[test]

@@ -20,7 +20,9 @@ struct AnyCard;
 
 impl CardRenderer for AnyCard {
     fn ids(&self) -> Vec<String> {
-        ["deployment-rollout", "pod-creation", "restart-policy"].map(str::to_owned).to_vec()
+        ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     fn html(&self, id: &str, lang: Lang) -> Result<String, String> {

@@ -55,11 +55,13 @@ pub(super) fn commands(card: &Card, lang: Lang) -> String {
     lang.pick(
         format!(
             "# What you would type, a command a line, for example:\n#   {example}\n\
-             # `wait 30s` lets time pass. The lab has the files of this folder. Lines with # are not run.\n"
+             # `wait 30s` lets time pass; `fault crash etcd-2` puts a fault on the cluster, `heal crash etcd-2` takes it away.\n\
+             # The lab has the files of this folder. Lines with # are not run.\n"
         ),
         format!(
             "# 在这里写要输入的命令，每行一条，例如：\n#   {example}\n\
-             # `wait 30s` 让时间前进 30 秒。命令可以使用本目录里的文件。以 # 开头的行不会执行。\n"
+             # `wait 30s` 让时间前进 30 秒；`fault crash etcd-2` 制造故障，`heal crash etcd-2` 解除故障。\n\
+             # 命令可以使用本目录里的文件。以 # 开头的行不会执行。\n"
         ),
     )
 }

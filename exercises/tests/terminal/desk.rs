@@ -7,14 +7,14 @@ use serde_json::Value;
 fn the_list_shows_every_card_and_where_to_begin() {
     let book = Book::new();
     let list = book.run(&["list"]).good();
-    for id in ["deployment-rollout", "pod-creation", "restart-policy"] {
+    for id in ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"] {
         assert!(list.stdout.contains(id), "{list:?}");
     }
     assert!(list.stdout.ends_with("Next: cargo run -- start pod-creation\n"), "{list:?}");
     assert!(!list.stdout.contains('\u{1b}'), "no colours outside of a terminal: {list:?}");
     let json: Value = serde_json::from_str(&book.run(&["list", "--format", "json"]).good().stdout).unwrap();
-    assert_eq!((&json[0]["id"], &json[0]["stage"], &json[0]["started"]), (&"deployment-rollout".into(), &"new".into(), &false.into()));
-    book.run(&["list", "--topic", "pod"]).bad(1, "help: the topics are controllers, pods");
+    assert_eq!((&json[0]["id"], &json[0]["stage"], &json[0]["started"]), (&"request-path".into(), &"new".into(), &false.into()));
+    book.run(&["list", "--topic", "pod"]).bad(1, "help: the topics are api, controllers, etcd, pods");
 }
 
 #[test]

@@ -116,3 +116,16 @@ fn custom_resources_are_made_scaled_and_deleted() {
         assert!(run.stderr.contains(wanted), "{run:?}");
     }
 }
+
+#[test]
+fn a_script_takes_the_quorum_from_etcd_and_gives_it_back() {
+    let book = Book::new();
+    let lines = "fault crash etcd-1\nfault crash etcd-2\nkubectl create configmap lost\nheal crash etcd-1\nwait 10s\n\
+                 kubectl create configmap kept\nfault crash etcd-4\n";
+    book.write("quorum.txt", lines);
+    let run = book.run(&["kubectl", "--etcd-members", "3", "--script", "quorum.txt"]);
+    assert!(run.stderr.contains("etcdserver: request timed out"), "{run:?}");
+    assert!(run.stderr.contains("error: the cluster has no \"etcd-4\"; its parts are "), "{run:?}");
+    assert_eq!(run.stdout, "configmap/kept created\n");
+    book.run(&["kubectl", "--etcd-members", "2", "get", "nodes"]).bad(2, "etcd has 1, 3 or 5 members");
+}

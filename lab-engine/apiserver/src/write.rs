@@ -211,8 +211,8 @@ impl ApiServer {
         if write.config.is_none() {
             object.metadata_mut().managed_fields = self.owners_of_new(now, &write, &object);
         }
-        registry::prepare_for_create(&mut object);
         self.admission(&write, None).mutate(&mut object)?;
+        registry::prepare_for_create(&mut object);
         if let Some(served) = &write.served {
             served.prepare_for_create(&mut object);
         }

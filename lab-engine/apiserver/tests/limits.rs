@@ -43,6 +43,18 @@ fn a_limit_range_fills_in_what_a_container_leaves_out() {
 }
 
 #[test]
+fn defaults_come_before_validation_and_bounds_after_it() {
+    let mut h = Harness::new();
+    let item = json!({"type": "Container", "max": {"cpu": "1"}, "defaultRequest": {"cpu": "100m"}});
+    let range = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "cpu"}, "spec": {"limits": [item]}});
+    h.post("/api/v1/namespaces/default/limitranges", range);
+    let made = json(h.post(PODS, pod("web", json!({}))));
+    assert_eq!(made["status"]["qosClass"], "Burstable", "the class follows from what was filled in");
+    let (code, message) = refusal(h.post(PODS, pod("Big_Pod", json!({"limits": {"cpu": "2"}}))));
+    assert_eq!(code, 422, "an object must be valid before its size matters: {message}");
+}
+
+#[test]
 fn a_quota_counts_what_is_there_and_refuses_what_is_too_much() {
     let mut h = Harness::new();
     h.post(PODS, pod("first", json!({"requests": {"cpu": "600m"}})));

@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use serde::{Deserialize, Serialize};
 use sim::{EventId, What};
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Something bad that can happen to a cluster. Parts are called as in the trace: `etcd-2`, `kube-apiserver`, `kube-scheduler`,
@@ -38,6 +39,32 @@ pub enum FaultError {
     DoesNotStart(String, String),
 }
 
+/// A text that names no fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE` or `slow-disk MEMBER MILLISECONDS`, \
+     for example `crash etcd-2`"
+)]
+pub struct FaultSyntaxError(String);
+
+impl FromStr for Fault {
+    type Err = FaultSyntaxError;
+
+    /// Reads a fault as a learner's script names it: `crash etcd-2`, `isolate etcd-1`, `cut etcd-1 etcd-2`, `cut-node node-1`,
+    /// `slow-disk etcd-2 500`. Whether the cluster has such a part is for [`Cluster::inject`] to say.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || FaultSyntaxError(text.trim().to_owned());
+        match text.split_whitespace().collect::<Vec<_>>()[..] {
+            ["crash", part] => Ok(Fault::Crash(part.to_owned())),
+            ["isolate", part] => Ok(Fault::Isolate(part.to_owned())),
+            ["cut", one, other] => Ok(Fault::Cut(one.to_owned(), other.to_owned())),
+            ["cut-node", node] => Ok(Fault::CutNode(node.to_owned())),
+            ["slow-disk", part, millis] => Ok(Fault::SlowDisk(part.to_owned(), millis.parse().map_err(|_| wrong())?)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,6 +78,17 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// The fault as a learner's script names it; what [`Fault::from_str`] reads.
+    pub fn in_script(&self) -> String {
+        match self {
+            Fault::CutNode(node) => format!("cut-node {node}"),
+            Fault::Isolate(part) => format!("isolate {part}"),
+            Fault::Cut(one, other) => format!("cut {one} {other}"),
+            Fault::Crash(part) => format!("crash {part}"),
+            Fault::SlowDisk(part, millis) => format!("slow-disk {part} {millis}"),
+        }
+    }
+
     /// What taking it away is called.
     fn undone(&self) -> String {
         match self {
@@ -159,4 +197,28 @@ impl Cluster {
 /// How the kubelet of a node is called.
 fn kubelet(node: &str) -> String {
     format!("kubelet/{node}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_as_scripts_name_them() {
+        let part = |name: &str| name.to_owned();
+        for (text, wanted) in [
+            ("crash etcd-2", Fault::Crash(part("etcd-2"))),
+            ("  isolate   kubelet/node-1 ", Fault::Isolate(part("kubelet/node-1"))),
+            ("cut etcd-1 etcd-2", Fault::Cut(part("etcd-1"), part("etcd-2"))),
+            ("cut-node node-1", Fault::CutNode(part("node-1"))),
+            ("slow-disk etcd-2 500", Fault::SlowDisk(part("etcd-2"), 500)),
+        ] {
+            assert_eq!(text.parse(), Ok(wanted.clone()), "{text}");
+            assert_eq!(wanted.in_script().parse(), Ok(wanted), "{text}");
+        }
+        for text in ["", "crash", "crash etcd-1 etcd-2", "slow-disk etcd-2 slow", "slow-disk etcd-2 -1", "explode etcd-1"] {
+            let error = text.parse::<Fault>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{text:?} is no fault; write `crash PART`")), "{error}");
+        }
+    }
 }

@@ -15,5 +15,5 @@ mod message;
 
 pub use cluster::{Advanced, Cluster, CommandResult};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
-pub use fault::{Fault, FaultError};
+pub use fault::{Fault, FaultError, FaultSyntaxError};
 pub use host::MemberStatus;

@@ -18,17 +18,24 @@ const MAX_EVENTS: usize = 20_000;
 
 /// The variables that stand for lists of objects, and their kinds.
 const KINDS: &[(&str, &str)] = &[
+    ("clusterrolebindings", "ClusterRoleBinding"),
+    ("clusterroles", "ClusterRole"),
     ("configmaps", "ConfigMap"),
     ("cronjobs", "CronJob"),
     ("daemonsets", "DaemonSet"),
     ("deployments", "Deployment"),
     ("events", "Event"),
     ("jobs", "Job"),
+    ("limitranges", "LimitRange"),
     ("namespaces", "Namespace"),
     ("nodes", "Node"),
     ("persistentvolumeclaims", "PersistentVolumeClaim"),
     ("pods", "Pod"),
     ("replicasets", "ReplicaSet"),
+    ("resourcequotas", "ResourceQuota"),
+    ("rolebindings", "RoleBinding"),
+    ("roles", "Role"),
+    ("serviceaccounts", "ServiceAccount"),
     ("services", "Service"),
     ("statefulsets", "StatefulSet"),
 ];

@@ -1,9 +1,10 @@
 //! CEL: the expressions in which checks and truths are written.
 //!
 //! An expression may name: `pods`, `deployments`, `replicasets`, `statefulsets`, `daemonsets`, `jobs`, `cronjobs`, `nodes`, `services`,
-//! `configmaps`, `persistentvolumeclaims`, `namespaces`, `events` (lists of objects, each as its JSON), `etcd` (its members; see
-//! [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner
-//! began), `vars` (the dealt numbers), `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
+//! `configmaps`, `persistentvolumeclaims`, `namespaces`, `serviceaccounts`, `roles`, `rolebindings`, `clusterroles`, `clusterrolebindings`,
+//! `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON), `etcd` (its members; see [`cluster::MemberStatus`]), `trace`
+//! (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner began), `vars` (the dealt numbers),
+//! `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
 //!
 //! Models the way Kubernetes uses CEL (validation rules, admission policies): parsed once, bounded in length and nesting, no side effects.
 //!
@@ -25,6 +26,8 @@ pub const MAX_NESTING: usize = 3;
 
 /// The variables that an expression may name, in alphabetical order.
 pub const VARIABLES: &[&str] = &[
+    "clusterrolebindings",
+    "clusterroles",
     "commands",
     "configmaps",
     "cronjobs",
@@ -34,12 +37,17 @@ pub const VARIABLES: &[&str] = &[
     "events",
     "files",
     "jobs",
+    "limitranges",
     "namespaces",
     "nodes",
     "now",
     "persistentvolumeclaims",
     "pods",
     "replicasets",
+    "resourcequotas",
+    "rolebindings",
+    "roles",
+    "serviceaccounts",
     "services",
     "statefulsets",
     "trace",
@@ -270,7 +278,10 @@ mod tests {
     fn bad_expressions_say_what_is_wrong() {
         let message = |source: &str| Expression::parse(source).unwrap_err().to_string();
         assert!(message("pods.all(p, ").starts_with("this is no CEL: "), "{}", message("pods.all(p, "));
-        assert!(message("pod.all(p, true)").starts_with("there is no variable `pod`; there are: commands, configmaps,"));
+        assert!(
+            message("pod.all(p, true)")
+                .starts_with("there is no variable `pod`; there are: clusterrolebindings, clusterroles, commands, configmaps,")
+        );
         assert!(message("pods.exists(p, q == 1)").starts_with("there is no variable `q`"));
         assert!(message("sizeof(pods)").starts_with("there is no function `sizeof`"));
         assert_eq!(message(&"1+".repeat(3000)), "the expression has 6000 bytes; at most 4000 are read");

@@ -5,12 +5,16 @@
 //! kubectl apply -f web.yaml
 //! wait 30s
 //! kubectl get pods
+//! fault crash etcd-2
+//! heal crash etcd-2
 //! ```
 //!
-//! `wait` (or `advance`) lets virtual time pass. A line with a here-document (`<<EOF`) goes on to its end mark. `clusterbook kubectl
+//! `wait` (or `advance`) lets virtual time pass. `fault` puts a fault on the cluster and `heal` takes it away again: `crash PART`,
+//! `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`. A line with a here-document (`<<EOF`) goes on to its end mark. `clusterbook kubectl
 //! --script` and the `commands` file of a lab are read by this.
 
 use crate::text::{Span, SpanError};
+use cluster::{Fault, FaultSyntaxError};
 
 /// How many lines a script may have.
 pub const MAX_SCRIPT_LINES: usize = 1000;
@@ -38,6 +42,10 @@ pub enum Does {
     Command(String),
     /// Lets time pass.
     Wait(Span),
+    /// Puts a fault on the cluster.
+    Inject(Fault),
+    /// Takes a fault away again.
+    Heal(Fault),
 }
 
 /// A script that cannot be read.
@@ -50,6 +58,14 @@ pub enum ScriptError {
         line: usize,
         /// What is wrong with the length.
         error: SpanError,
+    },
+    /// A `fault` or `heal` that names no fault.
+    #[error("line {line}: {error}")]
+    Fault {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        error: FaultSyntaxError,
     },
     /// A here-document without its end.
     #[error("line {line}: the text after << does not end with a line `{mark}`")]
@@ -80,10 +96,13 @@ impl Script {
             if lines.len() == MAX_SCRIPT_LINES {
                 return Err(ScriptError::TooLong);
             }
+            let fault = |text: &str| text.parse().map_err(|error| ScriptError::Fault { line: number, error });
             let does = match line.split_once(char::is_whitespace) {
                 Some(("wait" | "advance", span)) => {
                     Does::Wait(span.trim().parse().map_err(|error| ScriptError::Wait { line: number, error })?)
                 }
+                Some(("fault", text)) => Does::Inject(fault(text)?),
+                Some(("heal", text)) => Does::Heal(fault(text)?),
                 _ => Does::Command(with_here_document(number, line, &mut source)?),
             };
             lines.push(Line { number, does });
@@ -127,6 +146,16 @@ mod tests {
             (6, command("waiting")),
         ];
         assert_eq!(does, wanted);
+    }
+
+    #[test]
+    fn faults_come_and_go() {
+        let script = Script::parse("fault crash etcd-2\nheal crash etcd-2\nfaulty line").unwrap();
+        let crash = Fault::Crash("etcd-2".to_owned());
+        let does: Vec<_> = script.lines.into_iter().map(|line| line.does).collect();
+        assert_eq!(does, [Does::Inject(crash.clone()), Does::Heal(crash), Does::Command("faulty line".to_owned())]);
+        let error = Script::parse("ls\nfault explode etcd-2").unwrap_err().to_string();
+        assert!(error.starts_with("line 2: \"explode etcd-2\" is no fault; write `crash PART`"), "{error}");
     }
 
     #[test]

@@ -377,6 +377,8 @@ impl LabSession {
                     let CommandResult { stdout, stderr, exit_code } = self.command(&command);
                     lines.push(LineResult { line: line.number, command, stdout, stderr, exit_code });
                 }
+                Does::Inject(fault) => lines.push(self.fault_line(line.number, &fault, true)),
+                Does::Heal(fault) => lines.push(self.fault_line(line.number, &fault, false)),
             }
             self.within_budget()?;
         }
@@ -389,6 +391,16 @@ impl LabSession {
         self.within_budget()?;
         self.run.budget = None;
         Ok(Verdict { lines, ..self.verdict() })
+    }
+
+    /// A `fault` or `heal` of a script; a fault that this cluster cannot have is the learner's mistake, and told as that of a command.
+    fn fault_line(&mut self, line: usize, fault: &Fault, on: bool) -> LineResult {
+        let cluster = &mut self.run.cluster;
+        let done = if on { cluster.inject(fault) } else { cluster.heal(fault) };
+        self.run.look(&mut self.judge);
+        let command = format!("{} {}", if on { "fault" } else { "heal" }, fault.in_script());
+        let (stderr, exit_code) = done.map_or_else(|error| (format!("error: {error}\n"), 1), |()| (String::new(), 0));
+        LineResult { line, command, stdout: String::new(), stderr, exit_code }
     }
 
     /// Whether the attempt may go on.
@@ -423,5 +435,19 @@ mod tests {
         assert!(session.cluster().now() < began + Duration::from_secs(3600));
         let error = session.within_budget().unwrap_err().to_string();
         assert!(error.starts_with("too much happens in the cluster: it was stopped after 500000 events, at "), "{error}");
+    }
+
+    #[test]
+    fn an_attempt_puts_faults_on_the_cluster_and_takes_them_away() {
+        let lab: Lab = serde_json::from_value(serde_json::json!({"cluster": {"etcd": {"members": 3}}, "tasks": []})).unwrap();
+        let mut session = LabSession::new(&lab, 1).unwrap();
+        let commands = "fault crash etcd-2\nfault isolate etcd-3\nheal isolate etcd-3\nfault crash etcd-9".to_owned();
+        let verdict = session.attempt(&Attempt { commands, ..Attempt::default() }).unwrap();
+        assert_eq!(session.cluster().faults(), [Fault::Crash("etcd-2".to_owned())]);
+        let told: Vec<_> = verdict.lines.iter().map(|line| (line.line, line.command.as_str(), line.exit_code)).collect();
+        let wanted =
+            [(1, "fault crash etcd-2", 0), (2, "fault isolate etcd-3", 0), (3, "heal isolate etcd-3", 0), (4, "fault crash etcd-9", 1)];
+        assert_eq!(told, wanted);
+        assert!(verdict.lines[3].stderr.starts_with("error: the cluster has no \"etcd-9\"; its parts are "), "{}", verdict.lines[3].stderr);
     }
 }

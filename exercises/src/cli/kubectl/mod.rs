@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ::kubectl::Stream;
 use anyhow::{Result, bail};
 use clap::Args;
-use cluster::{Cluster, ClusterConfig};
+use cluster::{Cluster, ClusterConfig, EtcdConfig, Fault, FaultError};
 use lab::{Does, Script, ScriptError, Span};
 
 use super::input::{Line, read_line};
@@ -38,7 +38,7 @@ const STDIN_FILE: &str = "/dev/stdin";
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without a script and words, lines are read from standard input. `wait 30s` lets time pass in the cluster, as it does\n\
-                        while a command runs. The exit status is that of the first command that failed."
+                        while a command runs; `fault crash etcd-2` puts a fault on it, and `heal crash etcd-2` takes it away. The exit status is that of the first command that failed."
 )]
 pub(super) struct Kubectl {
     /// A file with a command a line, such as `kubectl apply -f web.yaml`; `-` is standard input
@@ -47,6 +47,9 @@ pub(super) struct Kubectl {
     /// How many worker nodes the cluster has
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=500))]
     nodes: u16,
+    /// How many members its etcd has: 1, 3 or 5
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = odd_members)]
+    etcd_members: u32,
     /// The seed of everything random in it
     #[arg(long, value_name = "N", default_value_t = lab::DEFAULT_SEED)]
     seed: u64,
@@ -60,7 +63,8 @@ pub(super) struct Kubectl {
 
 impl Kubectl {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let config = ClusterConfig { seed: self.seed, ..ClusterConfig::with_nodes(usize::from(self.nodes)) };
+        let etcd = EtcdConfig { members: self.etcd_members, ..EtcdConfig::default() };
+        let config = ClusterConfig { seed: self.seed, etcd, ..ClusterConfig::with_nodes(usize::from(self.nodes)) };
         let boot = || -> Result<Runner> {
             let cluster = Cluster::booted(&config)?;
             Ok(Runner { cluster, host: HostFiles::default(), time_limit: self.time_limit, echo: false, failed: 0 })
@@ -86,6 +90,11 @@ impl Kubectl {
         converse(&mut runner, &mut io::stdin().lock())?;
         Ok(runner.exit_code())
     }
+}
+
+/// How many members etcd may have.
+fn odd_members(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|members| matches!(members, 1 | 3 | 5)).ok_or_else(|| "etcd has 1, 3 or 5 members".to_owned())
 }
 
 /// The words as a line of the terminal.
@@ -133,6 +142,7 @@ fn converse(runner: &mut Runner, input: &mut impl BufRead) -> Result<()> {
             // Its end is still to come.
             Err(ScriptError::OpenHereDocument { .. }) => continue,
             Err(ScriptError::Wait { error, .. }) => runner.complain(&format!("wait: {error}"), 2),
+            Err(ScriptError::Fault { error, .. }) => runner.complain(&format!("clusterbook: {error}"), 2),
             Err(error) => runner.complain(&format!("clusterbook: {error}"), 2),
             Ok(script) => {
                 for line in script.lines {
@@ -209,6 +219,24 @@ impl Runner {
                 }
                 Ok(())
             }
+            Does::Inject(fault) => {
+                self.fault("fault", fault, Cluster::inject);
+                Ok(())
+            }
+            Does::Heal(fault) => {
+                self.fault("heal", fault, Cluster::heal);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a fault on the cluster, or takes it away.
+    fn fault(&mut self, word: &str, fault: &Fault, set: impl Fn(&mut Cluster, &Fault) -> Result<(), FaultError>) {
+        if self.echo {
+            say(&paint(FAINT, format!("$ {word} {}", super::screen::visible(&fault.in_script()))));
+        }
+        if let Err(error) = set(&mut self.cluster, fault) {
+            self.complain(&format!("error: {error}"), 1);
         }
     }
 

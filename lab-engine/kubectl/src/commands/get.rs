@@ -3,12 +3,13 @@
 //! **Simplified here:** a list comes in one piece, not in chunks of 500.
 
 use super::get_table::{Tables, View};
+use super::raw;
 use crate::command::{Io, Job, News, Step, json_of};
 use crate::flags::{Flag, Parsed, optional, switch, value};
 use crate::output::{Format, without_managed_fields};
 use crate::resources::{Context, Sought, items, sought};
 use api::Object;
-use api::http::{Accept, Body, Request, WatchEvent};
+use api::http::{Accept, Request, WatchEvent};
 use api::jsonpath::JsonPath;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -52,8 +53,8 @@ struct Options {
 
 pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
     if let Some(path) = parsed.get("raw") {
-        let request = Request::get_other(path);
-        return Ok(Box::new(move |_| raw(request)));
+        let path = path.to_owned();
+        return Ok(Box::new(move |_| raw::get(&path)));
     }
     let template = parsed.get("template").is_some();
     let output = parsed.get("output").unwrap_or(if template { "go-template" } else { "" });
@@ -99,20 +100,6 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
 const NO_RESOURCE: &str = "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported \
     resources.\n\nerror: Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource \
     (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples";
-
-fn raw(request: Request) -> Step {
-    Step::ask(request, |answer, io| match answer {
-        Ok(Body::Text(text)) => {
-            io.print(&*text);
-            Step::Done(0)
-        }
-        Ok(body) => {
-            io.print(format!("{}\n", json_of(body)));
-            Step::Done(0)
-        }
-        Err(failure) => io.fail(&failure),
-    })
-}
 
 fn request(sought: &Sought, options: &Options) -> Request {
     let mut request = sought.request();

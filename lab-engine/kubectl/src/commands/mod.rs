@@ -23,6 +23,7 @@ mod nodes;
 mod observe;
 mod patch;
 mod pods_of;
+mod raw;
 mod rollout;
 mod run;
 mod scale;
