@@ -259,7 +259,8 @@ impl Watching {
                 let due = model.changes.iter().filter(|(at, ..)| *at >= self.next && at <= revision).cloned();
                 let due: Vec<ChangeOfKey> = due.collect();
                 if due != told {
-                    return Err(format!("a watch of all from revision {} saw {told:?}, not {due:?}", self.next));
+                    let (told, due) = (in_words(&told), in_words(&due));
+                    return Err(format!("a watch of all from revision {} saw {told}, not {due}", self.next));
                 }
                 self.next = self.next.max(revision + 1);
             }
@@ -272,4 +273,11 @@ impl Watching {
         }
         Ok(())
     }
+}
+
+/// Keys, revisions and sizes of values: the values themselves would fill pages.
+fn in_words(changes: &[ChangeOfKey]) -> String {
+    let size = |value: &Option<Vec<u8>>| value.as_ref().map_or_else(|| "deleted".to_owned(), |value| format!("{} bytes", value.len()));
+    let words: Vec<String> = changes.iter().map(|(revision, key, value)| format!("{key}@{revision} ({})", size(value))).collect();
+    format!("[{}]", words.join(", "))
 }
