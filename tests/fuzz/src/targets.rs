@@ -207,9 +207,7 @@ fn quantity(input: &[u8]) -> Result<bool, String> {
     let printed = read.to_string();
     let again = Quantity::parse(&printed).map_err(|error| format!("{printed:?} is not read again: {error}"))?;
     let _ = (read.milli_value(), read.decimal());
-    // What is written with more digits than 64 bits hold is cut off when it is read, so that such an amount need not come back whole.
-    let beyond = matches!(read.value(), i64::MAX | i64::MIN);
-    if beyond || (again == read && again.to_string() == printed) {
+    if again == read && again.to_string() == printed {
         Ok(true)
     } else {
         Err(format!("{text:?} becomes {printed:?}, which is {again:?}, not {read:?}"))
