@@ -6,6 +6,7 @@
 //! - `render` (feature `program`): a card as HTML.
 //! - `site` (feature `program`): builds and serves the book.
 //! - `disk`, `progress`, `workspace` (feature `program`): a learner's files, what was done, and the folders of labs.
+//! - `corpus` (feature `program`): manifests as people write them, and how they fare.
 //! - `cli` (feature `program`): the command line of `clusterbook`.
 
 pub mod card;
@@ -14,6 +15,8 @@ pub mod quiz;
 
 #[cfg(feature = "program")]
 pub mod cli;
+#[cfg(feature = "program")]
+pub mod corpus;
 #[cfg(feature = "program")]
 pub mod disk;
 #[cfg(feature = "program")]

@@ -2,6 +2,7 @@
 
 mod check;
 mod conform;
+mod corpus;
 mod desk;
 mod grading;
 mod hint;
@@ -58,6 +59,8 @@ enum Command {
     Kubectl(kubectl::Kubectl),
     /// Hold the engine to facts about Kubernetes, etcd and Raft: files or folders of vectors
     Conform(conform::Conform),
+    /// Apply manifests, each to a fresh cluster, and say whether they reach the state their authors describe
+    Corpus(corpus::Corpus),
 }
 
 /// How the program is called in the texts it prints.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Quiz(args) => args.run(),
         Command::Kubectl(args) => args.run(),
         Command::Conform(args) => args.run(),
+        Command::Corpus(args) => args.run(),
     };
     match done {
         Ok(code) => code,
