@@ -1,10 +1,10 @@
 //! The status of a Pod, computed from what its worker knows (`generateAPIPodStatus`, `convertToAPIContainerStatuses`).
 
 use crate::node::node_ip;
-use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
+use crate::pod_worker::{Cx, PodWorker, Role, Stage};
 use crate::runtime::registry::hex_id;
 use crate::runtime::sandbox::State;
-use crate::status::{self, Draft};
+use crate::status::{self, Draft, Statuses};
 use api::core::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodIp, PodStatus,
 };
@@ -15,19 +15,21 @@ impl PodWorker {
     pub(crate) fn compute_status(&mut self, cx: &mut Cx<'_>) -> bool {
         let inits = self.pod.spec.init_containers.len();
         let statuses: Vec<ContainerStatus> = (0..self.records.len()).map(|index| self.container_status(index)).collect();
-        let (init, main) = statuses.split_at(inits);
+        let (init, rest) = statuses.split_at(inits);
+        let (main, ephemeral) = rest.split_at(self.pod.spec.containers.len());
         let finished = self.stage == Stage::Finished;
         let spec = &self.pod.spec;
         let forced = self.ending.as_ref().and_then(|why| why.as_ref());
-        let phase = if forced.is_some() { "Failed" } else { status::phase(spec, init, main, finished) };
+        let known = Statuses { init, main, known: true };
+        let phase = if forced.is_some() { "Failed" } else { status::phase(spec, known, finished) };
         let generation = self.pod.metadata.generation;
         let sandbox = !self.sandbox.ip.is_empty() && !finished;
         let ready_to_start = Draft { type_: "PodReadyToStartContainers", status: sandbox, reason: String::new(), message: String::new() };
         let drafts = vec![
             ready_to_start,
-            status::initialized(spec, init, main, phase),
-            status::containers_ready("Ready", spec, init, main, phase),
-            status::containers_ready("ContainersReady", spec, init, main, phase),
+            status::initialized(spec, known, phase),
+            status::ready(spec, &self.pod.status.conditions, known, phase),
+            status::containers_ready(spec, known, phase),
         ];
         let host_ip = node_ip(cx.config.index);
         let ip = |ip: &String| PodIp { ip: ip.clone(), ..PodIp::default() };
@@ -55,6 +57,7 @@ impl PodWorker {
         status::set_conditions(&mut new, &conditions, drafts, generation, cx.now);
         new.container_statuses = main.to_vec();
         new.init_container_statuses = init.to_vec();
+        new.ephemeral_container_statuses = ephemeral.to_vec();
         let changed = new != self.status;
         self.status = new;
         changed
@@ -69,6 +72,7 @@ impl PodWorker {
         let image = record.image.as_ref().filter(|_| !record.runs.is_empty());
         let ready = match record.role {
             Role::Init => self.exit_code(index) == Some(0),
+            Role::Ephemeral => false,
             _ => record.ready(),
         };
         ContainerStatus {
@@ -80,7 +84,7 @@ impl PodWorker {
             image: image.map_or_else(|| spec.image.clone(), |image| image.name.clone()),
             image_id: image.map(crate::images::PresentImage::id).unwrap_or_default(),
             container_id: id,
-            started: Some(record.started()),
+            started: (record.role != Role::Ephemeral).then(|| record.started()),
             ..ContainerStatus::default()
         }
     }
@@ -104,12 +108,12 @@ impl PodWorker {
                 let running = Some(ContainerStateRunning { started_at, ..ContainerStateRunning::default() });
                 (ContainerState { running, ..ContainerState::default() }, runs.next())
             }
-            (latest, Some((reason, message))) if self.stage != Stage::Finished && matches!(record.step, Step::Waits(_) | Step::Pulling) => {
-                (waiting(reason, message), latest)
-            }
+            (latest, Some((reason, message))) if self.stage != Stage::Finished => (waiting(reason, message), latest),
             (Some(run), _) => (self.terminated(run, index), runs.next()),
             (None, _) if self.stage == Stage::Finished && self.is_deleting() => (never_started(), None),
-            (None, _) if self.pod.spec.init_containers.is_empty() => (waiting("ContainerCreating", ""), None),
+            (None, _) if self.pod.spec.init_containers.is_empty() || record.role == Role::Ephemeral => {
+                (waiting("ContainerCreating", ""), None)
+            }
             (None, _) => (waiting("PodInitializing", ""), None),
         }
     }

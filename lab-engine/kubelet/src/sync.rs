@@ -2,10 +2,14 @@
 
 use crate::backoff::go_duration;
 use crate::env::{self, Source};
+use crate::image_pull::ImageEvent;
 use crate::images::{Ensured, Pulled};
 use crate::node::{node_ip, pod_network};
+use crate::pod_actions::{RuntimeState, RuntimeView, SandboxSeen, Seen, Which, compute_pod_actions};
 use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
-use crate::runtime::sandbox::{ContainerConfig, ExecResult, State};
+use crate::probes::{ProbeResult, ProbeType};
+use crate::restart::should_restart;
+use crate::runtime::sandbox::{ContainerConfig, State};
 use crate::volumes;
 use client::EventType::{Normal, Warning};
 use sim::{Time, What};
@@ -122,37 +126,67 @@ impl PodWorker {
         self.stage = Stage::Containers;
     }
 
+    /// Does what `computePodActions` says. As in `SyncPod`, containers start one after the other: one whose image is pulled, or whose
+    /// `postStart` hook runs, holds up those after it; one that waits to be tried again does not.
     fn sync_containers(&mut self, cx: &mut Cx<'_>) {
-        let begun = self.records.iter().any(|record| record.role == Role::Main && (!record.runs.is_empty() || record.step != Step::Idle));
-        let mut initialized = true;
-        for index in 0..self.pod.spec.init_containers.len() {
-            match self.records[index].role {
-                Role::Sidecar => {
-                    self.ensure_running(index, cx);
-                    initialized = self.records[index].started();
-                }
-                _ if begun || self.exit_code(index) == Some(0) => {}
-                _ => {
-                    if self.exit_code(index).is_some() && self.pod.spec.restart_policy == "Never" {
-                        self.ending = Some(None);
-                        return;
-                    }
-                    self.ensure_running(index, cx);
-                    initialized = false;
-                }
+        let actions = compute_pod_actions(&self.pod, &self.runtime_view());
+        if actions.kill_pod {
+            self.end_because(None, self.pod_grace());
+            return;
+        }
+        let inits = self.pod.spec.init_containers.len();
+        let mains = self.pod.spec.containers.len();
+        for kill in actions.to_kill {
+            let index = match kill.container {
+                Which::Init(index) => index,
+                Which::Main(index) => inits + index,
+            };
+            self.kill(index, &kill.message, self.grace_of(index, kill.probe), cx);
+        }
+        let ephemeral = (0..self.ephemeral.len()).map(|index| inits + mains + index);
+        let main = actions.to_start.into_iter().map(|index| inits + index);
+        let mut held_up = false;
+        for index in ephemeral.chain(actions.init_to_start).chain(main) {
+            if !held_up || matches!(self.records[index].step, Step::Creating(_)) {
+                self.ensure_running(index, cx);
+                held_up |= self.records[index].holds_up_others();
             }
-            if !initialized && !begun {
-                return;
+        }
+        // What is due and was passed over is looked at again with the next sync.
+        for record in &mut self.records {
+            if matches!(record.step, Step::Waits(Some(at)) | Step::Creating(at) if at <= cx.now) {
+                record.step = Step::Idle;
             }
         }
-        let mains = self.pod.spec.init_containers.len()..self.records.len();
-        for index in mains.clone() {
-            self.ensure_running(index, cx);
+    }
+
+    /// What the runtime has of the Pod.
+    fn runtime_view(&self) -> RuntimeView {
+        let inits = self.pod.spec.init_containers.len();
+        let mains = self.pod.spec.containers.len();
+        let seen = |range: std::ops::Range<usize>| range.map(|index| self.seen(index)).collect();
+        RuntimeView {
+            sandbox: Some(SandboxSeen { ready: true, attempt: 0, has_ip: true }),
+            init: seen(0..inits),
+            main: seen(inits..inits + mains),
+            ephemeral: seen(inits + mains..self.records.len()),
         }
-        let over = |index: usize| self.records[index].step == Step::Idle && self.exit_code(index).is_some() && !self.should_restart(index);
-        if mains.clone().all(over) && !mains.is_empty() {
-            self.ending = Some(None);
+    }
+
+    fn seen(&self, index: usize) -> Option<Seen> {
+        let record = &self.records[index];
+        let &run = record.runs.last()?;
+        let state = match self.sandbox.containers[run].state {
+            State::Exited { code, .. } => RuntimeState::Exited(code),
+            State::Running => RuntimeState::Running,
+        };
+        let result = |kind: ProbeType| record.probes.iter().find(|probe| probe.kind == kind).and_then(|probe| probe.result_for(run));
+        let mut startup = result(ProbeType::Startup);
+        if record.post_start.is_some() && startup == Some(ProbeResult::Success) {
+            startup = None;
         }
+        let changed = state == RuntimeState::Running && record.started_image != self.spec(index).image;
+        Some(Seen { state, liveness: result(ProbeType::Liveness), startup, changed })
     }
 
     /// The exit code of the last run of a container, if that has ended.
@@ -164,21 +198,26 @@ impl PodWorker {
     }
 
     fn finished_at(&self, index: usize) -> Option<Time> {
-        match self.sandbox.containers[*self.records[index].runs.last()?].state {
+        self.end_of(*self.records[index].runs.last()?)
+    }
+
+    /// When the run before the last one ended.
+    fn finished_before(&self, index: usize) -> Option<Time> {
+        self.end_of(*self.records[index].runs.iter().rev().nth(1)?)
+    }
+
+    fn end_of(&self, run: usize) -> Option<Time> {
+        match self.sandbox.containers[run].state {
             State::Exited { at, .. } => Some(at),
             State::Running => None,
         }
     }
 
-    /// Whether a container that has ended is to be started again (`ShouldContainerBeRestarted`).
+    /// Whether a container that has ended is to be started again.
     pub(crate) fn should_restart(&self, index: usize) -> bool {
         let Some(code) = self.exit_code(index) else { return true };
-        match (self.records[index].role, self.pod.spec.restart_policy.as_str()) {
-            (Role::Sidecar, _) => true,
-            (_, "Never") => false,
-            (Role::Init, _) | (_, "OnFailure") => code != 0,
-            _ => true,
-        }
+        let role = self.records[index].role;
+        role != Role::Ephemeral && should_restart(self.spec(index), &self.pod.spec, matches!(role, Role::Init | Role::Sidecar), code)
     }
 
     /// Brings a container a step closer to running.
@@ -193,10 +232,16 @@ impl PodWorker {
             if !self.should_restart(index) {
                 return;
             }
-            if let Some(until) = self.restarts.waits_until(&index, finished, cx.now) {
-                return self.back_off(index, finished, until, cx);
+            // A container that the kubelet itself killed is started again by the same sync, which knows only the run before.
+            let killed = std::mem::take(&mut self.records[index].killed);
+            let event = if killed { self.finished_before(index) } else { Some(finished) };
+            if let Some(event) = event {
+                if let Some(until) = self.restarts.waits_until(&index, event, cx.now) {
+                    let until = if killed { finished + self.restarts.get(&index) } else { until };
+                    return self.back_off(index, finished, until, cx);
+                }
+                self.restarts.next(index, event, cx.now);
             }
-            self.restarts.next(index, finished, cx.now);
         }
         self.ensure_image(index, cx);
     }
@@ -218,34 +263,35 @@ impl PodWorker {
     fn ensure_image(&mut self, index: usize, cx: &mut Cx<'_>) {
         let spec = self.spec(index);
         let (image, policy, name) = (spec.image.clone(), spec.image_pull_policy.clone(), spec.name.clone());
-        match cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, cx.now) {
-            Ensured::Present(present) => {
-                self.records[index].image = Some(present);
-                self.event(index, Normal, "Pulled", &format!("Container image {image:?} already present on machine"), cx);
-                self.create(index, cx);
+        let (ensured, events) = cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, cx.now);
+        if let Ensured::Waits { reason, message, until } = ensured {
+            let said = self.records[index].waiting.as_ref().is_some_and(|(before, _)| *before == reason);
+            self.records[index].waiting = Some((reason, message));
+            self.records[index].step = Step::Waits(until.or((reason == "ErrImageNeverPull").then(|| cx.now + CONFIG_RETRY)));
+            if said {
+                return;
             }
-            Ensured::Pulling => {
-                self.records[index].step = Step::Pulling;
-                cx.out.trace(What::ImagePullStarted { pod: self.object.clone(), image: image.as_str().into() });
-                self.event(index, Normal, "Pulling", &format!("Pulling image {image:?}"), cx);
+            if let Some(until) = until {
+                let delay_ms = u64::try_from(until.since(cx.now).as_millis()).unwrap_or(u64::MAX);
+                cx.out.trace(What::BackOff { pod: self.object.clone(), container: name.as_str().into(), reason, delay_ms });
             }
-            Ensured::Waits { reason, message, until } => {
-                let said = self.records[index].waiting.as_ref().is_some_and(|(before, _)| *before == reason);
-                self.records[index].waiting = Some((reason, message.clone()));
-                self.records[index].step = Step::Waits(until.or((reason == "ErrImageNeverPull").then(|| cx.now + CONFIG_RETRY)));
-                match reason {
-                    _ if said => return,
-                    "ImagePullBackOff" => {
-                        let delay_ms = until.map_or(0, |until| until.since(cx.now).as_millis());
-                        let delay_ms = u64::try_from(delay_ms).unwrap_or(u64::MAX);
-                        cx.out.trace(What::BackOff { pod: self.object.clone(), container: name.as_str().into(), reason, delay_ms });
-                        self.event(index, Normal, "BackOff", &format!("Back-off pulling image {image:?}"), cx);
-                    }
-                    "InvalidImageName" => self.event(index, Warning, "InspectFailed", &message, cx),
-                    _ => self.event(index, Warning, reason, &message, cx),
-                }
-                self.event(index, Warning, "Failed", &format!("Error: {reason}"), cx);
-            }
+            self.image_events(index, &events, cx);
+            self.event(index, Warning, "Failed", &format!("Error: {reason}"), cx);
+            return;
+        }
+        if let Ensured::Present(present) = ensured {
+            self.records[index].image = Some(present);
+            self.image_events(index, &events, cx);
+            return self.create(index, cx);
+        }
+        self.records[index].step = Step::Pulling;
+        cx.out.trace(What::ImagePullStarted { pod: self.object.clone(), image: image.as_str().into() });
+        self.image_events(index, &events, cx);
+    }
+
+    fn image_events(&self, index: usize, events: &[ImageEvent], cx: &mut Cx<'_>) {
+        for event in events {
+            self.event(index, event.kind, event.reason, &event.message, cx);
         }
     }
 
@@ -255,28 +301,19 @@ impl PodWorker {
         if self.records.get(index).is_none_or(|record| record.step != Step::Pulling) {
             return;
         }
-        let image = &pulled.image;
+        let image = pulled.image.as_str().into();
+        let pod = self.object.clone();
+        cx.out.trace(match &pulled.result {
+            Ok(_) => What::ImagePulled { pod, image },
+            Err(error) => What::ImagePullFailed { pod, image, message: error.as_str().into() },
+        });
+        self.image_events(index, std::slice::from_ref(&pulled.event), cx);
         match pulled.result {
             Ok(present) => {
-                cx.out.trace(What::ImagePulled { pod: self.object.clone(), image: image.as_str().into() });
-                let message = format!(
-                    "Successfully pulled image {image:?} in {} ({} including waiting). Image size: {} bytes.",
-                    go_duration(pulled.took),
-                    go_duration(pulled.with_waiting),
-                    present.size_bytes
-                );
-                self.event(index, Normal, "Pulled", &message, cx);
                 self.records[index].image = Some(present);
-                self.records[index].waiting = None;
                 self.create(index, cx);
             }
             Err(error) => {
-                cx.out.trace(What::ImagePullFailed {
-                    pod: self.object.clone(),
-                    image: image.as_str().into(),
-                    message: error.as_str().into(),
-                });
-                self.event(index, Warning, "Failed", &format!("Failed to pull image {image:?}: {error}"), cx);
                 self.event(index, Warning, "Failed", "Error: ErrImagePull", cx);
                 self.records[index].waiting = Some(("ErrImagePull", error));
                 self.records[index].step = Step::Waits(Some(cx.now + LOOK_AGAIN));
@@ -347,7 +384,8 @@ impl PodWorker {
         let _ = root.write("/etc/hostname", &format!("{}\n", env::hostname(&self.pod)), false);
         let started = self.sandbox.start(config, root, cx.now);
         self.records[index].runs.push(self.sandbox.containers.len() - 1);
-        self.records[index].failed_probe = None;
+        self.records[index].killed = false;
+        self.records[index].started_image = self.spec(index).image.clone();
         let Err(error) = started else {
             self.event(index, Normal, "Started", &format!("Started container {name}"), cx);
             let restart_count = u32::try_from(self.records[index].runs.len() - 1).unwrap_or(u32::MAX);
@@ -361,22 +399,5 @@ impl PodWorker {
         self.event(index, Warning, "Failed", &format!("Error: {error}"), cx);
         self.records[index].waiting = Some(("RunContainerError", error));
         self.records[index].step = Step::Waits(Some(cx.now + LOOK_AGAIN));
-    }
-
-    fn post_start(&mut self, index: usize, cx: &mut Cx<'_>) {
-        let hook = self.spec(index).lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
-        let Some(command) = hook.and_then(|hook| hook.exec.as_ref()).map(|exec| exec.command.clone()) else { return };
-        let Some(&run) = self.records[index].runs.last() else { return };
-        match self.sandbox.exec(run, &command, None, cx.now) {
-            Some(id) => self.records[index].post_start = Some(id),
-            None => self.post_start_failed(index, &ExecResult { exit_code: 126, ..ExecResult::default() }, cx),
-        }
-    }
-
-    /// A `postStart` hook that fails ends its container.
-    pub(crate) fn post_start_failed(&mut self, index: usize, result: &ExecResult, cx: &mut Cx<'_>) {
-        let message = format!("PostStartHook failed: command exited with {}: {}", result.exit_code, result.stderr);
-        self.event(index, Warning, "FailedPostStartHook", message.trim_end_matches([' ', ':']), cx);
-        self.kill(index, "FailedPostStartHook", self.grace_of(index), cx);
     }
 }
