@@ -213,12 +213,21 @@ impl ProbeWorker {
             Some((Flight::Answer { at, .. }, deadline)) => return Some((*at).min(*deadline)),
             None => {}
         }
-        let since = target.running_since()?;
+        let since = target.running_since().filter(|_| !self.idles(target))?;
+        self.tick_from(self.next_tick?, since.max(Time::from_secs(since.as_secs()) + self.initial_delay))
+    }
+
+    /// Whether ticks lead to nothing, whenever they come.
+    fn idles(&self, target: Target) -> bool {
         let waits = (self.on_hold && self.run == target.run) || (self.kind == ProbeType::Startup) == target.started;
-        if waits || target.pod_ended || (target.deleting && self.kind != ProbeType::Readiness) {
-            return None;
+        waits || target.pod_ended || target.running_since().is_none() || (target.deleting && self.kind != ProbeType::Readiness)
+    }
+
+    /// Lets ticks pass that have led to nothing up to now. A tick that coincides with what lets the worker go on has passed, too.
+    pub(crate) fn pass_over(&mut self, target: Target, now: Time) {
+        if self.flight.is_none() && self.idles(target) {
+            self.next_tick = self.next_tick.and_then(|tick| self.tick_from(tick, now + Duration::from_nanos(1)));
         }
-        self.tick_from(self.next_tick?, Time::from_secs(since.as_secs()) + self.initial_delay)
     }
 
     /// The first tick at or after `earliest`.
@@ -249,7 +258,7 @@ impl ProbeWorker {
         if due.is_none() && !deleted {
             return false;
         }
-        // What was missed while the container did not run is not made up for.
+        // Of the ticks that came while the last probe ran one is left.
         self.next_tick = due.and_then(|due| self.tick_from(due + self.period, now + Duration::from_nanos(1)));
         match self.tick(target, now) {
             Tick::Probe => true,

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod timelines;
+
 /// Everything outside the kubelet: answers come at once.
 struct World {
     kubelet: Kubelet,
