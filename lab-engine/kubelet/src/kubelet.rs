@@ -11,7 +11,7 @@ use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
 use crate::volumes::{Known, RefKind};
 use api::coordination::Lease;
-use api::core::{ConfigMap, Node, Pod, PodStatus, Secret, Taint};
+use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
 use api::http::{Body, Method, Request, ResourcePath, Response};
 use api::meta::{ResourceVersion, StringMap, condition, condition_is_true};
 use api::{Object, Resource};
@@ -188,7 +188,11 @@ impl Kubelet {
         let wanted = std::mem::take(&mut cx.wanted);
         let namespace = managed.worker.pod.metadata.namespace.clone();
         for (kind, name) in wanted {
-            let info = if kind == RefKind::ConfigMap { ConfigMap::INFO } else { Secret::INFO };
+            let info = match kind {
+                RefKind::ConfigMap => ConfigMap::INFO,
+                RefKind::Secret => Secret::INFO,
+                RefKind::Claim => PersistentVolumeClaim::INFO,
+            };
             let request = Request::new(Method::Get, ResourcePath::object(info, &namespace, &name));
             self.send(request, Pending::Reference(uid.clone(), kind, name), out);
         }
@@ -438,6 +442,7 @@ impl Kubelet {
                 let known = match object {
                     Some(Object::ConfigMap(map)) => Known::ConfigMap(map),
                     Some(Object::Secret(secret)) => Known::Secret(secret),
+                    Some(Object::PersistentVolumeClaim(claim)) => Known::Claim(claim),
                     _ => Known::Missing(message),
                 };
                 self.work(&uid, now, out, |worker, _| {

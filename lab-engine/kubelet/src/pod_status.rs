@@ -25,12 +25,17 @@ impl PodWorker {
         let generation = self.pod.metadata.generation;
         let sandbox = !self.sandbox.ip.is_empty() && !finished;
         let ready_to_start = Draft { type_: "PodReadyToStartContainers", status: sandbox, reason: String::new(), message: String::new() };
-        let drafts = vec![
+        let mut drafts = vec![
             ready_to_start,
             status::initialized(spec, known, phase),
             status::ready(spec, &self.pod.status.conditions, known, phase),
             status::containers_ready(spec, known, phase),
         ];
+        let rules = spec.init_containers.iter().chain(&spec.containers).flat_map(|container| &container.restart_policy_rules);
+        if rules.into_iter().any(|rule| rule.action == "RestartAllContainers") {
+            let (reason, message) = (String::new(), String::new());
+            drafts.push(Draft { type_: "AllContainersRestarting", status: self.restarting_all, reason, message });
+        }
         let host_ip = node_ip(cx.config.index);
         let ip = |ip: &String| PodIp { ip: ip.clone(), ..PodIp::default() };
         let old = &self.pod.status;

@@ -8,6 +8,7 @@ use crate::hooks::Hook;
 use crate::images::ImageManager;
 use crate::kubelet::KubeletConfig;
 use crate::probes::{ProbeType, ProbeWorker, Target, TargetState};
+use crate::restart::restarts_all;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::runtime::sandbox::{ExecResult, Happened, Sandbox, State};
@@ -77,6 +78,8 @@ pub(crate) enum Step {
     Pulling,
     /// It is being created and starts at a time.
     Creating(Time),
+    /// It waits for objects that its environment is made from.
+    NeedsObjects,
     /// It runs.
     Running,
     /// It waits to be tried again at a time, or for ever.
@@ -105,6 +108,8 @@ pub(crate) struct Record {
     pub(crate) post_start: Option<Hook>,
     /// The kubelet has killed its present or last run, and has not looked at the back-off since.
     pub(crate) killed: bool,
+    /// How many of its runs belong to an earlier life of the Pod's containers, and are as if they had never been.
+    pub(crate) past_runs: usize,
     /// The image that its present run was started with, as the spec named it.
     pub(crate) started_image: String,
 }
@@ -136,6 +141,12 @@ pub(crate) struct PodWorker {
     pub(crate) ephemeral: Vec<Container>,
     pub(crate) objects: Objects,
     pub(crate) asked: BTreeSet<(RefKind, String)>,
+    /// All containers end, to start anew from the first init container.
+    pub(crate) restarting_all: bool,
+    /// When the files that the kubelet keeps up to date are made anew.
+    pub(crate) resync_at: Option<Time>,
+    /// The objects for them are being read.
+    pub(crate) refreshing: bool,
     pub(crate) start_time: Time,
     /// The Pod is to end, and why: reason and message of its status when it was not the user's wish.
     pub(crate) ending: Option<Option<(&'static str, String)>>,
@@ -162,6 +173,9 @@ impl PodWorker {
             ephemeral: Vec::new(),
             objects: Objects::default(),
             asked: BTreeSet::new(),
+            restarting_all: false,
+            resync_at: None,
+            refreshing: false,
             start_time: now,
             ending: None,
             grace: Duration::from_secs(30),
@@ -215,7 +229,8 @@ impl PodWorker {
             let target = self.target(index);
             record.probes.iter().filter_map(move |probe| probe.next_wake(target)).chain(step).chain(hook)
         });
-        records.chain(stage).chain(deadline).chain(self.sandbox.next_wake()).min()
+        let resync = self.resync_at.filter(|_| self.ending.is_none());
+        records.chain(stage).chain(deadline).chain(resync).chain(self.sandbox.next_wake()).min()
     }
 
     /// When the Pod has lived long enough.
@@ -265,6 +280,7 @@ impl PodWorker {
         let container = &self.sandbox.containers[run];
         if let State::Exited { code, reason, .. } = container.state {
             cx.out.trace(What::ContainerExited { pod: self.object.clone(), container: name, exit_code: code, reason: reason.into() });
+            self.restarting_all |= self.ending.is_none() && restarts_all(self.spec(index), code);
         }
         // Of all its runs a container keeps the files of none and the logs of the last two.
         self.sandbox.forget(run, false);
@@ -348,6 +364,7 @@ impl Record {
             told_back_off: None,
             post_start: None,
             killed: false,
+            past_runs: 0,
             started_image: String::new(),
         }
     }
@@ -366,7 +383,7 @@ impl Record {
 
     /// Whether the Pod's other containers wait for it to be started.
     pub(crate) fn holds_up_others(&self) -> bool {
-        matches!(self.step, Step::Pulling | Step::Creating(_)) || self.post_start.is_some()
+        matches!(self.step, Step::Pulling | Step::Creating(_) | Step::NeedsObjects) || self.post_start.is_some()
     }
 
     /// Whether a process of it exists.

@@ -1,6 +1,10 @@
 //! Which containers are started again when they have ended (`ContainerShouldRestart`, `ShouldContainerBeRestarted`).
 //!
-//! A rule of `restartPolicyRules` that matches the exit code comes first, then the container's own `restartPolicy`, then the Pod's.
+//! A rule of `restartPolicyRules` that matches the exit code comes first, then the container's own `restartPolicy`, then the Pod's. The
+//! action `RestartAllContainers` ends all containers, without `preStop` hooks, and begins with the first init container again; sandbox,
+//! address and volumes stay.
+//!
+//! **Simplified here:** containers that are ended by `RestartAllContainers` get two seconds.
 
 use crate::status::is_sidecar;
 use api::core::{Container, ContainerRestartRule, PodSpec};

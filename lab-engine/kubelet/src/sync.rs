@@ -4,19 +4,22 @@ use crate::backoff::go_duration;
 use crate::env::{self, Source};
 use crate::image_pull::ImageEvent;
 use crate::images::{Ensured, Pulled};
+use crate::kubelet::KubeletConfig;
 use crate::node::{node_ip, pod_network};
 use crate::pod_actions::{RuntimeState, RuntimeView, SandboxSeen, Seen, Which, compute_pod_actions};
 use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
-use crate::probes::{ProbeResult, ProbeType};
+use crate::probes::ProbeType;
 use crate::restart::should_restart;
 use crate::runtime::sandbox::{ContainerConfig, State};
-use crate::volumes;
+use crate::volumes::{self, Known, RefKind};
 use client::EventType::{Normal, Warning};
 use sim::{Time, What};
 use std::time::Duration;
 
 /// How long a container whose image or settings failed keeps saying so before the worker looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a Pod whose files can change is synced at least (`syncFrequency`).
+const SYNC_FREQUENCY: Duration = Duration::from_secs(60);
 /// When a container whose settings could not be made is tried again (`backOffPeriod` of the pod workers).
 const CONFIG_RETRY: Duration = Duration::from_secs(10);
 
@@ -37,6 +40,7 @@ impl PodWorker {
                 self.sandbox_ready(cx);
             }
             if self.stage == Stage::Containers {
+                self.refresh_volumes(cx);
                 self.sync_containers(cx);
             }
         }
@@ -46,13 +50,13 @@ impl PodWorker {
     }
 
     /// The objects and addresses that environments and volumes are made from.
-    fn source<'a>(&'a self, cx: &Cx<'_>, host_ip: &'a str) -> Source<'a> {
+    fn source<'a>(&'a self, config: &KubeletConfig, host_ip: &'a str) -> Source<'a> {
         Source {
             pod: &self.pod,
             pod_ip: &self.sandbox.ip,
             host_ip,
-            node_cpu_milli: i64::try_from(cx.config.cpu_milli).unwrap_or(i64::MAX),
-            node_memory_bytes: i64::try_from(cx.config.memory_bytes).unwrap_or(i64::MAX),
+            node_cpu_milli: i64::try_from(config.cpu_milli).unwrap_or(i64::MAX),
+            node_memory_bytes: i64::try_from(config.memory_bytes).unwrap_or(i64::MAX),
             objects: &self.objects,
         }
     }
@@ -72,7 +76,7 @@ impl PodWorker {
     }
 
     fn forget_missing(&mut self) {
-        self.objects.known.retain(|_, known| !matches!(known, volumes::Known::Missing(_)));
+        self.objects.known.retain(|_, known| !matches!(known, Known::Missing(_)));
     }
 
     fn set_up_volumes(&mut self, cx: &mut Cx<'_>) {
@@ -89,17 +93,17 @@ impl PodWorker {
             return;
         }
         let host_ip = node_ip(cx.config.index);
-        match volumes::set_up(&self.source(cx, &host_ip)) {
+        match volumes::set_up(&self.source(cx.config, &host_ip), cx.host) {
             Ok(trees) => {
                 self.sandbox.volumes = trees;
                 let takes = cx.rng.duration(Duration::from_millis(150), Duration::from_millis(350));
                 self.stage = Stage::Sandbox(cx.now + takes);
             }
-            Err((volume, error)) => {
+            Err(message) => {
                 // `initialDurationBeforeRetry` and `maxDurationBeforeRetry` of pkg/volume/util/exponentialbackoff.
                 let wait = Duration::from_millis(500 << failures.min(8)).min(Duration::from_secs(122));
                 self.stage = Stage::Volumes { retry_at: Some(cx.now + wait), failures: failures.saturating_add(1) };
-                self.pod_event(Warning, "FailedMount", &format!("MountVolume.SetUp failed for volume {volume:?} : {error}"), cx);
+                self.pod_event(Warning, "FailedMount", &message, cx);
             }
         }
     }
@@ -124,11 +128,44 @@ impl PodWorker {
         cx.out.trace(What::SandboxReady { pod: self.object.clone(), ip: ip.as_str().into() });
         self.sandbox.ip = ip;
         self.stage = Stage::Containers;
+        self.resync_later(cx);
+    }
+
+    /// A Pod whose files can change is synced anew after a minute and up to half as much again (`syncFrequency`).
+    fn resync_later(&mut self, cx: &mut Cx<'_>) {
+        let live = volumes::live_references(&self.pod).is_some();
+        self.resync_at = live.then(|| cx.now + cx.rng.duration(SYNC_FREQUENCY, SYNC_FREQUENCY + SYNC_FREQUENCY / 2));
+    }
+
+    /// Reads anew what mounted files are made of, and makes them when it is there.
+    fn refresh_volumes(&mut self, cx: &mut Cx<'_>) {
+        if self.resync_at.is_some_and(|at| at <= cx.now) {
+            self.resync_at = None;
+            self.refreshing = true;
+            for reference in volumes::live_references(&self.pod).into_iter().flatten() {
+                let fixed = matches!(self.objects.known.get(&reference), Some(Known::ConfigMap(map)) if map.immutable == Some(true))
+                    || matches!(self.objects.known.get(&reference), Some(Known::Secret(secret)) if secret.immutable == Some(true));
+                if !fixed && self.asked.insert(reference.clone()) {
+                    cx.wanted.push(reference);
+                }
+            }
+        }
+        if self.refreshing && self.asked.is_empty() {
+            self.refreshing = false;
+            let host_ip = node_ip(cx.config.index);
+            let mut trees = std::mem::take(&mut self.sandbox.volumes);
+            volumes::refresh(&self.source(cx.config, &host_ip), &mut trees);
+            self.sandbox.volumes = trees;
+            self.resync_later(cx);
+        }
     }
 
     /// Does what `computePodActions` says. As in `SyncPod`, containers start one after the other: one whose image is pulled, or whose
     /// `postStart` hook runs, holds up those after it; one that waits to be tried again does not.
     fn sync_containers(&mut self, cx: &mut Cx<'_>) {
+        if self.restarting_all && !self.begin_all_anew(cx) {
+            return;
+        }
         let actions = compute_pod_actions(&self.pod, &self.runtime_view());
         if actions.kill_pod {
             self.end_because(None, self.pod_grace());
@@ -145,9 +182,9 @@ impl PodWorker {
         }
         let ephemeral = (0..self.ephemeral.len()).map(|index| inits + mains + index);
         let main = actions.to_start.into_iter().map(|index| inits + index);
-        let mut held_up = false;
+        let mut held_up = self.records.iter().any(|record| record.post_start.is_some());
         for index in ephemeral.chain(actions.init_to_start).chain(main) {
-            if !held_up || matches!(self.records[index].step, Step::Creating(_)) {
+            if !held_up || matches!(self.records[index].step, Step::Creating(_) | Step::NeedsObjects) {
                 self.ensure_running(index, cx);
                 held_up |= self.records[index].holds_up_others();
             }
@@ -158,6 +195,26 @@ impl PodWorker {
                 record.step = Step::Idle;
             }
         }
+    }
+
+    /// A container ended with a code for which all are to start anew: ends the others, without their hooks. True when all have ended.
+    fn begin_all_anew(&mut self, cx: &mut Cx<'_>) -> bool {
+        for index in 0..self.records.len() {
+            if self.records[index].step == Step::Running {
+                self.stop_now(index, cx);
+            } else if !self.records[index].is_alive() {
+                self.records[index].step = Step::Idle;
+            }
+        }
+        if self.records.iter().any(|record| record.is_alive()) {
+            return false;
+        }
+        self.restarting_all = false;
+        for record in self.records.iter_mut().filter(|record| record.role != Role::Ephemeral) {
+            record.past_runs = record.runs.len();
+            record.killed = false;
+        }
+        true
     }
 
     /// What the runtime has of the Pod.
@@ -175,16 +232,13 @@ impl PodWorker {
 
     fn seen(&self, index: usize) -> Option<Seen> {
         let record = &self.records[index];
-        let &run = record.runs.last()?;
+        let &run = record.runs.last().filter(|_| record.runs.len() > record.past_runs)?;
         let state = match self.sandbox.containers[run].state {
             State::Exited { code, .. } => RuntimeState::Exited(code),
             State::Running => RuntimeState::Running,
         };
         let result = |kind: ProbeType| record.probes.iter().find(|probe| probe.kind == kind).and_then(|probe| probe.result_for(run));
-        let mut startup = result(ProbeType::Startup);
-        if record.post_start.is_some() && startup == Some(ProbeResult::Success) {
-            startup = None;
-        }
+        let startup = result(ProbeType::Startup);
         let changed = state == RuntimeState::Running && record.started_image != self.spec(index).image;
         Some(Seen { state, liveness: result(ProbeType::Liveness), startup, changed })
     }
@@ -224,12 +278,14 @@ impl PodWorker {
     fn ensure_running(&mut self, index: usize, cx: &mut Cx<'_>) {
         match self.records[index].step {
             Step::Creating(at) if at <= cx.now => return self.start(index, cx),
+            Step::NeedsObjects => return self.start(index, cx),
             Step::Waits(Some(at)) if at <= cx.now => self.records[index].step = Step::Idle,
             Step::Idle => {}
             _ => return,
         }
         if let Some(finished) = self.finished_at(index) {
-            if !self.should_restart(index) {
+            let anew = self.records[index].runs.len() == self.records[index].past_runs;
+            if !anew && !self.should_restart(index) {
                 return;
             }
             // A container that the kubelet itself killed is started again by the same sync, which knows only the run before.
@@ -324,14 +380,18 @@ impl PodWorker {
     fn create(&mut self, index: usize, cx: &mut Cx<'_>) {
         let takes = cx.rng.duration(Duration::from_millis(30), Duration::from_millis(80));
         self.records[index].step = Step::Creating(cx.now + takes);
+        if !self.records[index].runs.is_empty() {
+            // A container that starts again sees ConfigMaps and Secrets as they are now.
+            self.objects.known.retain(|(kind, _), _| *kind == RefKind::Claim);
+        }
     }
 
     /// The runtime's configuration of a container.
-    fn container_config(&self, index: usize, cx: &Cx<'_>) -> Result<ContainerConfig, String> {
-        let spec = self.spec(index);
+    fn container_config(&mut self, index: usize, cx: &Cx<'_>) -> Result<ContainerConfig, String> {
+        let spec = self.spec(index).clone();
         let image = self.records[index].image.as_ref().ok_or_else(|| "image not found".to_owned())?.image;
         let host_ip = node_ip(cx.config.index);
-        let mut env = env::environment(spec, &self.source(cx, &host_ip))?;
+        let mut env = env::environment(&spec, &self.source(cx.config, &host_ip))?;
         for (name, value) in image.env {
             if !env.iter().any(|(key, _)| key == name) {
                 env.push(((*name).to_owned(), (*value).to_owned()));
@@ -348,13 +408,18 @@ impl PodWorker {
         };
         let memory_limit = spec.resources.limits.get("memory").and_then(|quantity| u64::try_from(quantity.value()).ok());
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
+        // The copies of `subPath` mounts that no container uses any more are let go.
+        if !self.records.iter().any(|record| record.is_alive()) {
+            self.sandbox.volumes.truncate(self.pod.spec.volumes.len());
+        }
+        let mounts = volumes::mounts(&self.pod, &spec, &self.objects, &mut self.sandbox.volumes, lookup);
         Ok(ContainerConfig {
             name: spec.name.clone(),
             image,
             argv,
             ports: spec.ports.iter().filter_map(|port| u16::try_from(port.container_port).ok()).collect(),
             cwd,
-            mounts: volumes::mounts(&self.pod, spec, lookup),
+            mounts,
             memory_limit,
             termination_message_path: spec.termination_message_path.clone(),
             env,
@@ -363,6 +428,7 @@ impl PodWorker {
 
     fn start(&mut self, index: usize, cx: &mut Cx<'_>) {
         if !self.ask_for_objects(cx) {
+            self.records[index].step = Step::NeedsObjects;
             return;
         }
         let config = match self.container_config(index, cx) {

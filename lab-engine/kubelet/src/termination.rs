@@ -114,6 +114,15 @@ impl PodWorker {
         self.advance_end(index, cx);
     }
 
+    /// Ends a running container without its hook, and with the least grace period there is.
+    pub(crate) fn stop_now(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let message = format!("Stopping container {}", self.spec(index).name);
+        let name = self.spec(index).name.as_str().into();
+        cx.out.trace(What::ContainerKilling { pod: self.object.clone(), container: name, reason: message.as_str().into() });
+        self.event(index, Normal, "Killing", &message, cx);
+        self.signal(index, Duration::ZERO, cx);
+    }
+
     /// Goes on with a container that ends: hook, turn, signal.
     pub(crate) fn advance_end(&mut self, index: usize, cx: &mut Cx<'_>) {
         if let Step::PreStop { hook, since, grace } = self.records[index].step {
