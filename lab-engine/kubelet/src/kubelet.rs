@@ -6,6 +6,7 @@
 use crate::images::ImageManager;
 use crate::node;
 use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
+use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
@@ -170,6 +171,7 @@ impl Kubelet {
         out: &mut Outbox,
         f: impl FnOnce(&mut PodWorker, &mut Cx<'_>) -> T,
     ) -> Option<T> {
+        let others = self.others_if_resized(uid);
         let managed = self.managed.get_mut(uid)?;
         let mut cx = Cx {
             now,
@@ -181,6 +183,7 @@ impl Kubelet {
             host: &mut self.host,
             rng: &mut self.rng,
             addresses: &mut self.addresses,
+            others,
             wanted: Vec::new(),
         };
         let result = f(&mut managed.worker, &mut cx);
@@ -201,6 +204,18 @@ impl Kubelet {
         self.flush(uid, now, out);
         self.reindex(uid);
         Some(result)
+    }
+
+    /// What the other Pods of the node were given; counted only when this one is to be resized.
+    fn others_if_resized(&self, uid: &Arc<str>) -> Amounts {
+        let resized = self.managed.get(uid).is_some_and(|managed| managed.worker.wants_resize());
+        let others = self.managed.iter().filter(|(other, managed)| resized && *other != uid && managed.worker.stage != Stage::Finished);
+        others.fold(Amounts::default(), |mut sum, (_, managed)| {
+            let given = managed.worker.allocated();
+            sum.cpu_milli = sum.cpu_milli.saturating_add(given.cpu_milli);
+            sum.memory = sum.memory.saturating_add(given.memory);
+            sum
+        })
     }
 
     fn reindex(&mut self, uid: &Arc<str>) {
@@ -283,7 +298,10 @@ impl Kubelet {
             self.flush(&uid, now, out);
             return;
         }
-        self.work(&uid, now, out, |worker, _| worker.update(pod));
+        if let Some(managed) = self.managed.get_mut(&uid) {
+            managed.worker.update(pod);
+        }
+        self.work(&uid, now, out, |_, _| ());
     }
 
     fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {

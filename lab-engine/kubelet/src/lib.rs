@@ -20,6 +20,7 @@ mod pod_status;
 mod pod_worker;
 mod prober;
 mod probes;
+mod resize;
 mod restart;
 #[allow(dead_code, reason = "the writing half of the file tree waits for the tools of the shell")]
 mod runtime;

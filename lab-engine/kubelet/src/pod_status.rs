@@ -7,6 +7,7 @@ use crate::runtime::sandbox::State;
 use crate::status::{self, Draft, Statuses};
 use api::core::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodIp, PodStatus,
+    ResourceRequirements,
 };
 use sim::What;
 
@@ -31,6 +32,7 @@ impl PodWorker {
             status::ready(spec, &self.pod.status.conditions, known, phase),
             status::containers_ready(spec, known, phase),
         ];
+        drafts.extend(self.resize_conditions());
         let rules = spec.init_containers.iter().chain(&spec.containers).flat_map(|container| &container.restart_policy_rules);
         if rules.into_iter().any(|rule| rule.action == "RestartAllContainers") {
             let (reason, message) = (String::new(), String::new());
@@ -57,7 +59,9 @@ impl PodWorker {
         // What others own comes from the API server's version, what the worker owns from its own last status.
         let mut conditions = self.status.conditions.clone();
         conditions.retain(|condition| drafts.iter().any(|draft| draft.type_ == condition.type_));
-        let others = old.conditions.iter().filter(|condition| drafts.iter().all(|draft| draft.type_ != condition.type_));
+        let own = |type_: &str| matches!(type_, "PodResizePending" | "PodResizeInProgress");
+        let others =
+            old.conditions.iter().filter(|condition| drafts.iter().all(|draft| draft.type_ != condition.type_) && !own(&condition.type_));
         conditions.extend(others.cloned());
         status::set_conditions(&mut new, &conditions, drafts, generation, cx.now);
         new.container_statuses = main.to_vec();
@@ -90,6 +94,8 @@ impl PodWorker {
             image_id: image.map(crate::images::PresentImage::id).unwrap_or_default(),
             container_id: id,
             started: (record.role != Role::Ephemeral).then(|| record.started()),
+            allocated_resources: given(&record.allocated).then(|| record.allocated.requests.clone()).unwrap_or_default(),
+            resources: given(&record.in_force).then(|| record.in_force.clone()),
             ..ContainerStatus::default()
         }
     }
@@ -157,6 +163,11 @@ impl PodWorker {
         }
         cx.images.forget(&self.pod.metadata.uid);
     }
+}
+
+/// Whether a container has resources to tell of.
+fn given(resources: &ResourceRequirements) -> bool {
+    !resources.requests.is_empty() || !resources.limits.is_empty()
 }
 
 /// The state of a container that was never started when its Pod ended.

@@ -8,13 +8,14 @@ use crate::hooks::Hook;
 use crate::images::ImageManager;
 use crate::kubelet::KubeletConfig;
 use crate::probes::{ProbeType, ProbeWorker, Target, TargetState};
+use crate::resize::{Amounts, Pending};
 use crate::restart::restarts_all;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::runtime::sandbox::{ExecResult, Happened, Sandbox, State};
 use crate::status::is_sidecar;
 use crate::volumes::{Objects, RefKind};
-use api::core::{Container, EphemeralContainer, ObjectReference, Pod, PodStatus};
+use api::core::{Container, EphemeralContainer, ObjectReference, Pod, PodStatus, ResourceRequirements};
 use client::{EventRecorder, EventType, Outbox};
 use sim::{ObjectRef, Rng, Time, What};
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) host: &'a mut Tree,
     pub(crate) rng: &'a mut Rng,
     pub(crate) addresses: &'a mut Addresses,
+    /// What the node's other Pods were given; known when this one is to be resized.
+    pub(crate) others: Amounts,
     /// Objects that the worker wants to be read from the API server.
     pub(crate) wanted: Vec<(RefKind, String)>,
 }
@@ -108,6 +111,10 @@ pub(crate) struct Record {
     pub(crate) post_start: Option<Hook>,
     /// The kubelet has killed its present or last run, and has not looked at the back-off since.
     pub(crate) killed: bool,
+    /// The resources that the node has set aside for it.
+    pub(crate) allocated: ResourceRequirements,
+    /// The resources that its present run has.
+    pub(crate) in_force: ResourceRequirements,
     /// How many of its runs belong to an earlier life of the Pod's containers, and are as if they had never been.
     pub(crate) past_runs: usize,
     /// The image that its present run was started with, as the spec named it.
@@ -141,6 +148,10 @@ pub(crate) struct PodWorker {
     pub(crate) ephemeral: Vec<Container>,
     pub(crate) objects: Objects,
     pub(crate) asked: BTreeSet<(RefKind, String)>,
+    /// A change of resources that waits.
+    pub(crate) resize_pending: Option<Pending>,
+    /// When it is looked at again.
+    pub(crate) resize_at: Option<Time>,
     /// All containers end, to start anew from the first init container.
     pub(crate) restarting_all: bool,
     /// When the files that the kubelet keeps up to date are made anew.
@@ -173,6 +184,8 @@ impl PodWorker {
             ephemeral: Vec::new(),
             objects: Objects::default(),
             asked: BTreeSet::new(),
+            resize_pending: None,
+            resize_at: None,
             restarting_all: false,
             resync_at: None,
             refreshing: false,
@@ -230,7 +243,13 @@ impl PodWorker {
             record.probes.iter().filter_map(move |probe| probe.next_wake(target)).chain(step).chain(hook)
         });
         let resync = self.resync_at.filter(|_| self.ending.is_none());
-        records.chain(stage).chain(deadline).chain(resync).chain(self.sandbox.next_wake()).min()
+        records
+            .chain(stage)
+            .chain(deadline)
+            .chain(resync)
+            .chain(self.resize_at.filter(|_| self.ending.is_none()))
+            .chain(self.sandbox.next_wake())
+            .min()
     }
 
     /// When the Pod has lived long enough.
@@ -364,6 +383,8 @@ impl Record {
             told_back_off: None,
             post_start: None,
             killed: false,
+            allocated: container.resources.clone(),
+            in_force: ResourceRequirements::default(),
             past_runs: 0,
             started_image: String::new(),
         }

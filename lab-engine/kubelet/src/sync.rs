@@ -9,6 +9,7 @@ use crate::node::{node_ip, pod_network};
 use crate::pod_actions::{RuntimeState, RuntimeView, SandboxSeen, Seen, Which, compute_pod_actions};
 use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
 use crate::probes::ProbeType;
+use crate::resize::memory_limit;
 use crate::restart::should_restart;
 use crate::runtime::sandbox::{ContainerConfig, State};
 use crate::volumes::{self, Known, RefKind};
@@ -41,6 +42,7 @@ impl PodWorker {
             }
             if self.stage == Stage::Containers {
                 self.refresh_volumes(cx);
+                self.resize(cx);
                 self.sync_containers(cx);
             }
         }
@@ -406,7 +408,7 @@ impl PodWorker {
             (true, false) => [owned(image.entrypoint), expanded(&spec.args)].concat(),
             (false, _) => [expanded(&spec.command), expanded(&spec.args)].concat(),
         };
-        let memory_limit = spec.resources.limits.get("memory").and_then(|quantity| u64::try_from(quantity.value()).ok());
+        let memory_limit = memory_limit(&self.records[index].allocated);
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
         // The copies of `subPath` mounts that no container uses any more are let go.
         if !self.records.iter().any(|record| record.is_alive()) {
@@ -451,6 +453,7 @@ impl PodWorker {
         let started = self.sandbox.start(config, root, cx.now);
         self.records[index].runs.push(self.sandbox.containers.len() - 1);
         self.records[index].killed = false;
+        self.records[index].in_force = self.records[index].allocated.clone();
         self.records[index].started_image = self.spec(index).image.clone();
         let Err(error) = started else {
             self.event(index, Normal, "Started", &format!("Started container {name}"), cx);

@@ -146,3 +146,34 @@ fn a_new_image_replaces_its_container_and_an_ephemeral_one_joins_the_pod() {
     let log = world.serve("p", "log", &[("container", "debugger")]);
     assert_eq!(log.result, Ok(Body::Text("hi\n".into())));
 }
+
+#[test]
+fn resources_change_in_place_where_the_node_can_hold_them() {
+    let mut world = World::new();
+    let amounts = |cpu: &str, memory: &str| json!({"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}});
+    let policy = json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
+    let container = |cpu, memory| json!({"name": "c", "image": "nginx:1.25", "resources": amounts(cpu, memory), "resizePolicy": policy});
+    world.apply("p", json!({"restartPolicy": "Always", "containers": [container("500m", "100Mi")]}));
+    world.apply("other", json!({"containers": [container("1", "100Mi")]}));
+    world.advance(5);
+    let mut resize = |cpu: &str, memory: &str| {
+        world.revision += 1;
+        let revision = ResourceVersion(world.revision);
+        let pod = world.pods.get_mut("p").unwrap();
+        pod.metadata.resource_version = revision;
+        pod.metadata.generation = Some(pod.metadata.generation.unwrap_or(1) + 1);
+        pod.spec.containers[0].resources = api::json::decode(amounts(cpu, memory)).unwrap();
+        let (event, id) = (WatchEvent::Modified(pod.clone().into()), world.watch.unwrap());
+        world.give(Input::Watch(id, Arc::new([event])));
+        world.advance(5);
+        let status = world.status("p");
+        let of = &status.container_statuses[0];
+        let in_force = of.resources.as_ref().unwrap().requests["cpu"].to_string();
+        let pending = api::meta::condition(&status.conditions, "PodResizePending").map(|condition| condition.reason.clone());
+        (in_force, of.restart_count, pending.unwrap_or_default())
+    };
+    assert_eq!(resize("2", "100Mi"), ("2".to_owned(), 0, String::new()), "CPU changes without a restart");
+    assert_eq!(resize("5", "100Mi"), ("2".to_owned(), 0, "Infeasible".to_owned()), "the node has four cores");
+    assert_eq!(resize("3500m", "100Mi"), ("2".to_owned(), 0, "Deferred".to_owned()), "the other Pod has one of them");
+    assert_eq!(resize("1", "200Mi"), ("1".to_owned(), 1, String::new()), "memory takes a restart here");
+}
