@@ -57,6 +57,8 @@ impl ApiServer {
             self.admit(write, object, Some(current))?;
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
                 self.check_escalation(write, object, Some(current))?;
+            }
+            if matches!(write.subresource, Subresource::None | Subresource::Scale | Subresource::Resize) {
                 self.charge(write, object, Some(current))?;
             }
             write.warn_of(object, Some(current));
@@ -131,6 +133,11 @@ impl ApiServer {
             if let Some(served) = &write.served {
                 errors.extend(served.validate(&new, Some(current), write.subresource));
             }
+            if !errors.is_empty() {
+                return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
+            }
+        } else if write.subresource.is_part_of_spec() {
+            let errors = registry::update_part(&mut new, current, write.subresource);
             if !errors.is_empty() {
                 return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
             }

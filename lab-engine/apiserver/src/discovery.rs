@@ -151,9 +151,11 @@ fn subresources<'a>(info: &'a KindInfo, served: Option<&Served>) -> Vec<Sub<'a>>
         ("", "pods") => vec![
             ("attach", "PodAttachOptions", &["create", "get"]),
             ("binding", "Binding", &["create"]),
+            ("ephemeralcontainers", "Pod", CHANGE),
             ("eviction", "Eviction", &["create"]),
             ("exec", "PodExecOptions", &["create", "get"]),
             ("log", "Pod", &["get"]),
+            ("resize", "Pod", CHANGE),
             status,
         ],
         ("apps", "deployments" | "replicasets" | "statefulsets") | ("", "replicationcontrollers") => {

@@ -19,7 +19,6 @@ use api::kinds::Gvr;
 use api::rbac::PolicyRule;
 use api::status::Status;
 use api::{Object, Resource};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The namespace of the Leases of nodes.
@@ -205,11 +204,9 @@ fn uses(pod: &Pod) -> Vec<Used> {
             source.config_map.iter().for_each(|source| add("configmaps", &source.name));
             source.secret.iter().for_each(|source| add("secrets", &source.name));
         }
-        let claim = volume.rest.get("persistentVolumeClaim").and_then(|claim| claim["claimName"].as_str());
-        claim.into_iter().for_each(|name| add("persistentvolumeclaims", name));
+        volume.persistent_volume_claim.iter().for_each(|source| add("persistentvolumeclaims", &source.claim_name));
     }
-    let secrets = pod.spec.rest.get("imagePullSecrets").and_then(Value::as_array);
-    secrets.into_iter().flatten().filter_map(|secret| secret["name"].as_str()).for_each(|name| add("secrets", name));
+    pod.spec.image_pull_secrets.iter().for_each(|secret| add("secrets", &secret.name));
     used
 }
 

@@ -1,4 +1,4 @@
-//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `log`, `exec`, `attach`.
+//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`.
 //!
 //! **Simplified here:** `portforward` and `proxy` are not there.
 
@@ -28,6 +28,10 @@ pub(crate) enum Subresource {
     Binding,
     Eviction,
     Finalize,
+    /// The resources of a Pod's containers.
+    Resize,
+    /// Containers that are put into a running Pod.
+    EphemeralContainers,
     Log,
     Exec,
     Attach,
@@ -45,6 +49,8 @@ impl Subresource {
                 Subresource::Scale
             }
             "finalize" if info == api::core::Namespace::INFO => Subresource::Finalize,
+            "resize" if pods => Subresource::Resize,
+            "ephemeralcontainers" if pods => Subresource::EphemeralContainers,
             "binding" if pods => Subresource::Binding,
             "eviction" if pods => Subresource::Eviction,
             "log" if pods => Subresource::Log,
@@ -63,6 +69,8 @@ impl Subresource {
             Subresource::Binding => "binding",
             Subresource::Eviction => "eviction",
             Subresource::Finalize => "finalize",
+            Subresource::Resize => "resize",
+            Subresource::EphemeralContainers => "ephemeralcontainers",
             Subresource::Log => "log",
             Subresource::Exec => "exec",
             Subresource::Attach => "attach",
@@ -71,12 +79,17 @@ impl Subresource {
 
     /// Whether it can be read from the store.
     pub(crate) fn is_state(self) -> bool {
-        matches!(self, Subresource::None | Subresource::Status | Subresource::Scale)
+        matches!(self, Subresource::None | Subresource::Status | Subresource::Scale) || self.is_part_of_spec()
     }
 
     /// Whether it is written like the object.
     pub(crate) fn is_object_or_status(self) -> bool {
-        matches!(self, Subresource::None | Subresource::Status | Subresource::Finalize)
+        matches!(self, Subresource::None | Subresource::Status | Subresource::Finalize) || self.is_part_of_spec()
+    }
+
+    /// Whether it is a part of the spec that changes by a rule of its own.
+    pub(crate) fn is_part_of_spec(self) -> bool {
+        matches!(self, Subresource::Resize | Subresource::EphemeralContainers)
     }
 
     /// Whether the kubelet serves it.
@@ -236,7 +249,8 @@ pub(crate) fn bound(pod: &Pod, node: &str, uid: &str, now: Time) -> Result<Pod, 
 /// Refuses when the container is not told and there are several, or when there is none of that name.
 fn choose_container(pod: &Pod, container: Option<&str>) -> Result<(), Box<Status>> {
     let name = &pod.metadata.name;
-    let all = || pod.spec.init_containers.iter().chain(&pod.spec.containers).map(|container| container.name.as_str());
+    let regular = || pod.spec.init_containers.iter().chain(&pod.spec.containers).map(|container| container.name.as_str());
+    let all = || regular().chain(pod.spec.ephemeral_containers.iter().map(|container| container.name.as_str()));
     match container.filter(|container| !container.is_empty()) {
         Some(container) if all().any(|name| name == container) => Ok(()),
         Some(container) => Err(Box::new(Status::bad_request(format!("container {container} is not valid for pod {name}")))),

@@ -17,6 +17,7 @@ mod endpoints;
 mod hpa;
 mod informer;
 mod keys;
+mod kubelet;
 mod mvcc;
 mod outcome;
 mod persistentvolume;
@@ -53,10 +54,13 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("deployment", controllers::deployment::run),
     ("endpoints", endpoints::run),
     ("hpa", hpa::run),
+    ("image-pull", kubelet::images::run),
     ("informer", informer::run),
     ("job", controllers::job::run),
+    ("kubelet-lifecycle", kubelet::lifecycle::run),
     ("mvcc", mvcc::run),
     ("persistentvolume", persistentvolume::run),
+    ("prober", kubelet::prober::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
     ("replicaset", controllers::replica_set::run),

@@ -20,7 +20,7 @@ struct Entry {
 
 /// Delays by key.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff<K: Ord> {
+pub struct Backoff<K: Ord> {
     initial: Duration,
     max: Duration,
     entries: BTreeMap<K, Entry>,
@@ -34,17 +34,17 @@ impl<K: Ord> Default for Backoff<K> {
 
 impl<K: Ord> Backoff<K> {
     /// Delays from `initial`, doubling up to `max`.
-    pub(crate) fn new(initial: Duration, max: Duration) -> Self {
+    pub fn new(initial: Duration, max: Duration) -> Self {
         Backoff { initial, max, entries: BTreeMap::new() }
     }
 
     /// The present delay of a key; zero when it has none.
-    pub(crate) fn get(&self, key: &K) -> Duration {
+    pub fn get(&self, key: &K) -> Duration {
         self.entries.get(key).map_or(Duration::ZERO, |entry| entry.delay)
     }
 
     /// Lengthens the delay of a key because of something that happened at `event`.
-    pub(crate) fn next(&mut self, key: K, event: Time, now: Time) {
+    pub fn next(&mut self, key: K, event: Time, now: Time) {
         let (initial, max) = (self.initial, self.max);
         let entry = self.entries.entry(key).or_insert(Entry { delay: Duration::ZERO, last_update: now });
         let expired = event.since(entry.last_update) > max * 2;
@@ -53,17 +53,28 @@ impl<K: Ord> Backoff<K> {
     }
 
     /// Until when the key waits after something that happened at `event`; `None` when it need not wait (`IsInBackOffSince`).
-    pub(crate) fn waits_until(&self, key: &K, event: Time, now: Time) -> Option<Time> {
+    pub fn waits_until(&self, key: &K, event: Time, now: Time) -> Option<Time> {
         let entry = self.entries.get(key)?;
         let until = event + entry.delay;
         (event.since(entry.last_update) <= self.max * 2 && now < until).then_some(until)
     }
 
     /// Until when the key waits after its last lengthening; `None` when it need not wait (`IsInBackOffSinceUpdate`).
-    pub(crate) fn waits_since_update(&self, key: &K, now: Time) -> Option<Time> {
+    pub fn waits_since_update(&self, key: &K, now: Time) -> Option<Time> {
         let entry = self.entries.get(key)?;
         let until = entry.last_update + entry.delay;
         (now < until).then_some(until)
+    }
+
+    /// Whether something is remembered of a key.
+    pub fn has_entry(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Forgets the keys that would start over anyway.
+    pub fn gc(&mut self, now: Time) {
+        let max = self.max;
+        self.entries.retain(|_, entry| now.since(entry.last_update) <= max * 2);
     }
 
     /// Forgets the keys for which `keep` is false.

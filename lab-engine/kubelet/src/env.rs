@@ -158,7 +158,7 @@ pub(crate) fn resource_value(resource: &ResourceFieldSelector, own: &Container, 
 }
 
 /// Replaces `$(NAME)` by what `lookup` knows; `$$` stands for a dollar, unknown names stay as they are.
-pub(crate) fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> String {
+pub fn expand(text: &str, lookup: impl Fn(&str) -> Option<String>) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

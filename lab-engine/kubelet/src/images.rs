@@ -5,7 +5,7 @@
 //!
 //! **Simplified here:** no credentials, no parallel pulls, no garbage collection of images; layers are not shared between images.
 
-use crate::backoff::Backoff;
+use crate::image_pull::{Decision, ImageEvent, PullGate};
 use crate::runtime::reference;
 use crate::runtime::registry::{self, Image};
 use sim::{Rng, Time};
@@ -50,10 +50,8 @@ pub(crate) struct Pulled {
     pub(crate) image: String,
     /// The image, or the runtime's error.
     pub(crate) result: Result<PresentImage, String>,
-    /// How long the pull took.
-    pub(crate) took: Duration,
-    /// How long it took with the time in the queue.
-    pub(crate) with_waiting: Duration,
+    /// What is said of it.
+    pub(crate) event: ImageEvent,
 }
 
 #[derive(Debug)]
@@ -67,8 +65,7 @@ struct Pull {
 #[derive(Debug)]
 pub(crate) struct ImageManager {
     present: BTreeMap<String, PresentImage>,
-    backoff: Backoff<(String, String)>,
-    failures: BTreeMap<(String, String), String>,
+    gate: PullGate,
     queue: VecDeque<Pull>,
     active: Option<(Pull, Time, Time)>,
     /// Bytes per second.
@@ -79,15 +76,7 @@ pub(crate) struct ImageManager {
 impl ImageManager {
     /// A node without images that pulls at `speed` bytes per second.
     pub(crate) fn new(speed: u64, rng: Rng) -> Self {
-        ImageManager {
-            present: BTreeMap::new(),
-            backoff: Backoff::default(),
-            failures: BTreeMap::new(),
-            queue: VecDeque::new(),
-            active: None,
-            speed: speed.max(1),
-            rng,
-        }
+        ImageManager { present: BTreeMap::new(), gate: PullGate::default(), queue: VecDeque::new(), active: None, speed: speed.max(1), rng }
     }
 
     /// The images of the node, by name.
@@ -95,35 +84,20 @@ impl ImageManager {
         self.present.values()
     }
 
-    /// Makes sure that an image is there, as the policy wants it (`EnsureImageExists`).
-    pub(crate) fn ensure(&mut self, waiter: Waiter, image: &str, policy: &str, now: Time) -> Ensured {
-        let full = match reference::parse(image) {
-            Ok(reference) => reference.to_string(),
-            Err(error) => {
-                let message = format!("Failed to apply default image tag {image:?}: couldn't parse image name {image:?}: {error}");
-                return Ensured::Waits { reason: "InvalidImageName", message, until: None };
+    /// Makes sure that an image is there, as the policy wants it, and tells what is to be said of it.
+    pub(crate) fn ensure(&mut self, waiter: Waiter, image: &str, policy: &str, now: Time) -> (Ensured, Vec<ImageEvent>) {
+        let present = reference::parse(image).ok().and_then(|reference| self.present.get(&reference.to_string()));
+        let (decision, events) = self.gate.decide(&waiter.0, image, policy, Ok(present.is_some()), now);
+        let ensured = match (decision, present) {
+            (Decision::Present, Some(present)) => Ensured::Present(present.clone()),
+            (Decision::Waits { reason, message, until }, _) => Ensured::Waits { reason, message, until },
+            (Decision::Pull | Decision::Present, _) => {
+                self.queue.push_back(Pull { waiter, image: image.to_owned(), asked: now });
+                self.start_next(now);
+                Ensured::Pulling
             }
         };
-        let present = self.present.get(&full);
-        match (policy, present) {
-            ("Never", None) => {
-                let message = format!("Container image {image:?} is not present with pull policy of Never");
-                return Ensured::Waits { reason: "ErrImageNeverPull", message, until: None };
-            }
-            ("Always", _) | (_, None) => {}
-            (_, Some(present)) => return Ensured::Present(present.clone()),
-        }
-        let key = (waiter.0.clone(), full);
-        if let Some(until) = self.backoff.waits_since_update(&key, now) {
-            let message = match self.failures.get(&key) {
-                Some(error) => format!("Back-off pulling image {image:?}: ErrImagePull: {error}"),
-                None => format!("Back-off pulling image {image:?}"),
-            };
-            return Ensured::Waits { reason: "ImagePullBackOff", message, until: Some(until) };
-        }
-        self.queue.push_back(Pull { waiter, image: image.to_owned(), asked: now });
-        self.start_next(now);
-        Ensured::Pulling
+        (ensured, events)
     }
 
     fn start_next(&mut self, now: Time) {
@@ -152,38 +126,30 @@ impl ImageManager {
     pub(crate) fn finish(&mut self, now: Time) -> Option<Pulled> {
         let (pull, began, _) = self.active.take_if(|(_, _, done)| *done <= now)?;
         self.start_next(now);
-        let result = match reference::parse(&pull.image) {
-            Err(error) => Err(error),
-            Ok(reference) => {
-                let name = reference.to_string();
-                let result = registry::resolve(&reference).map(|image| {
-                    let size_bytes = image.size_bytes(&reference.tag);
-                    PresentImage { image, name: name.clone(), size_bytes }
-                });
-                let key = (pull.waiter.0.clone(), name.clone());
-                match &result {
-                    Ok(present) => {
-                        self.present.insert(name, present.clone());
-                        self.failures.remove(&key);
-                    }
-                    Err(error) => {
-                        self.failures.insert(key.clone(), error.clone());
-                        self.backoff.next(key, now, now);
-                    }
-                }
-                result
-            }
-        };
+        let result = self.gate.begin(began).and_then(|()| self.fetch(&pull.image));
         let millis = |duration: Duration| Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         let (took, with_waiting) = (millis(now.since(began)), millis(now.since(pull.asked)));
-        Some(Pulled { waiter: pull.waiter, image: pull.image, result, took, with_waiting })
+        let (uid, image) = (&pull.waiter.0, &pull.image);
+        let event = match &result {
+            Ok(present) => self.gate.pulled(uid, image, took, with_waiting, present.size_bytes),
+            Err(error) => self.gate.failed(uid, image, error, now),
+        };
+        Some(Pulled { waiter: pull.waiter, image: pull.image, result, event })
+    }
+
+    /// Asks the registry for an image.
+    fn fetch(&mut self, image: &str) -> Result<PresentImage, String> {
+        let reference = reference::parse(image)?;
+        let image = registry::resolve(&reference)?;
+        let present = PresentImage { image, name: reference.to_string(), size_bytes: image.size_bytes(&reference.tag) };
+        self.present.insert(present.name.clone(), present.clone());
+        Ok(present)
     }
 
     /// Forgets a Pod: its pulls in the queue and its back-off.
     pub(crate) fn forget(&mut self, uid: &str) {
         self.queue.retain(|pull| pull.waiter.0 != uid);
-        self.backoff.retain(|(owner, _)| owner != uid);
-        self.failures.retain(|(owner, _), _| owner != uid);
+        self.gate.forget(uid);
     }
 }
 
@@ -202,7 +168,7 @@ mod tests {
     #[test]
     fn policies_decide_whether_to_pull() {
         let mut images = manager();
-        let ensure = |images: &mut ImageManager, policy, now| images.ensure(waiter(), "nginx", policy, now);
+        let ensure = |images: &mut ImageManager, policy, now| images.ensure(waiter(), "nginx", policy, now).0;
         assert!(matches!(ensure(&mut images, "Never", Time::ZERO), Ensured::Waits { reason: "ErrImageNeverPull", .. }));
         assert!(matches!(ensure(&mut images, "IfNotPresent", Time::ZERO), Ensured::Pulling));
         let done = images.next_wake().unwrap();
@@ -218,17 +184,17 @@ mod tests {
     #[test]
     fn a_failed_pull_backs_off_and_says_why() {
         let mut images = manager();
-        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", Time::ZERO), Ensured::Pulling));
+        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", Time::ZERO).0, Ensured::Pulling));
         let failed = images.next_wake().unwrap();
         let error = images.finish(failed).unwrap().result.unwrap_err();
-        match images.ensure(waiter(), "nginx:1.161", "IfNotPresent", failed + Duration::from_secs(1)) {
+        match images.ensure(waiter(), "nginx:1.161", "IfNotPresent", failed + Duration::from_secs(1)).0 {
             Ensured::Waits { reason: "ImagePullBackOff", message, until } => {
                 assert_eq!(message, format!("Back-off pulling image \"nginx:1.161\": ErrImagePull: {error}"));
                 assert_eq!(until, Some(failed + Duration::from_secs(10)));
             }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", failed + Duration::from_secs(10)), Ensured::Pulling));
+        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", failed + Duration::from_secs(10)).0, Ensured::Pulling));
     }
 
     #[test]
@@ -239,9 +205,14 @@ mod tests {
         }
         let first = images.next_wake().unwrap();
         let first_pull = images.finish(first).unwrap();
-        assert_eq!(first_pull.took, first_pull.with_waiting);
         let second = images.next_wake().unwrap();
         let second_pull = images.finish(second).unwrap();
-        assert!(second_pull.took < second_pull.with_waiting);
+        let spans = |pulled: &Pulled| {
+            let (_, rest) = pulled.event.message.split_once(" in ").unwrap();
+            let (took, rest) = rest.split_once(" (").unwrap();
+            (took.to_owned(), rest.split_once(" including waiting)").unwrap().0.to_owned())
+        };
+        assert_eq!(spans(&first_pull).0, spans(&first_pull).1);
+        assert_ne!(spans(&second_pull).0, spans(&second_pull).1);
     }
 }

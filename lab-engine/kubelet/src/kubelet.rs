@@ -6,12 +6,13 @@
 use crate::images::ImageManager;
 use crate::node;
 use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
+use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
 use crate::volumes::{Known, RefKind};
 use api::coordination::Lease;
-use api::core::{ConfigMap, Node, Pod, PodStatus, Secret, Taint};
+use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
 use api::http::{Body, Method, Request, ResourcePath, Response};
 use api::meta::{ResourceVersion, StringMap, condition, condition_is_true};
 use api::{Object, Resource};
@@ -170,6 +171,7 @@ impl Kubelet {
         out: &mut Outbox,
         f: impl FnOnce(&mut PodWorker, &mut Cx<'_>) -> T,
     ) -> Option<T> {
+        let others = self.others_if_resized(uid);
         let managed = self.managed.get_mut(uid)?;
         let mut cx = Cx {
             now,
@@ -181,6 +183,7 @@ impl Kubelet {
             host: &mut self.host,
             rng: &mut self.rng,
             addresses: &mut self.addresses,
+            others,
             wanted: Vec::new(),
         };
         let result = f(&mut managed.worker, &mut cx);
@@ -188,7 +191,11 @@ impl Kubelet {
         let wanted = std::mem::take(&mut cx.wanted);
         let namespace = managed.worker.pod.metadata.namespace.clone();
         for (kind, name) in wanted {
-            let info = if kind == RefKind::ConfigMap { ConfigMap::INFO } else { Secret::INFO };
+            let info = match kind {
+                RefKind::ConfigMap => ConfigMap::INFO,
+                RefKind::Secret => Secret::INFO,
+                RefKind::Claim => PersistentVolumeClaim::INFO,
+            };
             let request = Request::new(Method::Get, ResourcePath::object(info, &namespace, &name));
             self.send(request, Pending::Reference(uid.clone(), kind, name), out);
         }
@@ -197,6 +204,18 @@ impl Kubelet {
         self.flush(uid, now, out);
         self.reindex(uid);
         Some(result)
+    }
+
+    /// What the other Pods of the node were given; counted only when this one is to be resized.
+    fn others_if_resized(&self, uid: &Arc<str>) -> Amounts {
+        let resized = self.managed.get(uid).is_some_and(|managed| managed.worker.wants_resize());
+        let others = self.managed.iter().filter(|(other, managed)| resized && *other != uid && managed.worker.stage != Stage::Finished);
+        others.fold(Amounts::default(), |mut sum, (_, managed)| {
+            let given = managed.worker.allocated();
+            sum.cpu_milli = sum.cpu_milli.saturating_add(given.cpu_milli);
+            sum.memory = sum.memory.saturating_add(given.memory);
+            sum
+        })
     }
 
     fn reindex(&mut self, uid: &Arc<str>) {
@@ -279,7 +298,10 @@ impl Kubelet {
             self.flush(&uid, now, out);
             return;
         }
-        self.work(&uid, now, out, |worker, _| worker.update(pod));
+        if let Some(managed) = self.managed.get_mut(&uid) {
+            managed.worker.update(pod);
+        }
+        self.work(&uid, now, out, |_, _| ());
     }
 
     fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
@@ -438,6 +460,7 @@ impl Kubelet {
                 let known = match object {
                     Some(Object::ConfigMap(map)) => Known::ConfigMap(map),
                     Some(Object::Secret(secret)) => Known::Secret(secret),
+                    Some(Object::PersistentVolumeClaim(claim)) => Known::Claim(claim),
                     _ => Known::Missing(message),
                 };
                 self.work(&uid, now, out, |worker, _| {

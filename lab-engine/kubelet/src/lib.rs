@@ -9,13 +9,19 @@
 
 mod backoff;
 mod env;
+pub mod facts;
+mod hooks;
+mod image_pull;
 mod images;
 mod kubelet;
 mod node;
+mod pod_actions;
 mod pod_status;
 mod pod_worker;
 mod prober;
 mod probes;
+mod resize;
+mod restart;
 #[allow(dead_code, reason = "the writing half of the file tree waits for the tools of the shell")]
 mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]

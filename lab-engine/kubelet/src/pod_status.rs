@@ -1,12 +1,13 @@
 //! The status of a Pod, computed from what its worker knows (`generateAPIPodStatus`, `convertToAPIContainerStatuses`).
 
 use crate::node::node_ip;
-use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
+use crate::pod_worker::{Cx, PodWorker, Role, Stage};
 use crate::runtime::registry::hex_id;
 use crate::runtime::sandbox::State;
-use crate::status::{self, Draft};
+use crate::status::{self, Draft, Statuses};
 use api::core::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodIp, PodStatus,
+    ResourceRequirements,
 };
 use sim::What;
 
@@ -15,20 +16,28 @@ impl PodWorker {
     pub(crate) fn compute_status(&mut self, cx: &mut Cx<'_>) -> bool {
         let inits = self.pod.spec.init_containers.len();
         let statuses: Vec<ContainerStatus> = (0..self.records.len()).map(|index| self.container_status(index)).collect();
-        let (init, main) = statuses.split_at(inits);
+        let (init, rest) = statuses.split_at(inits);
+        let (main, ephemeral) = rest.split_at(self.pod.spec.containers.len());
         let finished = self.stage == Stage::Finished;
         let spec = &self.pod.spec;
         let forced = self.ending.as_ref().and_then(|why| why.as_ref());
-        let phase = if forced.is_some() { "Failed" } else { status::phase(spec, init, main, finished) };
+        let known = Statuses { init, main, known: true };
+        let phase = if forced.is_some() { "Failed" } else { status::phase(spec, known, finished) };
         let generation = self.pod.metadata.generation;
         let sandbox = !self.sandbox.ip.is_empty() && !finished;
         let ready_to_start = Draft { type_: "PodReadyToStartContainers", status: sandbox, reason: String::new(), message: String::new() };
-        let drafts = vec![
+        let mut drafts = vec![
             ready_to_start,
-            status::initialized(spec, init, main, phase),
-            status::containers_ready("Ready", spec, init, main, phase),
-            status::containers_ready("ContainersReady", spec, init, main, phase),
+            status::initialized(spec, known, phase),
+            status::ready(spec, &self.pod.status.conditions, known, phase),
+            status::containers_ready(spec, known, phase),
         ];
+        drafts.extend(self.resize_conditions());
+        let rules = spec.init_containers.iter().chain(&spec.containers).flat_map(|container| &container.restart_policy_rules);
+        if rules.into_iter().any(|rule| rule.action == "RestartAllContainers") {
+            let (reason, message) = (String::new(), String::new());
+            drafts.push(Draft { type_: "AllContainersRestarting", status: self.restarting_all, reason, message });
+        }
         let host_ip = node_ip(cx.config.index);
         let ip = |ip: &String| PodIp { ip: ip.clone(), ..PodIp::default() };
         let old = &self.pod.status;
@@ -50,11 +59,14 @@ impl PodWorker {
         // What others own comes from the API server's version, what the worker owns from its own last status.
         let mut conditions = self.status.conditions.clone();
         conditions.retain(|condition| drafts.iter().any(|draft| draft.type_ == condition.type_));
-        let others = old.conditions.iter().filter(|condition| drafts.iter().all(|draft| draft.type_ != condition.type_));
+        let own = |type_: &str| matches!(type_, "PodResizePending" | "PodResizeInProgress");
+        let others =
+            old.conditions.iter().filter(|condition| drafts.iter().all(|draft| draft.type_ != condition.type_) && !own(&condition.type_));
         conditions.extend(others.cloned());
         status::set_conditions(&mut new, &conditions, drafts, generation, cx.now);
         new.container_statuses = main.to_vec();
         new.init_container_statuses = init.to_vec();
+        new.ephemeral_container_statuses = ephemeral.to_vec();
         let changed = new != self.status;
         self.status = new;
         changed
@@ -69,6 +81,7 @@ impl PodWorker {
         let image = record.image.as_ref().filter(|_| !record.runs.is_empty());
         let ready = match record.role {
             Role::Init => self.exit_code(index) == Some(0),
+            Role::Ephemeral => false,
             _ => record.ready(),
         };
         ContainerStatus {
@@ -80,7 +93,9 @@ impl PodWorker {
             image: image.map_or_else(|| spec.image.clone(), |image| image.name.clone()),
             image_id: image.map(crate::images::PresentImage::id).unwrap_or_default(),
             container_id: id,
-            started: Some(record.started()),
+            started: (record.role != Role::Ephemeral).then(|| record.started()),
+            allocated_resources: given(&record.allocated).then(|| record.allocated.requests.clone()).unwrap_or_default(),
+            resources: given(&record.in_force).then(|| record.in_force.clone()),
             ..ContainerStatus::default()
         }
     }
@@ -104,12 +119,12 @@ impl PodWorker {
                 let running = Some(ContainerStateRunning { started_at, ..ContainerStateRunning::default() });
                 (ContainerState { running, ..ContainerState::default() }, runs.next())
             }
-            (latest, Some((reason, message))) if self.stage != Stage::Finished && matches!(record.step, Step::Waits(_) | Step::Pulling) => {
-                (waiting(reason, message), latest)
-            }
+            (latest, Some((reason, message))) if self.stage != Stage::Finished => (waiting(reason, message), latest),
             (Some(run), _) => (self.terminated(run, index), runs.next()),
             (None, _) if self.stage == Stage::Finished && self.is_deleting() => (never_started(), None),
-            (None, _) if self.pod.spec.init_containers.is_empty() => (waiting("ContainerCreating", ""), None),
+            (None, _) if self.pod.spec.init_containers.is_empty() || record.role == Role::Ephemeral => {
+                (waiting("ContainerCreating", ""), None)
+            }
             (None, _) => (waiting("PodInitializing", ""), None),
         }
     }
@@ -148,6 +163,11 @@ impl PodWorker {
         }
         cx.images.forget(&self.pod.metadata.uid);
     }
+}
+
+/// Whether a container has resources to tell of.
+fn given(resources: &ResourceRequirements) -> bool {
+    !resources.requests.is_empty() || !resources.limits.is_empty()
 }
 
 /// The state of a container that was never started when its Pod ended.

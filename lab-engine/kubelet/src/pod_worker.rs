@@ -4,15 +4,18 @@
 //! called when something that concerns the Pod has happened: an update from the API server, a deadline, a pull that ended. It takes in what
 //! the runtime did, runs the probes that are due, does what the Pod needs next, and computes the status.
 
+use crate::hooks::Hook;
 use crate::images::ImageManager;
 use crate::kubelet::KubeletConfig;
-use crate::probes::{ProbeType, ProbeWorker, Target};
+use crate::probes::{ProbeType, ProbeWorker, Target, TargetState};
+use crate::resize::{Amounts, Pending};
+use crate::restart::restarts_all;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::runtime::sandbox::{ExecResult, Happened, Sandbox, State};
 use crate::status::is_sidecar;
 use crate::volumes::{Objects, RefKind};
-use api::core::{Container, ObjectReference, Pod, PodStatus};
+use api::core::{Container, EphemeralContainer, ObjectReference, Pod, PodStatus, ResourceRequirements};
 use client::{EventRecorder, EventType, Outbox};
 use sim::{ObjectRef, Rng, Time, What};
 use std::collections::BTreeSet;
@@ -30,6 +33,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) host: &'a mut Tree,
     pub(crate) rng: &'a mut Rng,
     pub(crate) addresses: &'a mut Addresses,
+    /// What the node's other Pods were given; known when this one is to be resized.
+    pub(crate) others: Amounts,
     /// Objects that the worker wants to be read from the API server.
     pub(crate) wanted: Vec<(RefKind, String)>,
 }
@@ -64,6 +69,7 @@ pub(crate) enum Role {
     Init,
     Sidecar,
     Main,
+    Ephemeral,
 }
 
 /// What happens to a container.
@@ -75,12 +81,16 @@ pub(crate) enum Step {
     Pulling,
     /// It is being created and starts at a time.
     Creating(Time),
+    /// It waits for objects that its environment is made from.
+    NeedsObjects,
     /// It runs.
     Running,
     /// It waits to be tried again at a time, or for ever.
     Waits(Option<Time>),
-    /// It runs its `preStop` hook: a command, or until a time; then SIGTERM, then SIGKILL at `kill_at`.
-    PreStop { exec: Option<u64>, until: Option<Time>, kill_at: Time },
+    /// It runs its `preStop` hook, within its grace period.
+    PreStop { hook: Hook, since: Time, grace: Duration },
+    /// It waits for its turn to get its stop signal, with what is left of its grace period.
+    Turn { since: Time, left: Duration },
     /// It was told to end.
     Stopping,
 }
@@ -98,9 +108,17 @@ pub(crate) struct Record {
     pub(crate) probes: Vec<ProbeWorker>,
     /// The back-off was already told of for this run.
     pub(crate) told_back_off: Option<Time>,
-    pub(crate) post_start: Option<u64>,
-    /// What its liveness or startup probe, which has just failed, is called.
-    pub(crate) failed_probe: Option<ProbeType>,
+    pub(crate) post_start: Option<Hook>,
+    /// The kubelet has killed its present or last run, and has not looked at the back-off since.
+    pub(crate) killed: bool,
+    /// The resources that the node has set aside for it.
+    pub(crate) allocated: ResourceRequirements,
+    /// The resources that its present run has.
+    pub(crate) in_force: ResourceRequirements,
+    /// How many of its runs belong to an earlier life of the Pod's containers, and are as if they had never been.
+    pub(crate) past_runs: usize,
+    /// The image that its present run was started with, as the spec named it.
+    pub(crate) started_image: String,
 }
 
 /// Where the Pod is on its way.
@@ -124,9 +142,22 @@ pub(crate) struct PodWorker {
     pub(crate) stage: Stage,
     pub(crate) sandbox: Sandbox,
     pub(crate) octet: Option<u8>,
+    /// The containers: init, regular, ephemeral.
     pub(crate) records: Vec<Record>,
+    /// The specs of the ephemeral containers.
+    pub(crate) ephemeral: Vec<Container>,
     pub(crate) objects: Objects,
     pub(crate) asked: BTreeSet<(RefKind, String)>,
+    /// A change of resources that waits.
+    pub(crate) resize_pending: Option<Pending>,
+    /// When it is looked at again.
+    pub(crate) resize_at: Option<Time>,
+    /// All containers end, to start anew from the first init container.
+    pub(crate) restarting_all: bool,
+    /// When the files that the kubelet keeps up to date are made anew.
+    pub(crate) resync_at: Option<Time>,
+    /// The objects for them are being read.
+    pub(crate) refreshing: bool,
     pub(crate) start_time: Time,
     /// The Pod is to end, and why: reason and message of its status when it was not the user's wish.
     pub(crate) ending: Option<Option<(&'static str, String)>>,
@@ -144,14 +175,20 @@ impl PodWorker {
         let roles = pod.spec.init_containers.iter().map(role).chain(pod.spec.containers.iter().map(|_| Role::Main));
         let records = roles.zip(all_containers(&pod)).map(|(role, container)| Record::new(role, container, now)).collect();
         let sandbox = Sandbox::new(crate::env::hostname(&pod));
-        PodWorker {
+        let mut worker = PodWorker {
             object: ObjectRef::new("Pod", pod.metadata.namespace.as_str(), pod.metadata.name.as_str()),
             stage: Stage::Volumes { retry_at: None, failures: 0 },
             sandbox,
             octet: None,
             records,
+            ephemeral: Vec::new(),
             objects: Objects::default(),
             asked: BTreeSet::new(),
+            resize_pending: None,
+            resize_at: None,
+            restarting_all: false,
+            resync_at: None,
+            refreshing: false,
             start_time: now,
             ending: None,
             grace: Duration::from_secs(30),
@@ -159,12 +196,29 @@ impl PodWorker {
             status: pod.status.clone(),
             exec_results: Vec::new(),
             pod,
+        };
+        worker.add_ephemeral();
+        worker
+    }
+
+    /// Takes in ephemeral containers that are new; those that are known never change.
+    fn add_ephemeral(&mut self) {
+        for container in &self.pod.spec.ephemeral_containers[self.ephemeral.len().min(self.pod.spec.ephemeral_containers.len())..] {
+            let container = from_ephemeral(container);
+            self.records.push(Record::new(Role::Ephemeral, &container, Time::ZERO));
+            self.ephemeral.push(container);
         }
     }
 
     /// The spec of a container by number: init containers first.
     pub(crate) fn spec(&self, index: usize) -> &Container {
-        container(&self.pod, index)
+        let inits = self.pod.spec.init_containers.len();
+        let mains = self.pod.spec.containers.len();
+        match index {
+            _ if index < inits => &self.pod.spec.init_containers[index],
+            _ if index < inits + mains => &self.pod.spec.containers[index - inits],
+            _ => &self.ephemeral[index - inits - mains],
+        }
     }
 
     /// When the worker must run next.
@@ -182,13 +236,20 @@ impl PodWorker {
             let step = match record.step {
                 Step::Creating(at) => Some(at),
                 Step::Waits(until) => until,
-                Step::PreStop { until, kill_at, .. } => Some(until.unwrap_or(kill_at)),
-                _ => None,
+                ref step => PodWorker::end_wakes(step),
             };
+            let hook = if let Some(Hook::Until(at)) = record.post_start { Some(at) } else { None };
             let target = self.target(index);
-            record.probes.iter().filter_map(move |probe| probe.next_wake(target)).chain(step)
+            record.probes.iter().filter_map(move |probe| probe.next_wake(target)).chain(step).chain(hook)
         });
-        records.chain(stage).chain(deadline).chain(self.sandbox.next_wake()).min()
+        let resync = self.resync_at.filter(|_| self.ending.is_none());
+        records
+            .chain(stage)
+            .chain(deadline)
+            .chain(resync)
+            .chain(self.resize_at.filter(|_| self.ending.is_none()))
+            .chain(self.sandbox.next_wake())
+            .min()
     }
 
     /// When the Pod has lived long enough.
@@ -201,6 +262,7 @@ impl PodWorker {
     pub(crate) fn update(&mut self, pod: Arc<Pod>) {
         if pod.metadata.resource_version >= self.pod.metadata.resource_version {
             self.pod = pod;
+            self.add_ephemeral();
         }
     }
 
@@ -237,6 +299,7 @@ impl PodWorker {
         let container = &self.sandbox.containers[run];
         if let State::Exited { code, reason, .. } = container.state {
             cx.out.trace(What::ContainerExited { pod: self.object.clone(), container: name, exit_code: code, reason: reason.into() });
+            self.restarting_all |= self.ending.is_none() && restarts_all(self.spec(index), code);
         }
         // Of all its runs a container keeps the files of none and the logs of the last two.
         self.sandbox.forget(run, false);
@@ -246,15 +309,7 @@ impl PodWorker {
     }
 
     fn exec_done(&mut self, result: ExecResult, cx: &mut Cx<'_>) {
-        let hook = |step: &Step| matches!(step, Step::PreStop { exec: Some(id), .. } if *id == result.id);
-        if let Some(index) = self.records.iter().position(|record| hook(&record.step)) {
-            self.hook_done(index, cx);
-        } else if let Some(index) = self.records.iter().position(|record| record.post_start == Some(result.id)) {
-            self.records[index].post_start = None;
-            if result.exit_code != 0 {
-                self.post_start_failed(index, &result, cx);
-            }
-        } else if !self.probe_exec_done(&result, cx) {
+        if !self.hook_exec_done(&result, cx) && !self.probe_exec_done(&result, cx) {
             self.exec_results.push(result);
         }
     }
@@ -263,10 +318,15 @@ impl PodWorker {
     pub(crate) fn target(&self, index: usize) -> Target {
         let record = &self.records[index];
         let alive = record.runs.last().filter(|_| record.is_alive());
-        let running_since = alive.map(|&run| self.sandbox.containers[run].started);
+        let state = match alive {
+            Some(&run) => TargetState::Running(self.sandbox.containers[run].started),
+            None if self.exit_code(index).is_some() => TargetState::Terminated { restarts: self.should_restart(index) },
+            None => TargetState::Waiting,
+        };
         Target {
+            pod_ended: self.stage == Stage::Finished,
             run: record.runs.last().copied(),
-            running_since,
+            state,
             started: record.started(),
             deleting: self.is_deleting() || self.ending.is_some(),
         }
@@ -274,7 +334,11 @@ impl PodWorker {
 
     /// Records an event about a container.
     pub(crate) fn event(&self, index: usize, kind: EventType, reason: &str, message: &str, cx: &mut Cx<'_>) {
-        let field = if index < self.pod.spec.init_containers.len() { "initContainers" } else { "containers" };
+        let field = match self.records[index].role {
+            Role::Init | Role::Sidecar => "initContainers",
+            Role::Main => "containers",
+            Role::Ephemeral => "ephemeralContainers",
+        };
         let regarding = ObjectReference { field_path: format!("spec.{field}{{{}}}", self.spec(index).name), ..self.reference() };
         cx.recorder.event_for(cx.now, regarding, kind, reason, message, cx.out);
     }
@@ -307,7 +371,7 @@ impl PodWorker {
 impl Record {
     fn new(role: Role, container: &Container, now: Time) -> Self {
         let probe = |kind: ProbeType| probe_of(container, kind).map(|probe| ProbeWorker::new(kind, probe, now));
-        let probed = role != Role::Init;
+        let probed = matches!(role, Role::Main | Role::Sidecar);
         let probes = ProbeType::ALL.into_iter().filter(|_| probed).filter_map(probe).collect();
         Record {
             role,
@@ -318,7 +382,11 @@ impl Record {
             probes,
             told_back_off: None,
             post_start: None,
-            failed_probe: None,
+            killed: false,
+            allocated: container.resources.clone(),
+            in_force: ResourceRequirements::default(),
+            past_runs: 0,
+            started_image: String::new(),
         }
     }
 
@@ -326,17 +394,22 @@ impl Record {
     pub(crate) fn started(&self) -> bool {
         self.is_alive()
             && self.post_start.is_none()
-            && self.probes.iter().all(|probe| probe.kind != ProbeType::Startup || probe.result == Some(true))
+            && self.probes.iter().all(|probe| probe.kind != ProbeType::Startup || probe.succeeded())
     }
 
     /// Whether the container may receive traffic.
     pub(crate) fn ready(&self) -> bool {
-        self.started() && self.probes.iter().all(|probe| probe.kind != ProbeType::Readiness || probe.result == Some(true))
+        self.started() && self.probes.iter().all(|probe| probe.kind != ProbeType::Readiness || probe.succeeded())
+    }
+
+    /// Whether the Pod's other containers wait for it to be started.
+    pub(crate) fn holds_up_others(&self) -> bool {
+        matches!(self.step, Step::Pulling | Step::Creating(_) | Step::NeedsObjects) || self.post_start.is_some()
     }
 
     /// Whether a process of it exists.
     pub(crate) fn is_alive(&self) -> bool {
-        matches!(self.step, Step::Running | Step::PreStop { .. } | Step::Stopping)
+        matches!(self.step, Step::Running | Step::PreStop { .. } | Step::Turn { .. } | Step::Stopping)
     }
 }
 
@@ -349,15 +422,31 @@ pub(crate) fn probe_of(container: &Container, kind: ProbeType) -> Option<&api::c
     }
 }
 
-/// All containers of a Pod, init containers first.
-pub(crate) fn all_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+/// The init containers and containers of a Pod, in this order.
+fn all_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
     pod.spec.init_containers.iter().chain(&pod.spec.containers)
 }
 
-/// A container of a Pod by number, init containers first.
-pub(crate) fn container(pod: &Pod, index: usize) -> &Container {
-    let inits = pod.spec.init_containers.len();
-    if index < inits { &pod.spec.init_containers[index] } else { &pod.spec.containers[index - inits] }
+/// An ephemeral container as a container.
+fn from_ephemeral(container: &EphemeralContainer) -> Container {
+    let container = container.clone();
+    Container {
+        name: container.name,
+        image: container.image,
+        image_pull_policy: container.image_pull_policy,
+        command: container.command,
+        args: container.args,
+        working_dir: container.working_dir,
+        env: container.env,
+        env_from: container.env_from,
+        volume_mounts: container.volume_mounts,
+        termination_message_path: container.termination_message_path,
+        termination_message_policy: container.termination_message_policy,
+        stdin: container.stdin,
+        stdin_once: container.stdin_once,
+        tty: container.tty,
+        ..Container::default()
+    }
 }
 
 #[cfg(test)]

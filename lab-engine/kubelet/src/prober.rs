@@ -29,12 +29,15 @@ fn ends(success: bool, output: impl Into<String>) -> Begun {
 impl PodWorker {
     /// Runs the probes that are due and takes in those that have ended.
     pub(crate) fn run_probes(&mut self, cx: &mut Cx<'_>) {
-        self.advance_hooks(cx);
+        self.advance_post_starts(cx);
+        self.advance_ends(cx);
         for index in 0..self.records.len() {
+            let target = self.target(index);
+            self.records[index].probes.iter_mut().for_each(|probe| probe.pass_over(target, cx.now));
             for at in 0..self.records[index].probes.len() {
                 self.finish_flight(index, at, cx);
                 let target = self.target(index);
-                if self.records[index].probes[at].tick(target, cx.now) {
+                if self.records[index].probes[at].tick_if_due(target, cx.now) {
                     self.begin(index, at, cx);
                 }
             }
@@ -49,7 +52,7 @@ impl PodWorker {
             && let Some(probe) = record.probes.iter_mut().find(|probe| probe.kind == ProbeType::Readiness)
         {
             probe.trigger(cx.now);
-            if probe.tick(target, cx.now)
+            if probe.tick_if_due(target, cx.now)
                 && let Some(at) = self.records[index].probes.iter().position(|probe| probe.kind == ProbeType::Readiness)
             {
                 self.begin(index, at, cx);
@@ -89,18 +92,13 @@ impl PodWorker {
         }
         let Some(grpc) = &probe.grpc else { return ends(true, "") };
         let port = u16::try_from(grpc.port).unwrap_or(0);
-        match (self.sandbox.speaks_grpc(port), self.sandbox.listens(port)) {
-            (true, _) => ends(true, "service healthy"),
-            (_, true) => ends(
-                false,
-                "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): rpc error: code = Unimplemented desc = unknown service grpc.health.v1.Health",
-            ),
-            _ => {
-                let within = go_duration(timeout);
-                let output = format!("timeout: failed to connect service \"{ip}:{port}\" within {within}: context deadline exceeded");
-                Begun::Ends { after: timeout, success: false, output }
-            }
+        if self.sandbox.speaks_grpc(port) {
+            return ends(true, "service healthy");
         }
+        // Whether nothing listens or something that speaks no gRPC: the client dials until its time is over.
+        let within = go_duration(timeout);
+        let output = format!("timeout: failed to connect service \"{ip}:{port}\" within {within}: context deadline exceeded");
+        Begun::Ends { after: timeout, success: false, output }
     }
 
     fn http_probe(&mut self, index: usize, get: &HttpGetAction, ip: &str, cx: &mut Cx<'_>) -> Begun {
@@ -193,11 +191,9 @@ impl PodWorker {
         if !success {
             self.event(index, Warning, "Unhealthy", &format!("{} probe failed: {output}", kind.title()), cx);
         }
-        let verdict = self.records[index].probes[at].record(success);
-        match (kind, verdict) {
-            (ProbeType::Startup, Verdict::Changed(true)) => self.trigger_readiness(index, cx),
-            (ProbeType::Startup | ProbeType::Liveness, Verdict::Changed(false)) => self.kill_for_probe(index, kind, cx),
-            _ => {}
+        // A failed liveness or startup probe is seen by the sync that follows (`computePodActions`).
+        if self.records[index].probes[at].record(success) == Verdict::Changed(true) && kind == ProbeType::Startup {
+            self.trigger_readiness(index, cx);
         }
     }
 }

@@ -1,11 +1,16 @@
 //! Probe workers (`pkg/kubelet/prober/worker.go`): when a probe runs, and what its results add up to.
 //!
 //! A worker ticks every `periodSeconds` from the moment the Pod was added, so the first probe after `initialDelaySeconds` comes at the next
-//! tick. A startup probe that has not succeeded holds the others back. A failed liveness or startup probe puts its worker on hold until
-//! there is a new container. While a container is not ready, starting it and the success of its startup probe trigger its readiness probe
-//! at once, and the ticks go on from there.
+//! tick. The delay counts from the container's `startedAt`, which has whole seconds. A startup probe that has not succeeded holds the
+//! others back. A failed liveness or startup probe, and a startup probe that succeeded, put their worker on hold until there is a new
+//! container. While a container is not ready, starting it and the success of its startup probe trigger its readiness probe at once, and the
+//! ticks go on from there. Results in a row are counted across a crash of the container; only a hold begins anew.
 //!
-//! **Simplified here:** results that are errors of the prober itself are not repeated (`maxProbeRetries`).
+//! A tick that falls due while a probe is under way is kept, one at most: the next probe follows at once, as from the channel of Go's ticker.
+//!
+//! **Simplified here:** results that are errors of the prober itself are not repeated (`maxProbeRetries`). The random part of a period that a
+//! worker waits when its kubelet has just been started is left out. A readiness probe is triggered by the two events named above only, not by
+//! every sync of its Pod.
 
 use api::core::Probe;
 use sim::Time;
@@ -13,9 +18,12 @@ use std::time::Duration;
 
 /// Which of a container's three probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ProbeType {
+pub enum ProbeType {
+    /// Holds the others back.
     Startup,
+    /// Kills its container.
     Liveness,
+    /// Takes its container out of service.
     Readiness,
 }
 
@@ -42,13 +50,24 @@ impl ProbeType {
     }
 
     /// What counts before the first result.
-    fn initial(self) -> Option<bool> {
+    fn initial(self) -> ProbeResult {
         match self {
-            ProbeType::Startup => None,
-            ProbeType::Liveness => Some(true),
-            ProbeType::Readiness => Some(false),
+            ProbeType::Startup => ProbeResult::Unknown,
+            ProbeType::Liveness => ProbeResult::Success,
+            ProbeType::Readiness => ProbeResult::Failure,
         }
     }
+}
+
+/// What counts of a probe (`results.Result`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// Neither.
+    Unknown,
+    /// It succeeded often enough in a row.
+    Success,
+    /// It failed often enough in a row.
+    Failure,
 }
 
 /// A probe that has begun and not ended.
@@ -60,22 +79,58 @@ pub(crate) enum Flight {
     Answer { at: Time, success: bool, output: String },
 }
 
+/// The state of a container as its status tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetState {
+    /// There is no container yet, or it waits to run.
+    Waiting,
+    /// It runs since then.
+    Running(Time),
+    /// It has ended, and is to be started again or not.
+    Terminated {
+        /// Whether it is started again.
+        restarts: bool,
+    },
+}
+
 /// How a container looks to its probe workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// Counts the container's runs; `None` before the first.
-    pub(crate) run: Option<usize>,
-    /// Since when it runs; `None` when it does not.
-    pub(crate) running_since: Option<Time>,
+pub struct Target {
+    /// Whether the Pod has succeeded or failed.
+    pub pod_ended: bool,
+    /// Tells the container's runs apart; `None` before the first.
+    pub run: Option<usize>,
+    /// Whether it runs.
+    pub state: TargetState,
     /// Whether its startup probe has succeeded, or it has none.
-    pub(crate) started: bool,
+    pub started: bool,
     /// Whether the Pod is being deleted.
-    pub(crate) deleting: bool,
+    pub deleting: bool,
+}
+
+impl Target {
+    fn running_since(self) -> Option<Time> {
+        match self.state {
+            TargetState::Running(since) => Some(since),
+            TargetState::Waiting | TargetState::Terminated { .. } => None,
+        }
+    }
+}
+
+/// What a tick leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// The worker is done.
+    Stop,
+    /// It waits for the next tick.
+    Wait,
+    /// The probe must run now; [`ProbeWorker::record`] takes its result.
+    Probe,
 }
 
 /// What follows from a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Too few of the same in a row.
     Undecided,
     /// The recorded result is this, as before.
@@ -86,7 +141,7 @@ pub(crate) enum Verdict {
 
 /// The worker of one probe of one container.
 #[derive(Clone, Debug)]
-pub(crate) struct ProbeWorker {
+pub struct ProbeWorker {
     pub(crate) kind: ProbeType,
     initial_delay: Duration,
     period: Duration,
@@ -98,18 +153,17 @@ pub(crate) struct ProbeWorker {
     on_hold: bool,
     last: Option<bool>,
     in_a_row: i32,
-    /// What counts: success, failure, or nothing yet.
-    pub(crate) result: Option<bool>,
+    result: Option<ProbeResult>,
     pub(crate) flight: Option<(Flight, Time)>,
 }
 
 fn secs(value: Option<i32>, default: u64) -> Duration {
-    Duration::from_secs(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(default))
+    Duration::from_secs(value.map_or(default, |value| u64::try_from(value).unwrap_or(0)))
 }
 
 impl ProbeWorker {
     /// A worker that begins to tick at `now`.
-    pub(crate) fn new(kind: ProbeType, probe: &Probe, now: Time) -> Self {
+    pub fn new(kind: ProbeType, probe: &Probe, now: Time) -> Self {
         ProbeWorker {
             kind,
             initial_delay: secs(probe.initial_delay_seconds, 0),
@@ -122,9 +176,34 @@ impl ProbeWorker {
             on_hold: false,
             last: None,
             in_a_row: 0,
-            result: kind.initial(),
+            result: None,
             flight: None,
         }
+    }
+
+    /// What is recorded for the present container; `None` before it was looked at.
+    pub fn result(&self) -> Option<ProbeResult> {
+        self.result
+    }
+
+    /// Whether the worker waits for a new container.
+    pub fn on_hold(&self) -> bool {
+        self.on_hold
+    }
+
+    /// Sets what is recorded, as if earlier probes had led to it.
+    pub fn set_result(&mut self, result: ProbeResult) {
+        self.result = Some(result);
+    }
+
+    /// What is recorded for a run of the container; nothing when another one was looked at last.
+    pub(crate) fn result_for(&self, run: usize) -> Option<ProbeResult> {
+        self.result.filter(|_| self.run == Some(run))
+    }
+
+    /// Whether the probe has succeeded for the present container.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.result == Some(ProbeResult::Success)
     }
 
     /// When the worker has something to do, given its container.
@@ -134,12 +213,21 @@ impl ProbeWorker {
             Some((Flight::Answer { at, .. }, deadline)) => return Some((*at).min(*deadline)),
             None => {}
         }
-        let since = target.running_since?;
+        let since = target.running_since().filter(|_| !self.idles(target))?;
+        self.tick_from(self.next_tick?, since.max(Time::from_secs(since.as_secs()) + self.initial_delay))
+    }
+
+    /// Whether ticks lead to nothing, whenever they come.
+    fn idles(&self, target: Target) -> bool {
         let waits = (self.on_hold && self.run == target.run) || (self.kind == ProbeType::Startup) == target.started;
-        if waits {
-            return None;
+        waits || target.pod_ended || target.running_since().is_none() || (target.deleting && self.kind != ProbeType::Readiness)
+    }
+
+    /// Lets ticks pass that have led to nothing up to now. A tick that coincides with what lets the worker go on has passed, too.
+    pub(crate) fn pass_over(&mut self, target: Target, now: Time) {
+        if self.flight.is_none() && self.idles(target) {
+            self.next_tick = self.next_tick.and_then(|tick| self.tick_from(tick, now + Duration::from_nanos(1)));
         }
-        self.tick_from(self.next_tick?, since + self.initial_delay)
     }
 
     /// The first tick at or after `earliest`.
@@ -158,38 +246,81 @@ impl ProbeWorker {
     }
 
     /// Ticks if it is time; true when the probe must run now.
-    pub(crate) fn tick(&mut self, target: Target, now: Time) -> bool {
-        if self.flight.is_some() {
+    pub(crate) fn tick_if_due(&mut self, target: Target, now: Time) -> bool {
+        if self.flight.is_some() || self.next_tick.is_none() {
             return false;
         }
-        if target.deleting && self.kind != ProbeType::Readiness {
-            self.result = Some(true);
-            self.next_tick = None;
+        if target.running_since().is_some() && self.run != target.run {
+            self.look_at(target);
+        }
+        let deleted = target.deleting && self.kind != ProbeType::Readiness && target.running_since().is_some();
+        let due = self.next_wake(target).filter(|due| *due <= now);
+        if due.is_none() && !deleted {
             return false;
+        }
+        // Of the ticks that came while the last probe ran one is left.
+        self.next_tick = due.and_then(|due| self.tick_from(due + self.period, now + Duration::from_nanos(1)));
+        match self.tick(target, now) {
+            Tick::Probe => true,
+            Tick::Wait => false,
+            Tick::Stop => {
+                self.next_tick = None;
+                false
+            }
+        }
+    }
+
+    /// A new container begins with the probe's initial result.
+    fn look_at(&mut self, target: Target) {
+        self.run = target.run;
+        self.result = Some(self.kind.initial());
+        self.on_hold = false;
+    }
+
+    /// The first half of a tick: what the worker does with what it sees (`doProbe`).
+    pub fn tick(&mut self, target: Target, now: Time) -> Tick {
+        if target.pod_ended {
+            return Tick::Stop;
+        }
+        if target.run.is_none() {
+            return Tick::Wait;
         }
         if self.run != target.run {
-            self.run = target.run;
-            self.result = self.kind.initial();
-            self.on_hold = false;
-            self.last = None;
-            self.in_a_row = 0;
+            self.look_at(target);
         }
-        let Some(due) = self.next_wake(target).filter(|due| *due <= now) else {
-            return false;
+        if self.on_hold {
+            return Tick::Wait;
+        }
+        let since = match target.state {
+            TargetState::Running(since) => since,
+            TargetState::Waiting | TargetState::Terminated { restarts: true } => {
+                self.result = Some(ProbeResult::Failure);
+                return Tick::Wait;
+            }
+            TargetState::Terminated { restarts: false } => {
+                self.result = Some(ProbeResult::Failure);
+                return Tick::Stop;
+            }
         };
-        // What was missed while the container did not run is not made up for.
-        self.next_tick = self.tick_from(due + self.period, now + Duration::from_nanos(1));
-        true
+        if target.deleting && self.kind != ProbeType::Readiness {
+            // A last result, so that the end is quiet.
+            self.result = Some(ProbeResult::Success);
+            return Tick::Stop;
+        }
+        if now.since(Time::from_secs(since.as_secs())) < self.initial_delay || (self.kind == ProbeType::Startup) == target.started {
+            return Tick::Wait;
+        }
+        Tick::Probe
     }
 
     /// The container ended: what ran is void.
     pub(crate) fn container_ended(&mut self) {
         self.flight = None;
-        self.result = Some(false);
+        self.result = Some(ProbeResult::Failure);
     }
 
-    /// Takes a result in.
-    pub(crate) fn record(&mut self, success: bool) -> Verdict {
+    /// The second half of a tick: takes a result in.
+    pub fn record(&mut self, success: bool) -> Verdict {
         if self.last == Some(success) {
             self.in_a_row = self.in_a_row.saturating_add(1);
         } else {
@@ -200,12 +331,11 @@ impl ProbeWorker {
         if self.in_a_row < threshold {
             return Verdict::Undecided;
         }
-        let changed = self.result != Some(success);
-        self.result = Some(success);
-        if !success && self.kind != ProbeType::Readiness {
+        let result = if success { ProbeResult::Success } else { ProbeResult::Failure };
+        let changed = self.result.replace(result) != Some(result);
+        if self.kind == ProbeType::Startup || (self.kind == ProbeType::Liveness && !success) {
             self.on_hold = true;
             self.in_a_row = 0;
-            return Verdict::Changed(false);
         }
         if changed { Verdict::Changed(success) } else { Verdict::Same }
     }
@@ -216,7 +346,8 @@ mod tests {
     use super::*;
 
     fn target(since: u64) -> Target {
-        Target { run: Some(0), running_since: Some(Time::from_millis(since)), started: true, deleting: false }
+        let state = TargetState::Running(Time::from_millis(since));
+        Target { pod_ended: false, run: Some(0), state, started: true, deleting: false }
     }
 
     /// The times in milliseconds at which the probe runs until `until_ms`, when `answer` says how each ends.
@@ -225,7 +356,7 @@ mod tests {
         let mut runs = Vec::new();
         let target = Target { started: kind != ProbeType::Startup, ..target(started_ms) };
         while let Some(at) = worker.next_wake(target).filter(|at| at.as_millis() <= until_ms) {
-            assert!(worker.tick(target, at));
+            assert!(worker.tick_if_due(target, at));
             runs.push((at.as_millis(), worker.record(answer(at.as_millis()))));
         }
         runs
@@ -267,11 +398,11 @@ mod tests {
     fn a_new_container_releases_the_hold() {
         let probe = Probe { failure_threshold: Some(1), ..Probe::default() };
         let mut worker = ProbeWorker::new(ProbeType::Liveness, &probe, Time::ZERO);
-        assert!(worker.tick(target(0), Time::ZERO));
+        assert!(worker.tick_if_due(target(0), Time::ZERO));
         assert_eq!(worker.record(false), Verdict::Changed(false));
         assert_eq!(worker.next_wake(target(0)), None);
         let next = Target { run: Some(1), ..target(12_000) };
-        assert!(!worker.tick(next, Time::from_secs(12)));
-        assert_eq!((worker.result, worker.next_wake(next)), (Some(true), Some(Time::from_secs(20))));
+        assert!(!worker.tick_if_due(next, Time::from_secs(12)));
+        assert_eq!((worker.result, worker.next_wake(next)), (Some(ProbeResult::Success), Some(Time::from_secs(20))));
     }
 }

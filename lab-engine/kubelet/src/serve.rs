@@ -179,7 +179,7 @@ fn container_index(worker: &PodWorker, name: &str) -> Result<usize, Status> {
     if name.is_empty() {
         return Ok(inits);
     }
-    let found = crate::pod_worker::all_containers(&worker.pod).position(|container| container.name == name);
+    let found = (0..worker.records.len()).find(|&index| worker.spec(index).name == name);
     found.ok_or_else(|| Status::bad_request(format!("container {name} is not valid for pod {}", worker.pod.metadata.name)))
 }
 

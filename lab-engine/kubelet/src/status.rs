@@ -1,8 +1,7 @@
 //! A Pod's phase and conditions, from its spec and the states of its containers (`getPhase`, `pkg/kubelet/status/generate.go`).
-//!
-//! **Simplified here:** no readiness gates.
 
-use api::core::{Container, ContainerStatus, PodSpec, PodStatus};
+use crate::restart::{restarts_when_killed, should_restart};
+use api::core::{Container, ContainerState, ContainerStatus, PodSpec, PodStatus};
 use api::meta::Condition;
 use sim::Time;
 
@@ -11,147 +10,243 @@ pub(crate) fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
-fn find<'a>(statuses: &'a [ContainerStatus], name: &str) -> Option<&'a ContainerStatus> {
-    statuses.iter().find(|status| status.name == name)
+/// The statuses of a Pod's containers.
+#[derive(Clone, Copy, Debug)]
+pub struct Statuses<'a> {
+    /// Of the init containers.
+    pub init: &'a [ContainerStatus],
+    /// Of the containers.
+    pub main: &'a [ContainerStatus],
+    /// Whether they are known at all.
+    pub known: bool,
 }
 
-/// The phase. `terminal` says that the Pod's containers have all ended for good.
-pub(crate) fn phase(spec: &PodSpec, init: &[ContainerStatus], main: &[ContainerStatus], terminal: bool) -> &'static str {
-    let (mut pending_init, mut failed_init) = (0, 0);
-    for container in &spec.init_containers {
-        match find(init, &container.name) {
-            None => pending_init += 1,
-            Some(status) if is_sidecar(container) => {
-                pending_init += usize::from(status.started != Some(true) && status.state.terminated.is_none())
+impl<'a> Statuses<'a> {
+    fn find(&self, container: &Container) -> Option<&'a ContainerStatus> {
+        self.init.iter().chain(self.main).find(|status| status.name == container.name)
+    }
+
+    /// Whether a regular container has ever started (`HasAnyRegularContainerStarted`).
+    fn begun(&self, spec: &PodSpec) -> bool {
+        spec.containers
+            .iter()
+            .filter_map(|container| self.find(container))
+            .any(|status| status.state.running.is_some() || status.state.terminated.is_some() || status.last_state.terminated.is_some())
+    }
+}
+
+/// How many containers are in which state.
+#[derive(Default)]
+struct Tally {
+    unknown: usize,
+    running: usize,
+    waiting: usize,
+    stopped: usize,
+    succeeded: usize,
+}
+
+/// The init containers that are not done: those under way, those that failed for good, sidecars that are not started.
+#[derive(Default)]
+struct Initialization {
+    pending: usize,
+    failed: usize,
+    pending_sidecars: usize,
+}
+
+fn tally_init(spec: &PodSpec, statuses: Statuses<'_>) -> Initialization {
+    let mut init = Initialization::default();
+    for container in spec.init_containers.iter().filter(|container| !is_sidecar(container)) {
+        let status = statuses.find(container);
+        let state = status.map(|status| (&status.state.terminated, &status.state.waiting, &status.last_state.terminated));
+        match state {
+            Some((Some(ended), _, _) | (None, Some(_), Some(ended))) => {
+                let for_good = ended.exit_code != 0 && !should_restart(container, spec, true, ended.exit_code);
+                init.failed += usize::from(for_good);
             }
-            Some(status) => match (&status.state.terminated, &status.state.waiting, &status.last_state.terminated) {
-                (Some(ended), _, _) => failed_init += usize::from(ended.exit_code != 0),
-                (None, Some(_), Some(last)) if last.exit_code != 0 => failed_init += 1,
-                (None, Some(_), Some(_)) => {}
-                _ => pending_init += 1,
-            },
+            _ => init.pending += 1,
         }
     }
-    let (mut unknown, mut running, mut waiting, mut stopped, mut succeeded) = (0, 0, 0, 0, 0);
-    for container in &spec.containers {
-        let Some(status) = find(main, &container.name) else {
-            unknown += 1;
+    init
+}
+
+fn tally_sidecars(spec: &PodSpec, statuses: Statuses<'_>, init: &mut Initialization, tally: &mut Tally) {
+    for container in spec.init_containers.iter().filter(|container| is_sidecar(container)) {
+        let Some(status) = statuses.find(container) else {
+            tally.unknown += 1;
             continue;
         };
         if status.state.running.is_some() {
-            running += 1;
-        } else if let Some(ended) = &status.state.terminated {
-            stopped += 1;
-            succeeded += usize::from(ended.exit_code == 0);
-        } else if status.last_state.terminated.is_some() {
-            stopped += 1;
-        } else if status.state.waiting.is_some() {
-            waiting += 1;
+            init.pending_sidecars += usize::from(status.started != Some(true));
+            tally.running += 1;
+        } else if status.state.terminated.is_some() || (status.state.waiting.is_some() && status.last_state.terminated.is_some()) {
+            // One that has ended says nothing about the Pod.
         } else {
-            unknown += 1;
+            init.pending_sidecars += 1;
+            *(if status.state.waiting.is_some() { &mut tally.waiting } else { &mut tally.unknown }) += 1;
         }
     }
-    let runs = |container: &Container| find(init, &container.name).is_some_and(|status| status.state.running.is_some());
-    let sidecar_runs = spec.init_containers.iter().any(|container| is_sidecar(container) && runs(container));
-    let never = spec.restart_policy == "Never";
-    if failed_init > 0 && never {
+}
+
+fn tally_main(spec: &PodSpec, statuses: Statuses<'_>, tally: &mut Tally) {
+    for container in &spec.containers {
+        let Some(status) = statuses.find(container) else {
+            tally.unknown += 1;
+            continue;
+        };
+        if status.state.running.is_some() {
+            tally.running += 1;
+        } else if let Some(ended) = &status.state.terminated {
+            tally.stopped += 1;
+            tally.succeeded += usize::from(ended.exit_code == 0);
+        } else if status.state.waiting.is_some() {
+            *(if status.last_state.terminated.is_some() { &mut tally.stopped } else { &mut tally.waiting }) += 1;
+        } else {
+            tally.unknown += 1;
+        }
+    }
+}
+
+/// Whether a container that has ended is to run again, or waits to.
+fn will_run_again(container: &Container, spec: &PodSpec, status: &ContainerStatus) -> bool {
+    let ended =
+        |state: &ContainerState| state.terminated.as_ref().is_some_and(|ended| should_restart(container, spec, false, ended.exit_code));
+    ended(&status.state) || (status.state.waiting.is_some() && (restarts_when_killed(container, spec) || ended(&status.last_state)))
+}
+
+/// The phase. `terminal` says that the Pod's containers have all ended for good.
+pub fn phase(spec: &PodSpec, statuses: Statuses<'_>, terminal: bool) -> &'static str {
+    let mut tally = Tally::default();
+    let mut init = tally_init(spec, statuses);
+    tally_sidecars(spec, statuses, &mut init, &mut tally);
+    tally_main(spec, statuses, &mut tally);
+    let Tally { unknown, running, waiting, stopped, succeeded } = tally;
+    if init.failed > 0 {
         return "Failed";
     }
-    let initialized = pending_init == 0 || running + stopped > 0;
-    if !initialized || waiting > 0 && !(terminal && waiting == 0) {
+    if init.pending > 0 || (init.pending_sidecars > 0 && !statuses.begun(spec)) || waiting > 0 || unknown > 0 {
         return "Pending";
     }
+    if running > 0 {
+        return "Running";
+    }
+    if stopped == 0 {
+        return "Pending";
+    }
+    let again = || {
+        let ended = spec.containers.iter().filter_map(|container| Some((container, statuses.find(container)?)));
+        ended.into_iter().any(|(container, status)| will_run_again(container, spec, status))
+    };
     match () {
-        () if running > 0 && unknown == 0 => "Running",
-        () if stopped > 0 && unknown == 0 => match () {
-            () if !terminal && sidecar_runs => "Running",
-            () if terminal && succeeded == stopped => "Succeeded",
-            () if terminal => "Failed",
-            () if spec.restart_policy == "Always" || spec.restart_policy.is_empty() => "Running",
-            () if succeeded == stopped => "Succeeded",
-            () if never => "Failed",
-            () => "Running",
-        },
-        () => "Pending",
+        () if terminal && stopped == succeeded => "Succeeded",
+        () if terminal => "Failed",
+        () if again() => "Running",
+        () if stopped == succeeded => "Succeeded",
+        () => "Failed",
     }
 }
 
 /// A condition before its times are known.
-pub(crate) struct Draft {
-    pub(crate) type_: &'static str,
-    pub(crate) status: bool,
-    pub(crate) reason: String,
-    pub(crate) message: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The condition's type.
+    pub type_: &'static str,
+    /// Whether it holds.
+    pub status: bool,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, in words.
+    pub message: String,
 }
 
-fn draft(type_: &'static str, status: bool, reason: &str, message: String) -> Draft {
-    Draft { type_, status, reason: reason.to_owned(), message }
+impl Draft {
+    fn new(type_: &'static str, status: bool, reason: &str, message: impl Into<String>) -> Self {
+        Draft { type_, status, reason: reason.to_owned(), message: message.into() }
+    }
 }
 
-/// `ContainersReady`, and `Ready` by another name (`GenerateContainersReadyCondition`).
-pub(crate) fn containers_ready(
-    type_: &'static str,
-    spec: &PodSpec,
-    init: &[ContainerStatus],
-    main: &[ContainerStatus],
-    phase: &str,
-) -> Draft {
+/// A line of a condition's message, such as `containers with unready status: [web]`.
+fn listed(messages: &mut Vec<String>, what: &str, names: &[&str]) {
+    if !names.is_empty() {
+        messages.push(format!("containers with {what} status: [{}]", names.join(" ")));
+    }
+}
+
+/// `ContainersReady` (`GenerateContainersReadyCondition`).
+pub fn containers_ready(spec: &PodSpec, statuses: Statuses<'_>, phase: &str) -> Draft {
+    const TYPE: &str = "ContainersReady";
+    if !statuses.known {
+        return Draft::new(TYPE, false, "UnknownContainerStatuses", "");
+    }
     let (mut unknown, mut unready) = (Vec::new(), Vec::new());
-    let sidecars = spec.init_containers.iter().filter(|container| is_sidecar(container)).map(|container| (container, init));
-    for (container, statuses) in sidecars.chain(spec.containers.iter().map(|container| (container, main))) {
-        match find(statuses, &container.name) {
+    for container in spec.init_containers.iter().filter(|container| is_sidecar(container)).chain(&spec.containers) {
+        match statuses.find(container) {
             None => unknown.push(container.name.as_str()),
             Some(status) if !status.ready => unready.push(container.name.as_str()),
             Some(_) => {}
         }
     }
     match phase {
-        "Succeeded" if unknown.is_empty() => return draft(type_, false, "PodCompleted", String::new()),
-        "Failed" if unknown.is_empty() => return draft(type_, false, "PodFailed", String::new()),
+        "Succeeded" if unknown.is_empty() => return Draft::new(TYPE, false, "PodCompleted", ""),
+        "Failed" if unknown.is_empty() => return Draft::new(TYPE, false, "PodFailed", ""),
         _ => {}
     }
     let mut messages = Vec::new();
-    if !unknown.is_empty() {
-        messages.push(format!("containers with unknown status: [{}]", unknown.join(" ")));
-    }
-    if !unready.is_empty() {
-        messages.push(format!("containers with unready status: [{}]", unready.join(" ")));
-    }
+    listed(&mut messages, "unknown", &unknown);
+    listed(&mut messages, "unready", &unready);
     let ready = messages.is_empty();
-    draft(type_, ready, if ready { "" } else { "ContainersNotReady" }, messages.join(", "))
+    Draft::new(TYPE, ready, if ready { "" } else { "ContainersNotReady" }, messages.join(", "))
 }
 
-/// `Initialized` (`GeneratePodInitializedCondition`).
-pub(crate) fn initialized(spec: &PodSpec, init: &[ContainerStatus], main: &[ContainerStatus], phase: &str) -> Draft {
-    let (mut unknown, mut incomplete) = (Vec::new(), Vec::new());
-    for container in &spec.init_containers {
-        match find(init, &container.name) {
-            None => unknown.push(container.name.as_str()),
-            Some(status) if is_sidecar(container) => {
-                if status.started != Some(true) {
-                    incomplete.push(container.name.as_str());
-                }
+/// `Ready` (`GeneratePodReadyCondition`): the containers are ready, and the conditions of all readiness gates hold.
+pub fn ready(spec: &PodSpec, conditions: &[Condition], statuses: Statuses<'_>, phase: &str) -> Draft {
+    let containers = containers_ready(spec, statuses, phase);
+    if !containers.status {
+        return Draft { type_: "Ready", ..containers };
+    }
+    let mut messages = Vec::new();
+    for gate in &spec.readiness_gates {
+        let type_ = gate.condition_type.as_str();
+        match api::meta::condition(conditions, type_) {
+            None => messages.push(format!("corresponding condition of pod readiness gate {type_:?} does not exist.")),
+            Some(condition) if condition.status != "True" => {
+                messages.push(format!("the status of pod readiness gate {type_:?} is not \"True\", but {}", condition.status));
             }
-            Some(status) if !status.ready => incomplete.push(container.name.as_str()),
             Some(_) => {}
         }
     }
-    if phase == "Succeeded" && unknown.is_empty() {
-        return draft("Initialized", true, "PodCompleted", String::new());
+    let open = messages.is_empty();
+    Draft::new("Ready", open, if open { "" } else { "ReadinessGatesNotReady" }, messages.join(", "))
+}
+
+/// `Initialized` (`GeneratePodInitializedCondition`).
+pub fn initialized(spec: &PodSpec, statuses: Statuses<'_>, phase: &str) -> Draft {
+    const TYPE: &str = "Initialized";
+    if !statuses.known && !spec.init_containers.is_empty() {
+        return Draft::new(TYPE, false, "UnknownContainerStatuses", "");
     }
-    let begun = main.iter().any(|status| status.state.running.is_some() || status.state.terminated.is_some());
-    if begun {
-        return draft("Initialized", true, "", String::new());
+    let (mut unknown, mut incomplete) = (Vec::new(), Vec::new());
+    for container in &spec.init_containers {
+        match statuses.find(container) {
+            None => unknown.push(container.name.as_str()),
+            Some(status) => {
+                let complete = if is_sidecar(container) { status.started == Some(true) } else { status.ready };
+                if !complete {
+                    incomplete.push(container.name.as_str());
+                }
+            }
+        }
+    }
+    if phase == "Succeeded" && unknown.is_empty() {
+        return Draft::new(TYPE, true, "PodCompleted", "");
+    }
+    if statuses.begun(spec) {
+        return Draft::new(TYPE, true, "", "");
     }
     let mut messages = Vec::new();
-    if !unknown.is_empty() {
-        messages.push(format!("containers with unknown status: [{}]", unknown.join(" ")));
-    }
-    if !incomplete.is_empty() {
-        messages.push(format!("containers with incomplete status: [{}]", incomplete.join(" ")));
-    }
+    listed(&mut messages, "unknown", &unknown);
+    listed(&mut messages, "incomplete", &incomplete);
     let done = messages.is_empty();
-    draft("Initialized", done, if done { "" } else { "ContainersNotInitialized" }, messages.join(", "))
+    Draft::new(TYPE, done, if done { "" } else { "ContainersNotInitialized" }, messages.join(", "))
 }
 
 /// Sets the Pod's conditions, in upstream's order. The times of those that stay as they were are kept, and so are conditions that
@@ -191,7 +286,8 @@ mod tests {
         let main = status(json!([{"name": "main", "state": {"terminated": {"exitCode": 0}}}]));
         let running = status(json!([{"name": "side", "started": true, "state": {"running": {}}}]));
         let ended = status(json!([{"name": "side", "state": {"terminated": {"exitCode": 143}}}]));
-        assert_eq!(phase(&spec, &running, &main, false), "Running");
-        assert_eq!(phase(&spec, &ended, &main, true), "Succeeded");
+        let of = |init| Statuses { init, main: &main, known: true };
+        assert_eq!(phase(&spec, of(&running), false), "Running");
+        assert_eq!(phase(&spec, of(&ended), true), "Succeeded");
     }
 }

@@ -2,17 +2,25 @@
 
 use crate::backoff::go_duration;
 use crate::env::{self, Source};
+use crate::image_pull::ImageEvent;
 use crate::images::{Ensured, Pulled};
+use crate::kubelet::KubeletConfig;
 use crate::node::{node_ip, pod_network};
+use crate::pod_actions::{RuntimeState, RuntimeView, SandboxSeen, Seen, Which, compute_pod_actions};
 use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
-use crate::runtime::sandbox::{ContainerConfig, ExecResult, State};
-use crate::volumes;
+use crate::probes::ProbeType;
+use crate::resize::memory_limit;
+use crate::restart::should_restart;
+use crate::runtime::sandbox::{ContainerConfig, State};
+use crate::volumes::{self, Known, RefKind};
 use client::EventType::{Normal, Warning};
 use sim::{Time, What};
 use std::time::Duration;
 
 /// How long a container whose image or settings failed keeps saying so before the worker looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a Pod whose files can change is synced at least (`syncFrequency`).
+const SYNC_FREQUENCY: Duration = Duration::from_secs(60);
 /// When a container whose settings could not be made is tried again (`backOffPeriod` of the pod workers).
 const CONFIG_RETRY: Duration = Duration::from_secs(10);
 
@@ -33,6 +41,8 @@ impl PodWorker {
                 self.sandbox_ready(cx);
             }
             if self.stage == Stage::Containers {
+                self.refresh_volumes(cx);
+                self.resize(cx);
                 self.sync_containers(cx);
             }
         }
@@ -42,13 +52,13 @@ impl PodWorker {
     }
 
     /// The objects and addresses that environments and volumes are made from.
-    fn source<'a>(&'a self, cx: &Cx<'_>, host_ip: &'a str) -> Source<'a> {
+    fn source<'a>(&'a self, config: &KubeletConfig, host_ip: &'a str) -> Source<'a> {
         Source {
             pod: &self.pod,
             pod_ip: &self.sandbox.ip,
             host_ip,
-            node_cpu_milli: i64::try_from(cx.config.cpu_milli).unwrap_or(i64::MAX),
-            node_memory_bytes: i64::try_from(cx.config.memory_bytes).unwrap_or(i64::MAX),
+            node_cpu_milli: i64::try_from(config.cpu_milli).unwrap_or(i64::MAX),
+            node_memory_bytes: i64::try_from(config.memory_bytes).unwrap_or(i64::MAX),
             objects: &self.objects,
         }
     }
@@ -68,7 +78,7 @@ impl PodWorker {
     }
 
     fn forget_missing(&mut self) {
-        self.objects.known.retain(|_, known| !matches!(known, volumes::Known::Missing(_)));
+        self.objects.known.retain(|_, known| !matches!(known, Known::Missing(_)));
     }
 
     fn set_up_volumes(&mut self, cx: &mut Cx<'_>) {
@@ -85,17 +95,17 @@ impl PodWorker {
             return;
         }
         let host_ip = node_ip(cx.config.index);
-        match volumes::set_up(&self.source(cx, &host_ip)) {
+        match volumes::set_up(&self.source(cx.config, &host_ip), cx.host) {
             Ok(trees) => {
                 self.sandbox.volumes = trees;
                 let takes = cx.rng.duration(Duration::from_millis(150), Duration::from_millis(350));
                 self.stage = Stage::Sandbox(cx.now + takes);
             }
-            Err((volume, error)) => {
+            Err(message) => {
                 // `initialDurationBeforeRetry` and `maxDurationBeforeRetry` of pkg/volume/util/exponentialbackoff.
                 let wait = Duration::from_millis(500 << failures.min(8)).min(Duration::from_secs(122));
                 self.stage = Stage::Volumes { retry_at: Some(cx.now + wait), failures: failures.saturating_add(1) };
-                self.pod_event(Warning, "FailedMount", &format!("MountVolume.SetUp failed for volume {volume:?} : {error}"), cx);
+                self.pod_event(Warning, "FailedMount", &message, cx);
             }
         }
     }
@@ -120,39 +130,119 @@ impl PodWorker {
         cx.out.trace(What::SandboxReady { pod: self.object.clone(), ip: ip.as_str().into() });
         self.sandbox.ip = ip;
         self.stage = Stage::Containers;
+        self.resync_later(cx);
     }
 
+    /// A Pod whose files can change is synced anew after a minute and up to half as much again (`syncFrequency`).
+    fn resync_later(&mut self, cx: &mut Cx<'_>) {
+        let live = volumes::live_references(&self.pod).is_some();
+        self.resync_at = live.then(|| cx.now + cx.rng.duration(SYNC_FREQUENCY, SYNC_FREQUENCY + SYNC_FREQUENCY / 2));
+    }
+
+    /// Reads anew what mounted files are made of, and makes them when it is there.
+    fn refresh_volumes(&mut self, cx: &mut Cx<'_>) {
+        if self.resync_at.is_some_and(|at| at <= cx.now) {
+            self.resync_at = None;
+            self.refreshing = true;
+            for reference in volumes::live_references(&self.pod).into_iter().flatten() {
+                let fixed = matches!(self.objects.known.get(&reference), Some(Known::ConfigMap(map)) if map.immutable == Some(true))
+                    || matches!(self.objects.known.get(&reference), Some(Known::Secret(secret)) if secret.immutable == Some(true));
+                if !fixed && self.asked.insert(reference.clone()) {
+                    cx.wanted.push(reference);
+                }
+            }
+        }
+        if self.refreshing && self.asked.is_empty() {
+            self.refreshing = false;
+            let host_ip = node_ip(cx.config.index);
+            let mut trees = std::mem::take(&mut self.sandbox.volumes);
+            volumes::refresh(&self.source(cx.config, &host_ip), &mut trees);
+            self.sandbox.volumes = trees;
+            self.resync_later(cx);
+        }
+    }
+
+    /// Does what `computePodActions` says. As in `SyncPod`, containers start one after the other: one whose image is pulled, or whose
+    /// `postStart` hook runs, holds up those after it; one that waits to be tried again does not.
     fn sync_containers(&mut self, cx: &mut Cx<'_>) {
-        let begun = self.records.iter().any(|record| record.role == Role::Main && (!record.runs.is_empty() || record.step != Step::Idle));
-        let mut initialized = true;
-        for index in 0..self.pod.spec.init_containers.len() {
-            match self.records[index].role {
-                Role::Sidecar => {
-                    self.ensure_running(index, cx);
-                    initialized = self.records[index].started();
-                }
-                _ if begun || self.exit_code(index) == Some(0) => {}
-                _ => {
-                    if self.exit_code(index).is_some() && self.pod.spec.restart_policy == "Never" {
-                        self.ending = Some(None);
-                        return;
-                    }
-                    self.ensure_running(index, cx);
-                    initialized = false;
-                }
+        if self.restarting_all && !self.begin_all_anew(cx) {
+            return;
+        }
+        let actions = compute_pod_actions(&self.pod, &self.runtime_view());
+        if actions.kill_pod {
+            self.end_because(None, self.pod_grace());
+            return;
+        }
+        let inits = self.pod.spec.init_containers.len();
+        let mains = self.pod.spec.containers.len();
+        for kill in actions.to_kill {
+            let index = match kill.container {
+                Which::Init(index) => index,
+                Which::Main(index) => inits + index,
+            };
+            self.kill(index, &kill.message, self.grace_of(index, kill.probe), cx);
+        }
+        let ephemeral = (0..self.ephemeral.len()).map(|index| inits + mains + index);
+        let main = actions.to_start.into_iter().map(|index| inits + index);
+        let mut held_up = self.records.iter().any(|record| record.post_start.is_some());
+        for index in ephemeral.chain(actions.init_to_start).chain(main) {
+            if !held_up || matches!(self.records[index].step, Step::Creating(_) | Step::NeedsObjects) {
+                self.ensure_running(index, cx);
+                held_up |= self.records[index].holds_up_others();
             }
-            if !initialized && !begun {
-                return;
+        }
+        // What is due and was passed over is looked at again with the next sync.
+        for record in &mut self.records {
+            if matches!(record.step, Step::Waits(Some(at)) | Step::Creating(at) if at <= cx.now) {
+                record.step = Step::Idle;
             }
         }
-        let mains = self.pod.spec.init_containers.len()..self.records.len();
-        for index in mains.clone() {
-            self.ensure_running(index, cx);
+    }
+
+    /// A container ended with a code for which all are to start anew: ends the others, without their hooks. True when all have ended.
+    fn begin_all_anew(&mut self, cx: &mut Cx<'_>) -> bool {
+        for index in 0..self.records.len() {
+            if self.records[index].step == Step::Running {
+                self.stop_now(index, cx);
+            } else if !self.records[index].is_alive() {
+                self.records[index].step = Step::Idle;
+            }
         }
-        let over = |index: usize| self.records[index].step == Step::Idle && self.exit_code(index).is_some() && !self.should_restart(index);
-        if mains.clone().all(over) && !mains.is_empty() {
-            self.ending = Some(None);
+        if self.records.iter().any(|record| record.is_alive()) {
+            return false;
         }
+        self.restarting_all = false;
+        for record in self.records.iter_mut().filter(|record| record.role != Role::Ephemeral) {
+            record.past_runs = record.runs.len();
+            record.killed = false;
+        }
+        true
+    }
+
+    /// What the runtime has of the Pod.
+    fn runtime_view(&self) -> RuntimeView {
+        let inits = self.pod.spec.init_containers.len();
+        let mains = self.pod.spec.containers.len();
+        let seen = |range: std::ops::Range<usize>| range.map(|index| self.seen(index)).collect();
+        RuntimeView {
+            sandbox: Some(SandboxSeen { ready: true, attempt: 0, has_ip: true }),
+            init: seen(0..inits),
+            main: seen(inits..inits + mains),
+            ephemeral: seen(inits + mains..self.records.len()),
+        }
+    }
+
+    fn seen(&self, index: usize) -> Option<Seen> {
+        let record = &self.records[index];
+        let &run = record.runs.last().filter(|_| record.runs.len() > record.past_runs)?;
+        let state = match self.sandbox.containers[run].state {
+            State::Exited { code, .. } => RuntimeState::Exited(code),
+            State::Running => RuntimeState::Running,
+        };
+        let result = |kind: ProbeType| record.probes.iter().find(|probe| probe.kind == kind).and_then(|probe| probe.result_for(run));
+        let startup = result(ProbeType::Startup);
+        let changed = state == RuntimeState::Running && record.started_image != self.spec(index).image;
+        Some(Seen { state, liveness: result(ProbeType::Liveness), startup, changed })
     }
 
     /// The exit code of the last run of a container, if that has ended.
@@ -164,39 +254,52 @@ impl PodWorker {
     }
 
     fn finished_at(&self, index: usize) -> Option<Time> {
-        match self.sandbox.containers[*self.records[index].runs.last()?].state {
+        self.end_of(*self.records[index].runs.last()?)
+    }
+
+    /// When the run before the last one ended.
+    fn finished_before(&self, index: usize) -> Option<Time> {
+        self.end_of(*self.records[index].runs.iter().rev().nth(1)?)
+    }
+
+    fn end_of(&self, run: usize) -> Option<Time> {
+        match self.sandbox.containers[run].state {
             State::Exited { at, .. } => Some(at),
             State::Running => None,
         }
     }
 
-    /// Whether a container that has ended is to be started again (`ShouldContainerBeRestarted`).
+    /// Whether a container that has ended is to be started again.
     pub(crate) fn should_restart(&self, index: usize) -> bool {
         let Some(code) = self.exit_code(index) else { return true };
-        match (self.records[index].role, self.pod.spec.restart_policy.as_str()) {
-            (Role::Sidecar, _) => true,
-            (_, "Never") => false,
-            (Role::Init, _) | (_, "OnFailure") => code != 0,
-            _ => true,
-        }
+        let role = self.records[index].role;
+        role != Role::Ephemeral && should_restart(self.spec(index), &self.pod.spec, matches!(role, Role::Init | Role::Sidecar), code)
     }
 
     /// Brings a container a step closer to running.
     fn ensure_running(&mut self, index: usize, cx: &mut Cx<'_>) {
         match self.records[index].step {
             Step::Creating(at) if at <= cx.now => return self.start(index, cx),
+            Step::NeedsObjects => return self.start(index, cx),
             Step::Waits(Some(at)) if at <= cx.now => self.records[index].step = Step::Idle,
             Step::Idle => {}
             _ => return,
         }
         if let Some(finished) = self.finished_at(index) {
-            if !self.should_restart(index) {
+            let anew = self.records[index].runs.len() == self.records[index].past_runs;
+            if !anew && !self.should_restart(index) {
                 return;
             }
-            if let Some(until) = self.restarts.waits_until(&index, finished, cx.now) {
-                return self.back_off(index, finished, until, cx);
+            // A container that the kubelet itself killed is started again by the same sync, which knows only the run before.
+            let killed = std::mem::take(&mut self.records[index].killed);
+            let event = if killed { self.finished_before(index) } else { Some(finished) };
+            if let Some(event) = event {
+                if let Some(until) = self.restarts.waits_until(&index, event, cx.now) {
+                    let until = if killed { finished + self.restarts.get(&index) } else { until };
+                    return self.back_off(index, finished, until, cx);
+                }
+                self.restarts.next(index, event, cx.now);
             }
-            self.restarts.next(index, finished, cx.now);
         }
         self.ensure_image(index, cx);
     }
@@ -218,34 +321,35 @@ impl PodWorker {
     fn ensure_image(&mut self, index: usize, cx: &mut Cx<'_>) {
         let spec = self.spec(index);
         let (image, policy, name) = (spec.image.clone(), spec.image_pull_policy.clone(), spec.name.clone());
-        match cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, cx.now) {
-            Ensured::Present(present) => {
-                self.records[index].image = Some(present);
-                self.event(index, Normal, "Pulled", &format!("Container image {image:?} already present on machine"), cx);
-                self.create(index, cx);
+        let (ensured, events) = cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, cx.now);
+        if let Ensured::Waits { reason, message, until } = ensured {
+            let said = self.records[index].waiting.as_ref().is_some_and(|(before, _)| *before == reason);
+            self.records[index].waiting = Some((reason, message));
+            self.records[index].step = Step::Waits(until.or((reason == "ErrImageNeverPull").then(|| cx.now + CONFIG_RETRY)));
+            if said {
+                return;
             }
-            Ensured::Pulling => {
-                self.records[index].step = Step::Pulling;
-                cx.out.trace(What::ImagePullStarted { pod: self.object.clone(), image: image.as_str().into() });
-                self.event(index, Normal, "Pulling", &format!("Pulling image {image:?}"), cx);
+            if let Some(until) = until {
+                let delay_ms = u64::try_from(until.since(cx.now).as_millis()).unwrap_or(u64::MAX);
+                cx.out.trace(What::BackOff { pod: self.object.clone(), container: name.as_str().into(), reason, delay_ms });
             }
-            Ensured::Waits { reason, message, until } => {
-                let said = self.records[index].waiting.as_ref().is_some_and(|(before, _)| *before == reason);
-                self.records[index].waiting = Some((reason, message.clone()));
-                self.records[index].step = Step::Waits(until.or((reason == "ErrImageNeverPull").then(|| cx.now + CONFIG_RETRY)));
-                match reason {
-                    _ if said => return,
-                    "ImagePullBackOff" => {
-                        let delay_ms = until.map_or(0, |until| until.since(cx.now).as_millis());
-                        let delay_ms = u64::try_from(delay_ms).unwrap_or(u64::MAX);
-                        cx.out.trace(What::BackOff { pod: self.object.clone(), container: name.as_str().into(), reason, delay_ms });
-                        self.event(index, Normal, "BackOff", &format!("Back-off pulling image {image:?}"), cx);
-                    }
-                    "InvalidImageName" => self.event(index, Warning, "InspectFailed", &message, cx),
-                    _ => self.event(index, Warning, reason, &message, cx),
-                }
-                self.event(index, Warning, "Failed", &format!("Error: {reason}"), cx);
-            }
+            self.image_events(index, &events, cx);
+            self.event(index, Warning, "Failed", &format!("Error: {reason}"), cx);
+            return;
+        }
+        if let Ensured::Present(present) = ensured {
+            self.records[index].image = Some(present);
+            self.image_events(index, &events, cx);
+            return self.create(index, cx);
+        }
+        self.records[index].step = Step::Pulling;
+        cx.out.trace(What::ImagePullStarted { pod: self.object.clone(), image: image.as_str().into() });
+        self.image_events(index, &events, cx);
+    }
+
+    fn image_events(&self, index: usize, events: &[ImageEvent], cx: &mut Cx<'_>) {
+        for event in events {
+            self.event(index, event.kind, event.reason, &event.message, cx);
         }
     }
 
@@ -255,28 +359,19 @@ impl PodWorker {
         if self.records.get(index).is_none_or(|record| record.step != Step::Pulling) {
             return;
         }
-        let image = &pulled.image;
+        let image = pulled.image.as_str().into();
+        let pod = self.object.clone();
+        cx.out.trace(match &pulled.result {
+            Ok(_) => What::ImagePulled { pod, image },
+            Err(error) => What::ImagePullFailed { pod, image, message: error.as_str().into() },
+        });
+        self.image_events(index, std::slice::from_ref(&pulled.event), cx);
         match pulled.result {
             Ok(present) => {
-                cx.out.trace(What::ImagePulled { pod: self.object.clone(), image: image.as_str().into() });
-                let message = format!(
-                    "Successfully pulled image {image:?} in {} ({} including waiting). Image size: {} bytes.",
-                    go_duration(pulled.took),
-                    go_duration(pulled.with_waiting),
-                    present.size_bytes
-                );
-                self.event(index, Normal, "Pulled", &message, cx);
                 self.records[index].image = Some(present);
-                self.records[index].waiting = None;
                 self.create(index, cx);
             }
             Err(error) => {
-                cx.out.trace(What::ImagePullFailed {
-                    pod: self.object.clone(),
-                    image: image.as_str().into(),
-                    message: error.as_str().into(),
-                });
-                self.event(index, Warning, "Failed", &format!("Failed to pull image {image:?}: {error}"), cx);
                 self.event(index, Warning, "Failed", "Error: ErrImagePull", cx);
                 self.records[index].waiting = Some(("ErrImagePull", error));
                 self.records[index].step = Step::Waits(Some(cx.now + LOOK_AGAIN));
@@ -287,14 +382,18 @@ impl PodWorker {
     fn create(&mut self, index: usize, cx: &mut Cx<'_>) {
         let takes = cx.rng.duration(Duration::from_millis(30), Duration::from_millis(80));
         self.records[index].step = Step::Creating(cx.now + takes);
+        if !self.records[index].runs.is_empty() {
+            // A container that starts again sees ConfigMaps and Secrets as they are now.
+            self.objects.known.retain(|(kind, _), _| *kind == RefKind::Claim);
+        }
     }
 
     /// The runtime's configuration of a container.
-    fn container_config(&self, index: usize, cx: &Cx<'_>) -> Result<ContainerConfig, String> {
-        let spec = self.spec(index);
+    fn container_config(&mut self, index: usize, cx: &Cx<'_>) -> Result<ContainerConfig, String> {
+        let spec = self.spec(index).clone();
         let image = self.records[index].image.as_ref().ok_or_else(|| "image not found".to_owned())?.image;
         let host_ip = node_ip(cx.config.index);
-        let mut env = env::environment(spec, &self.source(cx, &host_ip))?;
+        let mut env = env::environment(&spec, &self.source(cx.config, &host_ip))?;
         for (name, value) in image.env {
             if !env.iter().any(|(key, _)| key == name) {
                 env.push(((*name).to_owned(), (*value).to_owned()));
@@ -309,15 +408,20 @@ impl PodWorker {
             (true, false) => [owned(image.entrypoint), expanded(&spec.args)].concat(),
             (false, _) => [expanded(&spec.command), expanded(&spec.args)].concat(),
         };
-        let memory_limit = spec.resources.limits.get("memory").and_then(|quantity| u64::try_from(quantity.value()).ok());
+        let memory_limit = memory_limit(&self.records[index].allocated);
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
+        // The copies of `subPath` mounts that no container uses any more are let go.
+        if !self.records.iter().any(|record| record.is_alive()) {
+            self.sandbox.volumes.truncate(self.pod.spec.volumes.len());
+        }
+        let mounts = volumes::mounts(&self.pod, &spec, &self.objects, &mut self.sandbox.volumes, lookup);
         Ok(ContainerConfig {
             name: spec.name.clone(),
             image,
             argv,
             ports: spec.ports.iter().filter_map(|port| u16::try_from(port.container_port).ok()).collect(),
             cwd,
-            mounts: volumes::mounts(&self.pod, spec, lookup),
+            mounts,
             memory_limit,
             termination_message_path: spec.termination_message_path.clone(),
             env,
@@ -326,6 +430,7 @@ impl PodWorker {
 
     fn start(&mut self, index: usize, cx: &mut Cx<'_>) {
         if !self.ask_for_objects(cx) {
+            self.records[index].step = Step::NeedsObjects;
             return;
         }
         let config = match self.container_config(index, cx) {
@@ -347,7 +452,9 @@ impl PodWorker {
         let _ = root.write("/etc/hostname", &format!("{}\n", env::hostname(&self.pod)), false);
         let started = self.sandbox.start(config, root, cx.now);
         self.records[index].runs.push(self.sandbox.containers.len() - 1);
-        self.records[index].failed_probe = None;
+        self.records[index].killed = false;
+        self.records[index].in_force = self.records[index].allocated.clone();
+        self.records[index].started_image = self.spec(index).image.clone();
         let Err(error) = started else {
             self.event(index, Normal, "Started", &format!("Started container {name}"), cx);
             let restart_count = u32::try_from(self.records[index].runs.len() - 1).unwrap_or(u32::MAX);
@@ -361,22 +468,5 @@ impl PodWorker {
         self.event(index, Warning, "Failed", &format!("Error: {error}"), cx);
         self.records[index].waiting = Some(("RunContainerError", error));
         self.records[index].step = Step::Waits(Some(cx.now + LOOK_AGAIN));
-    }
-
-    fn post_start(&mut self, index: usize, cx: &mut Cx<'_>) {
-        let hook = self.spec(index).lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.as_ref());
-        let Some(command) = hook.and_then(|hook| hook.exec.as_ref()).map(|exec| exec.command.clone()) else { return };
-        let Some(&run) = self.records[index].runs.last() else { return };
-        match self.sandbox.exec(run, &command, None, cx.now) {
-            Some(id) => self.records[index].post_start = Some(id),
-            None => self.post_start_failed(index, &ExecResult { exit_code: 126, ..ExecResult::default() }, cx),
-        }
-    }
-
-    /// A `postStart` hook that fails ends its container.
-    pub(crate) fn post_start_failed(&mut self, index: usize, result: &ExecResult, cx: &mut Cx<'_>) {
-        let message = format!("PostStartHook failed: command exited with {}: {}", result.exit_code, result.stderr);
-        self.event(index, Warning, "FailedPostStartHook", message.trim_end_matches([' ', ':']), cx);
-        self.kill(index, "FailedPostStartHook", self.grace_of(index), cx);
     }
 }

@@ -1,7 +1,7 @@
 //! The kubelet against a fake API server: Pods come by its watch, and what it writes is looked at.
 
 use crate::{Kubelet, KubeletConfig};
-use api::core::{ConfigMap, Pod, PodStatus};
+use api::core::{ConfigMap, PersistentVolumeClaim, Pod, PodStatus};
 use api::http::{Body, Method, Path, Request, ResourcePath, Response, WatchEvent};
 use api::meta::{ResourceVersion, Timestamp};
 use api::status::Status;
@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod lives;
+mod timelines;
+mod volumes;
+
 /// Everything outside the kubelet: answers come at once.
 struct World {
     kubelet: Kubelet,
@@ -22,6 +26,7 @@ struct World {
     revision: u64,
     pods: BTreeMap<String, Pod>,
     maps: BTreeMap<String, ConfigMap>,
+    claims: BTreeMap<String, PersistentVolumeClaim>,
     trace: Vec<(Time, What)>,
     answers: Vec<Response>,
     streamed: String,
@@ -39,6 +44,7 @@ impl World {
             revision: 1,
             pods: BTreeMap::new(),
             maps: BTreeMap::new(),
+            claims: BTreeMap::new(),
             trace: Vec::new(),
             answers: Vec::new(),
             streamed: String::new(),
@@ -104,6 +110,10 @@ impl World {
             }
             (Method::Get, "configmaps") => match self.maps.get(&name) {
                 Some(map) => (Response::ok(Body::Object(map.clone().into())), None),
+                None => (Status::not_found(&path.resource, &name).into(), None),
+            },
+            (Method::Get, "persistentvolumeclaims") => match self.claims.get(&name) {
+                Some(claim) => (Response::ok(Body::Object(claim.clone().into())), None),
                 None => (Status::not_found(&path.resource, &name).into(), None),
             },
             (Method::Get, "pods") => match self.pods.get(&name) {

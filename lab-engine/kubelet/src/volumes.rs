@@ -1,13 +1,17 @@
 //! Volumes: which objects a Pod refers to, and the trees that its containers mount (`pkg/kubelet/volumemanager`, `pkg/volume`).
 //!
-//! ConfigMaps and Secrets are read through the API when a Pod starts and when something that it needs is missing.
+//! ConfigMaps and Secrets are read through the API when a Pod starts, when something that it needs is missing, and with every resync of a
+//! Pod that mounts some (`configMapAndSecretChangeDetectionStrategy: Get`): so a change reaches the files within the sync period, a minute
+//! and up to half as much again. Variables and `subPath` mounts keep what the container was started with.
 //!
-//! **Simplified here:** a mounted ConfigMap does not follow later changes; kinds of volumes other than emptyDir, hostPath, configMap,
-//! secret, downwardAPI and projected are empty directories; modes are kept, not enforced.
+//! A claim is the directory of its PersistentVolume on the node, which outlives the Pod: what is written there is found by the next Pod.
+//!
+//! **Simplified here:** other kinds of volumes than emptyDir, hostPath, claims, configMap, secret, downwardAPI and projected are empty
+//! directories; modes are kept, not enforced; a volume's data stays on its node.
 
 use crate::env::{Source, field_value, resource_value};
 use crate::runtime::fs::{Mount, MountSource, Tree};
-use api::core::{ConfigMap, Container, DownwardApiVolumeFile, KeyToPath, Pod, Secret, Volume};
+use api::core::{ConfigMap, Container, DownwardApiVolumeFile, HostPathVolumeSource, KeyToPath, PersistentVolumeClaim, Pod, Secret, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,6 +20,7 @@ use std::sync::Arc;
 pub(crate) enum RefKind {
     ConfigMap,
     Secret,
+    Claim,
 }
 
 /// What is known of an object that a Pod refers to.
@@ -23,6 +28,7 @@ pub(crate) enum RefKind {
 pub(crate) enum Known {
     ConfigMap(Arc<ConfigMap>),
     Secret(Arc<Secret>),
+    Claim(Arc<PersistentVolumeClaim>),
     /// The API server's message, for example `configmaps "settings" not found`.
     Missing(String),
 }
@@ -39,6 +45,7 @@ impl Objects {
             (Some(Known::Missing(message)), _) if !message.contains("not found") => message.clone(),
             (_, RefKind::ConfigMap) => format!("configmap {name:?} not found"),
             (_, RefKind::Secret) => format!("secret {name:?} not found"),
+            (_, RefKind::Claim) => format!("persistentvolumeclaims {name:?} not found"),
         }
     }
 
@@ -91,6 +98,9 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
         if let Some(secret) = &volume.secret {
             add(RefKind::Secret, &secret.secret_name);
         }
+        if let Some(claim) = claim_name(pod, volume) {
+            add(RefKind::Claim, &claim);
+        }
         for source in volume.projected.iter().flat_map(|projected| &projected.sources) {
             source.config_map.iter().for_each(|map| add(RefKind::ConfigMap, &map.name));
             source.secret.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
@@ -109,13 +119,96 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
     found
 }
 
-/// The tree of each volume of the Pod, in the order of the spec.
+/// The claim that a volume names, or that is made for it.
+fn claim_name(pod: &Pod, volume: &Volume) -> Option<String> {
+    let own = || volume.ephemeral.as_ref().map(|_| format!("{}-{}", pod.metadata.name, volume.name));
+    volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone()).or_else(own)
+}
+
+/// Whether the kubelet writes the files of a volume, and keeps them up to date.
+fn is_written_by_kubelet(volume: &Volume) -> bool {
+    volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some()
+}
+
+/// The objects whose changes reach the files of running containers.
+pub(crate) fn live_references(pod: &Pod) -> Option<BTreeSet<(RefKind, String)>> {
+    pod.spec.volumes.iter().any(is_written_by_kubelet).then(|| {
+        let volumes = pod.spec.volumes.iter().filter(|volume| is_written_by_kubelet(volume)).cloned().collect();
+        let spec = api::core::PodSpec { volumes, ..api::core::PodSpec::default() };
+        references(&Pod { spec, ..Pod::default() })
+    })
+}
+
+/// The tree of each volume of the Pod, in the order of the spec. What is on the node is made there.
 ///
 /// # Errors
-/// The name of the first volume that cannot be set up, and why: the end of a `FailedMount` message.
-pub(crate) fn set_up(source: &Source<'_>) -> Result<Vec<Tree>, (String, String)> {
+/// The message of a `FailedMount` event.
+pub(crate) fn set_up(source: &Source<'_>, host: &mut Tree) -> Result<Vec<Tree>, String> {
     let volumes = &source.pod.spec.volumes;
-    volumes.iter().map(|volume| tree(volume, source).map_err(|error| (volume.name.clone(), error))).collect()
+    volumes.iter().map(|volume| set_up_one(volume, source, host)).collect()
+}
+
+fn set_up_one(volume: &Volume, source: &Source<'_>, host: &mut Tree) -> Result<Tree, String> {
+    let name = &volume.name;
+    if let Some(claim) = claim_name(source.pod, volume) {
+        let namespace = &source.pod.metadata.namespace;
+        let path = claim_path(source.objects, &claim).map_err(|error| {
+            format!(
+                "Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], failed to process volumes=[{name}]: \
+                 error processing PVC {namespace}/{claim}: {error}"
+            )
+        })?;
+        host.make_dirs(&path).map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : mkdir {path}: {error}"))?;
+        return Ok(Tree::default());
+    }
+    let result = match &volume.host_path {
+        Some(path) => check_host_path(path, host).map(|()| Tree::default()),
+        None => tree(volume, source),
+    };
+    result.map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : {error}"))
+}
+
+/// Where on the node the volume of a claim is.
+fn claim_path(objects: &Objects, claim: &str) -> Result<String, String> {
+    match objects.known.get(&(RefKind::Claim, claim.to_owned())) {
+        Some(Known::Claim(found)) if found.status.phase != "Bound" || found.spec.volume_name.is_empty() => {
+            Err("PVC is not bound".to_owned())
+        }
+        Some(Known::Claim(found)) => Ok(format!("/var/lib/kubelet/plugins/kubernetes.io/csi/{}/globalmount", found.spec.volume_name)),
+        _ => Err(format!("failed to fetch PVC from API server: {}", objects.missing(RefKind::Claim, claim))),
+    }
+}
+
+/// Makes sure that a path of the node is what the volume wants (`pkg/volume/hostpath`).
+fn check_host_path(source: &HostPathVolumeSource, host: &mut Tree) -> Result<(), String> {
+    let path = crate::runtime::fs::normalize("/", &source.path);
+    let failed = |what: &str| Err(format!("hostPath type check failed: {} is not {what}", source.path));
+    let (dir, there) = (host.is_dir(&path), host.exists(&path));
+    match source.type_.as_deref().unwrap_or_default() {
+        // Without a type nothing is checked, and the runtime makes a missing directory.
+        "" if there => Ok(()),
+        "Directory" if dir => Ok(()),
+        "Directory" => failed("a directory"),
+        "DirectoryOrCreate" if there && !dir => failed("a directory"),
+        "" | "DirectoryOrCreate" => host.make_dirs(&path).map_err(|error| format!("mkdir {path}: {error}")),
+        "File" if there && !dir => Ok(()),
+        "FileOrCreate" if !there => host.write(&path, "", false).map_err(|error| format!("open {path}: {error}")),
+        "FileOrCreate" if !dir => Ok(()),
+        "File" | "FileOrCreate" => failed("a file"),
+        "Socket" => failed("a socket file"),
+        "CharDevice" => failed("a character device"),
+        "BlockDevice" => failed("a block device"),
+        other => Err(format!("{other} is an invalid volume type")),
+    }
+}
+
+/// Replaces the files that the kubelet keeps up to date. What cannot be made keeps what it has.
+pub(crate) fn refresh(source: &Source<'_>, trees: &mut [Tree]) {
+    for (volume, old) in source.pod.spec.volumes.iter().zip(trees).filter(|(volume, _)| is_written_by_kubelet(volume)) {
+        if let Ok(new) = tree(volume, source) {
+            *old = new;
+        }
+    }
 }
 
 fn tree(volume: &Volume, source: &Source<'_>) -> Result<Tree, String> {
@@ -181,24 +274,38 @@ fn downward_files(tree: &mut Tree, items: &[DownwardApiVolumeFile], source: &Sou
     Ok(())
 }
 
-/// The mounts of a container.
-pub(crate) fn mounts(pod: &Pod, container: &Container, lookup: impl Fn(&str) -> Option<String>) -> Vec<Mount> {
-    let mount = |mount: &api::core::VolumeMount| {
-        let index = pod.spec.volumes.iter().position(|volume| volume.name == mount.name)?;
+/// The mounts of a container. A `subPath` of files that the kubelet writes is a copy of its own, put after `trees`.
+pub(crate) fn mounts(
+    pod: &Pod,
+    container: &Container,
+    objects: &Objects,
+    trees: &mut Vec<Tree>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Vec<Mount> {
+    let mut mounts = Vec::new();
+    for mount in &container.volume_mounts {
+        let Some(index) = pod.spec.volumes.iter().position(|volume| volume.name == mount.name) else { continue };
         let volume = &pod.spec.volumes[index];
         let sub_path = mount.rest.get("subPathExpr").and_then(|expr| expr.as_str()).map(|expr| crate::env::expand(expr, &lookup));
         let sub_path = sub_path.unwrap_or_else(|| mount.sub_path.clone());
-        let (source, base) = match &volume.host_path {
-            Some(host) => (MountSource::Host, host.path.as_str()),
-            None => (MountSource::Volume(index), ""),
+        let claim = claim_name(pod, volume).and_then(|claim| claim_path(objects, &claim).ok());
+        let (mut source, base) = match (&volume.host_path, &claim) {
+            (Some(host), _) => (MountSource::Host, host.path.as_str()),
+            (None, Some(path)) => (MountSource::Host, path.as_str()),
+            (None, None) => (MountSource::Volume(index), ""),
         };
+        let written = is_written_by_kubelet(volume);
+        if written && !sub_path.is_empty() {
+            let copy = trees.get(index).cloned().unwrap_or_default();
+            source = MountSource::Volume(trees.len());
+            trees.push(copy);
+        }
         let path = if base.is_empty() && sub_path.is_empty() { String::new() } else { crate::runtime::fs::normalize(base, &sub_path) };
-        let written_by_kubelet =
-            volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some();
         let at = crate::runtime::fs::normalize("/", &mount.mount_path);
-        Some(Mount { at, source, path, read_only: mount.read_only == Some(true) || written_by_kubelet })
-    };
-    container.volume_mounts.iter().filter_map(mount).collect()
+        let claimed_read_only = volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.read_only == Some(true));
+        mounts.push(Mount { at, source, path, read_only: mount.read_only == Some(true) || written || claimed_read_only });
+    }
+    mounts
 }
 
 /// Decodes standard base64; what is not text becomes replacement characters, what is not base64 ends the text.

@@ -42,8 +42,12 @@ object! {
         pub startup_probe: Option<Probe> = "startupProbe",
         /// Hooks at start and end.
         pub lifecycle: Option<Lifecycle> = "lifecycle",
-        /// `Always` makes an init container a sidecar.
+        /// `Always`, `OnFailure` or `Never` in place of the Pod's; `Always` makes an init container a sidecar.
         pub restart_policy: Option<String> = "restartPolicy",
+        /// What follows certain exit codes, whatever the policy.
+        pub restart_policy_rules: Vec<ContainerRestartRule> = "restartPolicyRules",
+        /// What a change of its resources takes.
+        pub resize_policy: Vec<ContainerResizePolicy> = "resizePolicy",
         /// File from which the message of the end is read.
         pub termination_message_path: String = "terminationMessagePath",
         /// `File` or `FallbackToLogsOnError`.
@@ -54,6 +58,64 @@ object! {
         pub stdin_once: Option<bool> = "stdinOnce",
         /// Whether the container has a terminal.
         pub tty: Option<bool> = "tty",
+    }
+
+    /// What follows when a container ends with certain exit codes.
+    pub struct ContainerRestartRule {
+        /// `Restart` or `RestartAllContainers`.
+        pub action: String = "action",
+        /// The exit codes.
+        pub exit_codes: Option<ContainerRestartRuleOnExitCodes> = "exitCodes",
+    }
+
+    /// Exit codes that a rule is for.
+    pub struct ContainerRestartRuleOnExitCodes {
+        /// `In` or `NotIn`.
+        pub operator: String = "operator",
+        /// The codes.
+        pub values: Vec<i32> = "values",
+    }
+
+    /// What a change of a resource takes.
+    pub struct ContainerResizePolicy {
+        /// `cpu` or `memory`.
+        pub resource_name: String = "resourceName",
+        /// `NotRequired` or `RestartContainer`.
+        pub restart_policy: String = "restartPolicy",
+    }
+
+    /// A container that was put into a running Pod to look at it. It is never restarted.
+    pub struct EphemeralContainer {
+        /// Unique within the Pod.
+        pub name: String = "name",
+        /// The image to run.
+        pub image: String = "image",
+        /// `Always`, `IfNotPresent` or `Never`.
+        pub image_pull_policy: String = "imagePullPolicy",
+        /// Replaces the image's entry point.
+        pub command: Vec<String> = "command",
+        /// Replaces the image's default arguments.
+        pub args: Vec<String> = "args",
+        /// Directory that the process starts in.
+        pub working_dir: String = "workingDir",
+        /// Variables of the environment.
+        pub env: Vec<EnvVar> = "env",
+        /// ConfigMaps and Secrets that fill the environment.
+        pub env_from: Vec<EnvFromSource> = "envFrom",
+        /// Volumes that the container sees, and where.
+        pub volume_mounts: Vec<VolumeMount> = "volumeMounts",
+        /// File from which the message of the end is read.
+        pub termination_message_path: String = "terminationMessagePath",
+        /// `File` or `FallbackToLogsOnError`.
+        pub termination_message_policy: String = "terminationMessagePolicy",
+        /// Whether standard input stays open.
+        pub stdin: Option<bool> = "stdin",
+        /// Whether standard input ends with the first client.
+        pub stdin_once: Option<bool> = "stdinOnce",
+        /// Whether the container has a terminal.
+        pub tty: Option<bool> = "tty",
+        /// The container whose processes it sees.
+        pub target_container_name: String = "targetContainerName",
     }
 
     /// A port of a container.
@@ -272,6 +334,10 @@ object! {
         pub container_id: String = "containerID",
         /// Whether its startup probe has succeeded.
         pub started: Option<bool> = "started",
+        /// The requests that the node has admitted.
+        pub allocated_resources: ResourceList = "allocatedResources",
+        /// The requests and limits that are in force.
+        pub resources: Option<ResourceRequirements> = "resources",
     }
 
     /// One of three states; none means `waiting`.

@@ -1,7 +1,8 @@
 //! Pods and Pod templates.
 
 use super::{
-    Container, ContainerStatus, KeyToPath, ObjectFieldSelector, PersistentVolumeClaimTemplate, ResourceFieldSelector, ResourceList,
+    Container, ContainerStatus, EphemeralContainer, KeyToPath, ObjectFieldSelector, PersistentVolumeClaimTemplate, ResourceFieldSelector,
+    ResourceList,
 };
 use crate::meta::{Condition, LabelSelector, ObjectMeta, StringMap, Timestamp};
 use crate::object;
@@ -32,6 +33,8 @@ object! {
         pub init_containers: Vec<Container> = "initContainers",
         /// Containers that run side by side.
         pub containers: Vec<Container> = "containers",
+        /// Containers that were put into the running Pod (`kubectl debug`).
+        pub ephemeral_containers: Vec<EphemeralContainer> = "ephemeralContainers",
         /// Volumes for the containers to mount.
         pub volumes: Vec<Volume> = "volumes",
         /// `Always`, `OnFailure` or `Never`.
@@ -80,6 +83,22 @@ object! {
         pub enable_service_links: Option<bool> = "enableServiceLinks",
         /// More lines for the containers' `/etc/hosts`.
         pub host_aliases: Vec<HostAlias> = "hostAliases",
+        /// Secrets with the credentials of registries.
+        pub image_pull_secrets: Vec<LocalObjectReference> = "imagePullSecrets",
+        /// Conditions that must hold beside the containers' for the Pod to be ready.
+        pub readiness_gates: Vec<PodReadinessGate> = "readinessGates",
+    }
+
+    /// An object of the same namespace.
+    pub struct LocalObjectReference {
+        /// Its name.
+        pub name: String = "name",
+    }
+
+    /// A condition that must hold for the Pod to be ready.
+    pub struct PodReadinessGate {
+        /// The condition's type.
+        pub condition_type: String = "conditionType",
     }
 
     /// A line of `/etc/hosts`.
@@ -356,6 +375,8 @@ object! {
         pub init_container_statuses: Vec<ContainerStatus> = "initContainerStatuses",
         /// The containers, in the order of the spec.
         pub container_statuses: Vec<ContainerStatus> = "containerStatuses",
+        /// The ephemeral containers, in the order of the spec.
+        pub ephemeral_container_statuses: Vec<ContainerStatus> = "ephemeralContainerStatuses",
         /// `Guaranteed`, `Burstable` or `BestEffort`.
         pub qos_class: String = "qosClass",
         /// The generation of the spec that this status was computed for.

@@ -36,12 +36,12 @@ pub(super) fn cells(pod: &Pod, now: Time) -> Vec<Value> {
         Some(at) if summary.restarts != 0 => format!("{} ({} ago)", summary.restarts, human::since(Some(at), now)),
         _ => summary.restarts.to_string(),
     };
-    let gates = match pod.spec.rest.get("readinessGates").and_then(Value::as_array).filter(|gates| !gates.is_empty()) {
-        Some(gates) => {
-            let open = |gate: &&Value| gate["conditionType"].as_str().is_some_and(|type_| condition_is_true(&pod.status.conditions, type_));
-            format!("{}/{}", gates.iter().filter(open).count(), gates.len())
+    let gates = match pod.spec.readiness_gates.as_slice() {
+        [] => "<none>".to_owned(),
+        gates => {
+            let open = gates.iter().filter(|gate| condition_is_true(&pod.status.conditions, &gate.condition_type)).count();
+            format!("{open}/{}", gates.len())
         }
-        None => "<none>".to_owned(),
     };
     vec![
         pod.metadata.name.as_str().into(),

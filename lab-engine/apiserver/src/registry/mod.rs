@@ -22,6 +22,7 @@ mod node;
 pub(crate) mod patch;
 mod pod;
 mod pod_defaults;
+mod pod_parts;
 mod pod_validation;
 mod policy;
 mod rbac;
@@ -181,6 +182,14 @@ pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource:
     }, else if let Some(old) = definition_of(old) {
         on_definition(new, |new| definition::prepare_status_update(new, old));
     });
+}
+
+/// Keeps what an update of a part of the spec must not change, and tells what is wrong with what it does change.
+pub(crate) fn update_part(new: &mut Object, old: &Object, subresource: Subresource) -> Vec<FieldError> {
+    match (new, old) {
+        (Object::Pod(new), Object::Pod(old)) => pod_parts::update(Arc::make_mut(new), old, subresource),
+        _ => Vec::new(),
+    }
 }
 
 /// What is wrong with a change by the rules for changes alone.

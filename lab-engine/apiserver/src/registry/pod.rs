@@ -19,6 +19,9 @@ impl Strategy for Pod {
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
         pod_validation::pod_spec(&self.spec, "spec", errors);
+        if !self.spec.ephemeral_containers.is_empty() {
+            errors.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+        }
     }
 
     fn prepare_for_update(&mut self, old: &Self) {
@@ -58,7 +61,7 @@ impl Strategy for Pod {
 }
 
 /// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
-fn qos_class(pod: &Pod) -> &'static str {
+pub(super) fn qos_class(pod: &Pod) -> &'static str {
     let all: Vec<&Container> = pod.spec.init_containers.iter().chain(&pod.spec.containers).collect();
     let amounts = |container: &&Container, requests: bool| -> Vec<(String, i64)> {
         let list = if requests { &container.resources.requests } else { &container.resources.limits };

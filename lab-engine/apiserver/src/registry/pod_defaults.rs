@@ -33,6 +33,13 @@ pub(super) fn pod_spec(spec: &mut PodSpec) {
     for one in spec.init_containers.iter_mut().chain(&mut spec.containers) {
         container(one);
     }
+    for one in &mut spec.ephemeral_containers {
+        if one.image_pull_policy.is_empty() {
+            one.image_pull_policy = pull_policy(&one.image).to_owned();
+        }
+        text(&mut one.termination_message_path, "/dev/termination-log");
+        text(&mut one.termination_message_policy, "File");
+    }
     for constraint in &mut spec.topology_spread_constraints {
         constraint.node_affinity_policy.get_or_insert_with(|| "Honor".to_owned());
         constraint.node_taints_policy.get_or_insert_with(|| "Ignore".to_owned());

@@ -93,7 +93,7 @@ fn is_component(part: &str) -> bool {
 ///
 /// # Errors
 /// Like [`parse`], with the kubelet's words before it.
-pub(crate) fn apply_default_tag(image: &str) -> Result<String, String> {
+pub fn apply_default_tag(image: &str) -> Result<String, String> {
     let reference = parse(image).map_err(|error| format!("couldn't parse image name {image:?}: {error}"))?;
     let named = image.contains('@') || image.rsplit('/').next().is_some_and(|last| last.contains(':'));
     Ok(if named { image.to_owned() } else { format!("{image}:{}", reference.tag) })

@@ -140,11 +140,10 @@ fn policy_of(admission: &Admission<'_>, namespace: &str) -> Policy {
 /// Whether a change of a Pod can make it violate what it did not before: only images and new containers can.
 fn is_significant(pod: &Pod, old: &Pod) -> bool {
     let (new, old) = (&pod.spec, &old.spec);
-    let ephemeral = |spec: &api::core::PodSpec| spec.rest.get("ephemeralContainers").cloned().unwrap_or_default();
     let images = |containers: &[api::core::Container]| containers.iter().map(|container| container.image.clone()).collect::<Vec<_>>();
     images(&new.containers) != images(&old.containers)
         || images(&new.init_containers) != images(&old.init_containers)
-        || ephemeral(new) != ephemeral(old)
+        || new.ephemeral_containers != old.ephemeral_containers
 }
 
 fn validate_namespace(admission: &mut Admission<'_>, namespace: &Namespace) -> Result<(), Box<Status>> {

@@ -1,0 +1,84 @@
+//! Volumes: what containers find in them, and when.
+
+use super::*;
+
+impl World {
+    fn set_map(&mut self, name: &str, key: &str, value: &str) {
+        let data = [(key.to_owned(), value.to_owned())].into();
+        self.maps.insert(name.to_owned(), ConfigMap { data, ..ConfigMap::default() });
+    }
+
+    /// What a command in the container prints.
+    pub(super) fn sh(&mut self, pod: &str, script: &str) -> String {
+        let answer = self.serve(pod, "exec", &[("command", "sh"), ("command", "-c"), ("command", script)]);
+        let Ok(Body::Json(value)) = answer.result else { panic!("{answer:?}") };
+        format!("{}{}", value["stdout"].as_str().unwrap(), value["stderr"].as_str().unwrap())
+    }
+}
+
+fn pod(volumes: Value, mounts: Value) -> Value {
+    let container = json!({"name": "c", "image": "busybox", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "100000"],
+        "volumeMounts": mounts, "envFrom": [{"configMapRef": {"name": "settings", "optional": true}}]});
+    json!({"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 2})
+}
+
+#[test]
+fn a_changed_config_map_reaches_the_files_within_the_sync_period_but_neither_sub_paths_nor_variables() {
+    let mut world = World::new();
+    world.set_map("settings", "color", "red");
+    let volume = json!([{"name": "v", "configMap": {"name": "settings"}}]);
+    let mounts = json!([{"name": "v", "mountPath": "/etc/v"}, {"name": "v", "mountPath": "/etc/fixed", "subPath": "color"}]);
+    world.apply("p", pod(volume, mounts));
+    world.advance(5);
+    world.set_map("settings", "color", "blue");
+    assert_eq!(world.sh("p", "cat /etc/v/color /etc/fixed; echo $color"), "redredred\n");
+    world.advance(95);
+    assert_eq!(world.sh("p", "cat /etc/v/color /etc/fixed; echo $color"), "blueredred\n", "60 to 90 s after its start");
+    assert_eq!(world.sh("p", "echo x > /etc/v/color"), "sh: can't create /etc/v/color: Read-only file system\n");
+    world.maps.clear();
+    world.advance(95);
+    assert_eq!(world.sh("p", "cat /etc/v/color"), "blue", "what is gone leaves the files as they are");
+}
+
+#[test]
+fn a_claim_keeps_its_data_for_the_next_pod() {
+    let mut world = World::new();
+    let claim = json!({"spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}});
+    let claim: PersistentVolumeClaim = api::json::decode(claim).unwrap();
+    world.claims.insert("data".to_owned(), claim.clone());
+    let pending = PersistentVolumeClaim { status: Default::default(), ..claim };
+    world.claims.insert("pending".to_owned(), pending);
+    let volumes = |claim: &str| json!([{"name": "d", "persistentVolumeClaim": {"claimName": claim}}, {"name": "e", "emptyDir": {}}]);
+    let mounts = json!([{"name": "d", "mountPath": "/data"}, {"name": "e", "mountPath": "/empty"}]);
+    world.apply("one", pod(volumes("data"), mounts.clone()));
+    world.apply("other", pod(volumes("data"), mounts.clone()));
+    world.apply("stuck", pod(volumes("pending"), mounts.clone()));
+    world.advance(5);
+    assert_eq!(world.sh("one", "echo kept > /data/f; echo lost > /empty/f"), "");
+    assert_eq!(world.sh("other", "cat /data/f; ls /empty"), "kept\n", "two Pods of a node share the volume");
+    world.delete("one", 2);
+    world.advance(5);
+    world.apply("two", pod(volumes("data"), mounts));
+    world.advance(5);
+    assert_eq!(world.sh("two", "cat /data/f; ls /empty"), "kept\n");
+    let why = "Unable to attach or mount volumes: unmounted volumes=[d], unattached volumes=[], failed to process volumes=[d]: \
+               error processing PVC default/pending: PVC is not bound";
+    assert!(world.events().contains(&("FailedMount".to_owned(), why.to_owned())));
+}
+
+#[test]
+fn host_paths_are_checked_and_made_as_their_type_says() {
+    let mut world = World::new();
+    let mut run = |name: &str, path: &str, type_: &str| {
+        let volumes = json!([{"name": "h", "hostPath": {"path": path, "type": type_}}]);
+        world.apply(name, pod(volumes, json!([{"name": "h", "mountPath": "/h"}])));
+        world.advance(4);
+        (world.status(name).phase.clone(), world.events().pop().map(|(_, message)| message).unwrap_or_default())
+    };
+    assert_eq!(run("a", "/srv/app", "DirectoryOrCreate").0, "Running");
+    assert_eq!(run("b", "/srv/app", "Directory").0, "Running");
+    let failed = "MountVolume.SetUp failed for volume \"h\" : hostPath type check failed: ";
+    assert_eq!(run("c", "/srv/none", "Directory"), ("Pending".to_owned(), format!("{failed}/srv/none is not a directory")));
+    assert_eq!(run("d", "/srv/app", "File"), ("Pending".to_owned(), format!("{failed}/srv/app is not a file")));
+    assert_eq!(run("e", "/srv/new", "").0, "Running", "without a type the runtime makes it");
+}
