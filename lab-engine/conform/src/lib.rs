@@ -20,6 +20,7 @@ mod keys;
 mod mvcc;
 mod outcome;
 mod persistentvolume;
+mod proxy;
 mod raft;
 mod rbac;
 mod read;
@@ -54,9 +55,12 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("endpoints", endpoints::run),
     ("hpa", hpa::run),
     ("informer", informer::run),
+    ("ingress", proxy::run),
     ("job", controllers::job::run),
     ("mvcc", mvcc::run),
     ("persistentvolume", persistentvolume::run),
+    ("proxy-iptables", proxy::run),
+    ("proxy-ipvs", proxy::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
     ("replicaset", controllers::replica_set::run),
