@@ -8,11 +8,19 @@
 //! be printed in the formats of the real tools and read back.
 
 pub mod addr;
+pub mod conntrack;
+mod coredns;
+pub mod data_plane;
+pub mod dns;
 mod hash;
 pub mod ingress;
 pub mod iptables;
 pub mod ipvs;
+mod kube_proxy;
 pub mod netfilter;
 pub mod proxy;
 
 pub use addr::{Cidr, IpFamily, Packet, Protocol};
+pub use coredns::CoreDns;
+pub use data_plane::ProxyMode;
+pub use kube_proxy::KubeProxy;

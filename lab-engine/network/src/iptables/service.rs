@@ -181,6 +181,7 @@ impl ServiceRules<'_> {
                 dnat = dnat.and(Match::RecentSet(chain_name));
             }
             dnat.protocol = Some(self.port.protocol);
+            dnat = dnat.and(Match::Module(self.port.protocol));
             self.nat(chain, hairpin.then(Target::Jump(self.top.mark_masq)));
             self.nat(chain, dnat.then(Target::Dnat(endpoint.address)));
         }

@@ -15,7 +15,7 @@ pub use text::ipvsadm;
 
 use crate::addr::{IpFamily, Protocol};
 use crate::netfilter::Ruleset;
-use crate::proxy::{Endpoint, ProxyConfig, ProxyState, ServicePort, ServicePortName, categorize_endpoints};
+use crate::proxy::{Endpoint, ProxyConfig, ProxyState, ServicePort, categorize_endpoints};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -81,6 +81,13 @@ pub struct Ipvs {
     pub rules: Ruleset,
 }
 
+impl Ipvs {
+    /// No virtual server at all.
+    pub fn empty(family: IpFamily) -> Self {
+        Ipvs { servers: BTreeMap::new(), bound: BTreeSet::new(), rules: Ruleset::new(family) }
+    }
+}
+
 /// The device that has the addresses of Services.
 pub const DUMMY_DEVICE: &str = "kube-ipvs0";
 
@@ -100,7 +107,7 @@ pub fn node_ips(devices: &BTreeMap<String, Vec<IpAddr>>, family: IpFamily) -> BT
 
 /// The virtual servers and rules of a node.
 pub fn build(config: &ProxyConfig, state: &ProxyState, scheduler: Scheduler) -> Ipvs {
-    let mut ipvs = Ipvs { servers: BTreeMap::new(), bound: BTreeSet::new(), rules: Ruleset::new(config.family) };
+    let mut ipvs = Ipvs::empty(config.family);
     let mut sets = rules::Sets::default();
     let node_ips: Vec<IpAddr> = config.node_port_ips().into_iter().filter(|ip| !ip.is_loopback()).collect();
     for (name, port) in &state.services {
@@ -109,7 +116,7 @@ pub fn build(config: &ProxyConfig, state: &ProxyState, scheduler: Scheduler) -> 
             let server = VirtualServer {
                 scheduler,
                 persistence_seconds: port.affinity_seconds,
-                real_servers: real_servers(name, port, endpoints, local, config),
+                real_servers: real_servers(port, endpoints, local, config),
             };
             ipvs.servers.insert((port.protocol, address), server);
             if bind {
@@ -136,7 +143,7 @@ fn addresses(port: &ServicePort, node_ips: &[IpAddr]) -> Vec<(SocketAddr, bool, 
 
 /// The real servers of an address. Where no endpoint is on this node, a local policy still lists the others, for clients inside the cluster;
 /// rules keep the rest out.
-fn real_servers(_name: &ServicePortName, port: &ServicePort, endpoints: &[Endpoint], local: bool, config: &ProxyConfig) -> Vec<SocketAddr> {
+fn real_servers(port: &ServicePort, endpoints: &[Endpoint], local: bool, config: &ProxyConfig) -> Vec<SocketAddr> {
     let found = categorize_endpoints(endpoints, port, config);
     let chosen = if local && !found.local().is_empty() { found.local() } else { found.cluster() };
     chosen.iter().map(|endpoint| endpoint.address).collect()

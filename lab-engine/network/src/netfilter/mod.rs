@@ -110,6 +110,8 @@ pub enum End {
 pub enum Match {
     /// No condition: words for whoever reads the rules.
     Comment(Arc<str>),
+    /// No condition: the module of a protocol, loaded without an option.
+    Module(Protocol),
     /// The destination port.
     DestinationPort(Protocol, u16),
     /// The connection is in one of the states.

@@ -159,6 +159,15 @@ pub struct Walk {
     pub hops: Vec<Hop>,
 }
 
+impl Walk {
+    /// The way of a packet of a known connection: it is compared with no rule of `nat`.
+    pub fn of_connection(packet: &Packet, translated: Packet, local: bool) -> Self {
+        let dnat = (packet.destination != translated.destination).then_some(translated.destination);
+        let masqueraded = packet.source != translated.source;
+        Walk { verdict: Verdict::Policy, packet: translated, dnat, masqueraded, local, compared: 0, hops: Vec::new() }
+    }
+}
+
 /// What a chain says.
 enum ChainEnd {
     Fell,
@@ -306,7 +315,7 @@ impl Walker<'_> {
     fn holds(&mut self, condition: &Match, flight: &Flight) -> bool {
         let packet = &flight.packet;
         match condition {
-            Match::Comment(_) => true,
+            Match::Comment(_) | Match::Module(_) => true,
             Match::DestinationPort(protocol, port) => *protocol == packet.protocol && *port == packet.destination.port(),
             Match::Conntrack(states) => {
                 let holds = states.value.contains(&CtState::New) || (flight.dnat.is_some() && states.value.contains(&CtState::Dnat));
