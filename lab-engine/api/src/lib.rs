@@ -24,6 +24,7 @@ pub mod labels;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
+pub mod networking;
 pub mod node_affinity;
 mod object;
 pub mod patch;

@@ -15,6 +15,7 @@ use crate::discovery::EndpointSlice;
 use crate::json::{self, DecodeError, Json, Position, Rest};
 use crate::kinds::{Kind, KindInfo, find_kind};
 use crate::meta::ObjectMeta;
+use crate::networking::{Ingress, IngressClass, NetworkPolicy};
 use crate::policy::PodDisruptionBudget;
 use crate::rbac::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use crate::storage::StorageClass;
@@ -265,10 +266,13 @@ simulated! {
     "" Endpoints,
     "" Event,
     "autoscaling" HorizontalPodAutoscaler,
+    "networking.k8s.io" Ingress,
+    "networking.k8s.io" IngressClass,
     "batch" Job,
     "coordination.k8s.io" Lease,
     "" LimitRange,
     "" Namespace,
+    "networking.k8s.io" NetworkPolicy,
     "" Node,
     "" PersistentVolume,
     "" PersistentVolumeClaim,

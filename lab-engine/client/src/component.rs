@@ -12,6 +12,7 @@
 //!
 //! [`cluster`]: https://kubernetes.io/docs/concepts/architecture/
 
+use crate::dial::{CallId, Caller, Dial, DialError, Reply};
 use api::http::{Request, Response, WatchEvent};
 use sim::{Time, What};
 use std::fmt;
@@ -63,6 +64,12 @@ pub enum Input {
     Etcd(Box<etcd::Response>),
     /// A request to serve (kubelets only): the API server forwards `log`, `exec` and `attach`.
     Serve(ServeId, Box<Request>),
+    /// The answer to a call over the Pod network (kubelets only).
+    Dialed(CallId, Result<Box<Reply>, DialError>),
+    /// A container of this node calls somebody (the node's network only).
+    Outgoing(Caller, Box<Dial>),
+    /// Somebody calls an address that is here.
+    Incoming(Caller, Box<Dial>),
 }
 
 /// Something that a component wants done.
@@ -78,6 +85,12 @@ pub enum Action {
     Respond(ServeId, Response),
     /// Send more text of a streamed answer, after a first `Respond`; the flag says whether it is the last.
     Stream(ServeId, Arc<str>, bool),
+    /// Call somebody over the Pod network.
+    Dial(CallId, Box<Dial>),
+    /// Send a call on to where it now goes.
+    Forward(Caller, Box<Dial>),
+    /// Answer a call.
+    Answer(Caller, Result<Box<Reply>, DialError>),
     /// Add an event to the trace, in the name of a part of the component if one is given; what follows is caused by it.
     Trace(Option<Arc<str>>, What),
 }
@@ -124,6 +137,24 @@ impl Outbox {
     /// Sends more text of a streamed answer.
     pub fn stream(&mut self, id: ServeId, text: impl Into<Arc<str>>, last: bool) {
         self.actions.push(Action::Stream(id, text.into(), last));
+    }
+
+    /// Calls somebody over the Pod network.
+    pub fn dial(&mut self, dial: Dial) -> CallId {
+        let call = CallId(self.next_request);
+        self.next_request += 1;
+        self.actions.push(Action::Dial(call, Box::new(dial)));
+        call
+    }
+
+    /// Sends a call on to where it now goes.
+    pub fn forward(&mut self, caller: Caller, dial: Box<Dial>) {
+        self.actions.push(Action::Forward(caller, dial));
+    }
+
+    /// Answers a call.
+    pub fn answer(&mut self, caller: Caller, answer: Result<Reply, DialError>) {
+        self.actions.push(Action::Answer(caller, answer.map(Box::new)));
     }
 
     /// Adds an event to the trace.

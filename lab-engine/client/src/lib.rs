@@ -6,6 +6,7 @@
 
 pub mod component;
 pub mod delta_fifo;
+pub mod dial;
 mod events;
 mod expectations;
 mod informer;

@@ -89,7 +89,7 @@ impl<R: Reflected> Indexer<R> {
     }
 
     /// All objects, by namespace, then by name.
-    pub fn list(&self) -> impl Iterator<Item = &Arc<R>> {
+    pub fn list(&self) -> impl Iterator<Item = &Arc<R>> + Clone {
         self.objects.values()
     }
 

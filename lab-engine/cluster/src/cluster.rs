@@ -17,9 +17,11 @@ use controllers::ControllerManager;
 use controllers::autoscaling::metrics::MetricsClient;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
+use network::{Cidr, CoreDns, KubeProxy};
 use scheduler::Scheduler;
 use sim::{Time, Trace, What};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// How long [`Cluster::booted`] waits for the nodes, in virtual time.
@@ -60,6 +62,8 @@ pub(crate) enum Part {
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
     Terminal(Box<Terminal>),
+    KubeProxy(Box<KubeProxy>),
+    CoreDns(Box<CoreDns>),
 }
 
 impl Part {
@@ -69,6 +73,8 @@ impl Part {
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
+            Part::KubeProxy(part) => part.as_ref(),
+            Part::CoreDns(part) => part.as_ref(),
         }
     }
 
@@ -78,6 +84,8 @@ impl Part {
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
+            Part::KubeProxy(part) => part.as_mut(),
+            Part::CoreDns(part) => part.as_mut(),
         }
     }
 }
@@ -128,6 +136,7 @@ impl Cluster {
             kubelets.insert(name, host.add(&endpoint, part, start));
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
+        add_network(&mut host, config, &kubelets);
         Ok(Cluster { host, terminal, controllers, kubelets, faults: Vec::new() })
     }
 
@@ -249,6 +258,31 @@ impl Cluster {
         }
         result
     }
+}
+
+/// The address of the cluster's DNS.
+const CLUSTER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 10));
+
+/// Adds a kube-proxy for each node, and CoreDNS. They do nothing until a container connects somewhere.
+fn add_network(host: &mut Host<Part>, config: &ClusterConfig, kubelets: &BTreeMap<String, usize>) {
+    let mut numbers: Vec<(&String, usize)> = kubelets.iter().map(|(name, number)| (name, *number)).collect();
+    // Kubelets were added in the order of their nodes' indices.
+    numbers.sort_by_key(|(_, number)| *number);
+    for (index, (name, kubelet)) in (0_u32..).zip(numbers) {
+        let (Ok(node_ip), Ok(IpAddr::V4(pods))) = (kubelet::node_ip(index).parse(), format!("{}.0", kubelet::pod_network(index)).parse())
+        else {
+            continue;
+        };
+        let endpoint = format!("kube-proxy/{name}");
+        let range = Cidr::new(IpAddr::V4(pods), 24);
+        let proxy = KubeProxy::new(config.proxy_mode, name, node_ip, range, &host.kernel().rng(&endpoint));
+        let number = host.add(&endpoint, Part::KubeProxy(Box::new(proxy)), Time::ZERO);
+        let [a, b, c, _] = pods.octets();
+        host.add_node_network(kubelet, number, node_ip, [a, b, c]);
+    }
+    let dns = CoreDns::new(&host.kernel().rng("coredns"));
+    let number = host.add("coredns", Part::CoreDns(Box::new(dns)), Time::ZERO);
+    host.add_address(CLUSTER_DNS, number);
 }
 
 /// Reads a node's configuration; `index` counts from 0.

@@ -2,6 +2,7 @@
 
 use api::meta::StringMap;
 use apiserver::EncryptionConfig;
+use network::ProxyMode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub struct ClusterConfig {
     /// How the API server encrypts values in etcd, as an `EncryptionConfiguration`; not at all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
+    /// How kube-proxy does its work: `iptables` or `ipvs`.
+    #[serde(rename = "proxyMode")]
+    pub proxy_mode: ProxyMode,
 }
 
 /// An `EncryptionConfiguration` that was read.
@@ -55,7 +59,14 @@ impl Default for ClusterConfig {
 impl ClusterConfig {
     /// `count` nodes of the default size, seed 1.
     pub fn with_nodes(count: usize) -> Self {
-        ClusterConfig { seed: 1, nodes: vec![NodeConfig::default(); count], etcd: EtcdConfig::default(), api_servers: 1, encryption: None }
+        ClusterConfig {
+            seed: 1,
+            nodes: vec![NodeConfig::default(); count],
+            etcd: EtcdConfig::default(),
+            api_servers: 1,
+            encryption: None,
+            proxy_mode: ProxyMode::default(),
+        }
     }
 }
 

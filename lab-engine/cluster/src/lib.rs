@@ -17,3 +17,4 @@ pub use cluster::{Advanced, Cluster, CommandResult};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError, FaultSyntaxError};
 pub use host::MemberStatus;
+pub use network::ProxyMode;

@@ -1,6 +1,7 @@
 //! What crosses the simulated network between the parts of a cluster.
 
 use api::http::{Request, Response, WatchEvent};
+use client::dial::{CallId, Caller, Dial, DialError, Reply};
 use client::{RequestId, ServeId};
 use etcd::server::PeerMessage;
 use std::sync::Arc;
@@ -34,4 +35,10 @@ pub(crate) enum Message {
     Served(ServeId, Box<Response>),
     /// A kubelet sends more text of a streamed answer.
     ServedText(ServeId, Arc<str>, bool),
+    /// A container of the node calls somebody.
+    Outgoing(Caller, Box<Dial>),
+    /// Somebody calls an address that is here.
+    Incoming(Caller, Box<Dial>),
+    /// The answer to a call.
+    Dialed(CallId, Result<Box<Reply>, DialError>),
 }

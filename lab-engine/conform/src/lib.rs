@@ -21,6 +21,7 @@ mod kubelet;
 mod mvcc;
 mod outcome;
 mod persistentvolume;
+mod proxy;
 mod raft;
 mod rbac;
 mod read;
@@ -56,11 +57,14 @@ pub const AREAS: &[(&str, Runner)] = &[
     ("hpa", hpa::run),
     ("image-pull", kubelet::images::run),
     ("informer", informer::run),
+    ("ingress", proxy::run),
     ("job", controllers::job::run),
     ("kubelet-lifecycle", kubelet::lifecycle::run),
     ("mvcc", mvcc::run),
     ("persistentvolume", persistentvolume::run),
     ("prober", kubelet::prober::run),
+    ("proxy-iptables", proxy::run),
+    ("proxy-ipvs", proxy::run),
     ("raft", raft::run),
     ("rbac", rbac::run),
     ("replicaset", controllers::replica_set::run),

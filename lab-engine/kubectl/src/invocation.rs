@@ -277,7 +277,7 @@ impl Component for Kubectl {
                     self.news(now, number, News::Text(text, last), out);
                 }
             }
-            Input::Serve(..) | Input::Etcd(_) => {}
+            Input::Serve(..) | Input::Etcd(_) | Input::Dialed(..) | Input::Outgoing(..) | Input::Incoming(..) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 //! Every Pod has a [`PodWorker`]. The kubelet keeps one deadline per worker, in order, so that being woken
 //! costs as much as there is to do, not as much as there are Pods.
 
+use crate::calls::PodCalls;
 use crate::images::ImageManager;
 use crate::node;
 use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
@@ -115,6 +116,7 @@ pub struct Kubelet {
     silent: bool,
     pub(crate) execs: Execs,
     pub(crate) followers: Vec<Follower>,
+    pub(crate) pod_calls: PodCalls,
 }
 
 /// How long the kubelet waits before it tries a failed request again.
@@ -154,6 +156,7 @@ impl Kubelet {
             silent: false,
             execs: Execs::default(),
             followers: Vec::new(),
+            pod_calls: PodCalls::default(),
             config,
         }
     }
@@ -200,6 +203,7 @@ impl Kubelet {
             self.send(request, Pending::Reference(uid.clone(), kind, name), out);
         }
         self.deliver_execs(uid, out);
+        self.send_calls(uid, out);
         self.feed_followers(uid, out);
         self.flush(uid, now, out);
         self.reindex(uid);
@@ -525,7 +529,9 @@ impl Component for Kubelet {
             Input::Wake => self.wake(now, out),
             Input::Response(id, answer) => self.answered(id, answer, now, out),
             Input::Serve(id, request) => self.serve(now, id, &request, out),
-            Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) | Input::Etcd(_) => {}
+            Input::Dialed(call, answer) => self.dialed(call, answer, now, out),
+            Input::Incoming(caller, dial) => self.incoming(caller, &dial, now, out),
+            Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) | Input::Etcd(_) | Input::Outgoing(..) => {}
         }
     }
 

@@ -4,10 +4,11 @@
 //! reports by status writes and Events. What runs in the containers is simulated by `runtime`: images, processes, files, logs, a shell.
 //! It models `pkg/kubelet` of Kubernetes v1.36 and, below the Container Runtime Interface, containerd 2.2.
 //!
-//! **Simplified here:** no Pod network, so Pods reach only themselves; no resource admission, eviction, cgroups or static Pods; in-place
+//! **Simplified here:** no resource admission, eviction, cgroups or static Pods; in-place
 //! changes of a running Pod's spec are not acted on. The modules say what they leave out.
 
 mod backoff;
+mod calls;
 mod env;
 pub mod facts;
 mod hooks;
@@ -32,6 +33,7 @@ mod termination;
 mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};
+pub use node::{node_ip, pod_network};
 
 #[cfg(test)]
 mod tests;

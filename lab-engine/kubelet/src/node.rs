@@ -24,14 +24,14 @@ pub(crate) const STATUS_PERIOD: Duration = Duration::from_secs(300);
 /// The namespace of the Leases of nodes.
 pub(crate) const LEASE_NAMESPACE: &str = "kube-node-lease";
 
-/// The node's IP.
-pub(crate) fn node_ip(index: u32) -> String {
+/// The IP of the node with this number.
+pub fn node_ip(index: u32) -> String {
     let host = index.saturating_add(2);
     format!("172.18.{}.{}", host / 250 % 250, host % 250)
 }
 
-/// The first three octets of the node's Pod IPs.
-pub(crate) fn pod_network(index: u32) -> String {
+/// The first three octets of the Pod IPs of the node with this number.
+pub fn pod_network(index: u32) -> String {
     format!("10.{}.{}", 244 + index / 256 % 12, index % 256)
 }
 

@@ -75,7 +75,7 @@ impl World {
                     Action::Respond(_, response) => self.answers.push(response),
                     Action::Stream(_, text, _) => self.streamed.push_str(&text),
                     Action::Trace(_, what) => self.trace.push((self.now, what)),
-                    Action::Cancel(_) | Action::Etcd(..) => {}
+                    Action::Cancel(_) | Action::Etcd(..) | Action::Dial(..) | Action::Forward(..) | Action::Answer(..) => {}
                 }
             }
         }

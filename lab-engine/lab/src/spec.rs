@@ -23,7 +23,7 @@
 //! expression over what the engine did.
 
 use crate::text::{Span, Text};
-use cluster::{ClusterConfig, Encryption, EtcdConfig, Fault, NodeConfig};
+use cluster::{ClusterConfig, Encryption, EtcdConfig, Fault, NodeConfig, ProxyMode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,6 +60,8 @@ pub struct ClusterShape {
     /// An `EncryptionConfiguration` for what is in etcd; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
+    /// How kube-proxy does its work: `iptables` (the default) or `ipvs`.
+    pub proxy_mode: ProxyMode,
 }
 
 impl ClusterShape {
@@ -71,14 +73,15 @@ impl ClusterShape {
             etcd: self.etcd,
             api_servers: self.api_servers,
             encryption: self.encryption.clone(),
+            proxy_mode: self.proxy_mode,
         }
     }
 }
 
 impl Default for ClusterShape {
     fn default() -> Self {
-        let ClusterConfig { nodes, etcd, api_servers, .. } = ClusterConfig::default();
-        ClusterShape { nodes, etcd, api_servers, encryption: None }
+        let ClusterConfig { nodes, etcd, api_servers, proxy_mode, .. } = ClusterConfig::default();
+        ClusterShape { nodes, etcd, api_servers, encryption: None, proxy_mode }
     }
 }
 

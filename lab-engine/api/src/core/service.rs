@@ -49,6 +49,24 @@ object! {
         pub load_balancer_ip: String = "loadBalancerIP",
         /// `PreferSameZone` (or `PreferClose`, its old name) or `PreferSameNode`.
         pub traffic_distribution: Option<String> = "trafficDistribution",
+        /// From where the load balancer may be used; from everywhere when empty.
+        pub load_balancer_source_ranges: Vec<String> = "loadBalancerSourceRanges",
+        /// The nodes' port where load balancers ask whether a node has endpoints.
+        pub health_check_node_port: Option<i32> = "healthCheckNodePort",
+        /// How affinity works.
+        pub session_affinity_config: Option<SessionAffinityConfig> = "sessionAffinityConfig",
+    }
+
+    /// How affinity works.
+    pub struct SessionAffinityConfig {
+        /// Of affinity `ClientIP`.
+        pub client_ip: Option<ClientIPConfig> = "clientIP",
+    }
+
+    /// How affinity `ClientIP` works.
+    pub struct ClientIPConfig {
+        /// For how long a client keeps its endpoint, in seconds; 10800 by default.
+        pub timeout_seconds: Option<i32> = "timeoutSeconds",
     }
 
     /// A port of a Service.

@@ -100,8 +100,8 @@ impl Admission<'_> {
                 volumes::default_storage_class(self.cache, Arc::make_mut(claim));
                 Ok(())
             }
-            Object::Dynamic(dynamic) => {
-                volumes::default_ingress_class(self.cache, Arc::make_mut(dynamic));
+            Object::Ingress(ingress) => {
+                volumes::default_ingress_class(self.cache, Arc::make_mut(ingress));
                 Ok(())
             }
             _ => Ok(()),

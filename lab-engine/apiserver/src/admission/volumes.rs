@@ -5,11 +5,11 @@
 use crate::cache::Cache;
 use crate::storage;
 use api::core::PersistentVolumeClaim;
-use api::kinds::{KindInfo, find_kind};
+use api::kinds::KindInfo;
+use api::networking::{Ingress, IngressClass};
 use api::status::Status;
 use api::storage::StorageClass;
-use api::{Dynamic, Object, Resource};
-use serde_json::{Map, Value};
+use api::{Object, Resource};
 use std::cmp::Reverse;
 
 const DEFAULT_STORAGE_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -30,31 +30,13 @@ pub(super) fn default_storage_class(cache: &Cache, claim: &mut PersistentVolumeC
 }
 
 /// Fills in the class that a new Ingress leaves out.
-pub(super) fn default_ingress_class(cache: &Cache, object: &mut Dynamic) {
-    if (object.api_version.as_str(), object.kind.as_str()) != ("networking.k8s.io/v1", "Ingress") {
+pub(super) fn default_ingress_class(cache: &Cache, ingress: &mut Ingress) {
+    if ingress.spec.ingress_class_name.is_some() || ingress.metadata.annotations.contains_key(INGRESS_CLASS) {
         return;
     }
-    let chosen = field(object, "ingressClassName").is_some() || object.metadata.annotations.contains_key(INGRESS_CLASS);
-    let Some(info) = find_kind("networking.k8s.io/v1", "IngressClass").filter(|_| !chosen) else { return };
-    let mut defaults = marked(cache, info, &[DEFAULT_INGRESS_CLASS]);
+    let mut defaults = marked(cache, IngressClass::INFO, &[DEFAULT_INGRESS_CLASS]);
     defaults.sort_by_key(|class| (Reverse(class.metadata().creation_timestamp), class.metadata().name.clone()));
-    if let Some(class) = defaults.first() {
-        set_field(object, "ingressClassName", &class.metadata().name);
-    }
-}
-
-fn field<'a>(object: &'a Dynamic, name: &str) -> Option<&'a Value> {
-    object.rest.get("spec")?.get(name).filter(|value| !value.is_null())
-}
-
-fn set_field(object: &mut Dynamic, name: &str, value: &str) {
-    let mut fields = Map::new();
-    object.rest.restore(&mut fields);
-    let spec = fields.entry("spec").or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(spec) = spec {
-        spec.insert(name.to_owned(), Value::String(value.to_owned()));
-    }
-    object.rest = api::json::Rest::new(fields);
+    ingress.spec.ingress_class_name = defaults.first().map(|class| class.metadata().name.clone());
 }
 
 /// The classes of a kind that an annotation marks as the default.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod human;
+mod networking;
 mod objects;
 mod pods;
 mod policy;
@@ -48,6 +49,9 @@ fn columns(kind: &str) -> &'static [Column] {
         "Endpoints" => scale::ENDPOINTS,
         "EndpointSlice" => scale::ENDPOINT_SLICE,
         "HorizontalPodAutoscaler" => scale::AUTOSCALER,
+        "Ingress" => networking::INGRESS,
+        "IngressClass" => networking::INGRESS_CLASS,
+        "NetworkPolicy" => networking::NETWORK_POLICY,
         "PodDisruptionBudget" => scale::BUDGET,
         "PersistentVolume" => scale::VOLUME,
         "PersistentVolumeClaim" => scale::CLAIM,
@@ -83,6 +87,9 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::Endpoints(endpoints) => scale::endpoints(endpoints, now),
         Object::EndpointSlice(slice) => scale::endpoint_slice(slice, now),
         Object::HorizontalPodAutoscaler(hpa) => scale::autoscaler(hpa, now),
+        Object::Ingress(ingress) => networking::ingress(ingress, now),
+        Object::IngressClass(class) => networking::ingress_class(class, now),
+        Object::NetworkPolicy(policy) => networking::network_policy(policy, now),
         Object::PodDisruptionBudget(budget) => scale::budget(budget, now),
         Object::PersistentVolume(volume) => scale::volume(volume, now),
         Object::PersistentVolumeClaim(claim) => scale::claim(claim, now),

@@ -18,6 +18,7 @@ mod lease;
 mod meta;
 mod more_checks;
 mod namespace;
+mod networking;
 mod node;
 pub(crate) mod patch;
 mod pod;
@@ -92,10 +93,13 @@ macro_rules! dispatch {
             Object::Endpoints($bound) => $body,
             Object::Event($bound) => $body,
             Object::HorizontalPodAutoscaler($bound) => $body,
+            Object::Ingress($bound) => $body,
+            Object::IngressClass($bound) => $body,
             Object::Job($bound) => $body,
             Object::Lease($bound) => $body,
             Object::LimitRange($bound) => $body,
             Object::Namespace($bound) => $body,
+            Object::NetworkPolicy($bound) => $body,
             Object::Node($bound) => $body,
             Object::PersistentVolume($bound) => $body,
             Object::PersistentVolumeClaim($bound) => $body,

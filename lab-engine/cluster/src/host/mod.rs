@@ -10,6 +10,7 @@
 mod control_plane;
 mod etcd_group;
 mod log_entries;
+mod pod_network;
 
 use crate::config::EtcdConfig;
 use crate::connection::{Broken, Connection};
@@ -20,6 +21,7 @@ use client::{Action, Component, Input, Outbox, Transport};
 use control_plane::ServerSlot;
 use etcd_group::EtcdGroup;
 pub use etcd_group::MemberStatus;
+use pod_network::PodNetwork;
 use sim::{Endpoint, EventId, Kernel, LinkFault, Occurrence, Payload, Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +50,7 @@ pub(crate) struct Host<C> {
     servers: Vec<ServerSlot>,
     slots: Vec<Slot<C>>,
     by_endpoint: BTreeMap<Endpoint, usize>,
+    pod_network: PodNetwork,
 }
 
 impl<C: Component> Host<C> {
@@ -56,7 +59,7 @@ impl<C: Component> Host<C> {
         let mut kernel = Kernel::new(seed);
         let etcd = EtcdGroup::new(&mut kernel, etcd, quota);
         let servers = (0..api_servers.max(1)).map(|replica| ServerSlot::new(&mut kernel, replica, etcd.len(), settings)).collect();
-        Host { kernel, etcd, servers, slots: Vec::new(), by_endpoint: BTreeMap::new() }
+        Host { kernel, etcd, servers, slots: Vec::new(), by_endpoint: BTreeMap::new(), pod_network: PodNetwork::default() }
     }
 
     /// Adds a component, which is woken for the first time at `start`. Gives its number.
@@ -174,6 +177,10 @@ impl<C: Component> Host<C> {
                     }
                     continue;
                 }
+                call @ (Action::Dial(..) | Action::Forward(..) | Action::Answer(..)) => {
+                    self.carry_call(number, call, cause);
+                    continue;
+                }
                 Action::Respond(id, response) => {
                     self.serve_back(endpoint, id, |id| Message::Served(id, Box::new(response)), cause);
                     continue;
@@ -271,6 +278,9 @@ fn receive(connection: &mut Connection, message: Message) -> Option<Input> {
         }
         Message::Serve(id, request) => Some(Input::Serve(id, request)),
         Message::Stored(response) => Some(Input::Etcd(response)),
+        Message::Outgoing(caller, dial) => Some(Input::Outgoing(caller, dial)),
+        Message::Incoming(caller, dial) => Some(Input::Incoming(caller, dial)),
+        Message::Dialed(call, answer) => Some(Input::Dialed(call, answer)),
         _ => None,
     }
 }

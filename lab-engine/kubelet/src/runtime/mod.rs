@@ -3,9 +3,9 @@
 //! The kubelet reaches it as through the Container Runtime Interface: it pulls images, runs sandboxes, starts and stops containers, runs
 //! commands in them, and learns what happened from [`sandbox::Sandbox::advance`].
 //!
-//! **Simplified here:** Pods reach only themselves: without a Pod network, connections to any other address fail. Processes have no
-//! CPU accounting; memory counts only against a container's limit.
+//! **Simplified here:** a connection is one question and one answer. Processes have no CPU accounting; memory counts only against a container's limit.
 
+pub(crate) mod calls;
 pub(crate) mod fs;
 pub(crate) mod http;
 pub(crate) mod log;

@@ -1,10 +1,12 @@
 //! A Pod's sandbox: one network, its volumes, its containers and the commands that run in them.
 
+use super::calls::{Answer, Calls};
 use super::fs::{Mount, Tree, View};
 use super::http::{HttpRequest, HttpResponse, Service};
 use super::log::Log;
 use super::programs::{self, Output, Program, Step};
 use super::registry::Image;
+use client::dial::Dial;
 use sim::Time;
 use std::time::Duration;
 
@@ -93,6 +95,7 @@ pub(crate) struct Sandbox {
     listeners: Vec<Listener>,
     execs: Vec<Exec>,
     next_exec: u64,
+    pub(crate) calls: Calls,
 }
 
 /// What a program sees while it runs.
@@ -153,6 +156,16 @@ impl Ctx<'_> {
         true
     }
 
+    /// Begins a call over the network; gives its number.
+    pub(crate) fn dial(&mut self, dial: Dial) -> u64 {
+        self.sandbox.calls.begin(dial)
+    }
+
+    /// The answer to a call, once.
+    pub(crate) fn take_answer(&mut self, call: u64) -> Option<Answer> {
+        self.sandbox.calls.take(call)
+    }
+
     /// Sends a signal to the first process of the container.
     pub(crate) fn signal_first(&mut self, signal: &str) {
         let now = self.now();
@@ -177,6 +190,14 @@ impl Sandbox {
     /// A sandbox without an address.
     pub(crate) fn new(hostname: String) -> Self {
         Sandbox { hostname, ..Sandbox::default() }
+    }
+
+    /// An answer to a call came: whoever may wait for it looks.
+    pub(crate) fn answered(&mut self, call: u64, answer: Answer, now: Time) {
+        self.calls.answered(call, answer);
+        let shells = self.containers.iter_mut().filter(|container| matches!(container.program, Some(Program::Shell(_))));
+        shells.for_each(|container| container.wake = Some(now));
+        self.execs.iter_mut().for_each(|exec| exec.wake = Some(now));
     }
 
     /// Whether something listens on the port.

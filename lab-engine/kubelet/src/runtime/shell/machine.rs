@@ -4,6 +4,7 @@ mod builtins;
 mod commands;
 
 use super::ast::{Command, Kind, List, Pipeline};
+use super::net;
 use super::parser::parse;
 use super::tools;
 use crate::runtime::programs::{Output, Program, Step};
@@ -96,6 +97,8 @@ pub(super) enum Frame {
         at: usize,
     },
     Program(Box<Program>),
+    /// A tool that waits for the network.
+    Network(Box<net::Exchange>),
     WaitJobs,
     Exit,
     /// The status that was there before a trap.
@@ -310,7 +313,9 @@ impl Thread {
 
     /// Begins the traps of signals that have come. A command in the foreground is waited for first; `wait` is not.
     fn run_traps(&mut self) {
-        if self.pending.is_empty() || matches!(self.frames.last(), Some(Frame::Sleep(_) | Frame::Program(_) | Frame::Follow { .. })) {
+        if self.pending.is_empty()
+            || matches!(self.frames.last(), Some(Frame::Sleep(_) | Frame::Program(_) | Frame::Follow { .. } | Frame::Network(_)))
+        {
             return;
         }
         if matches!(self.frames.last(), Some(Frame::WaitJobs)) {
@@ -373,6 +378,13 @@ impl Thread {
             }
             Frame::Follow { path, at } => return Some(self.step_follow(path, at, ctx, out)),
             Frame::Program(program) => return self.step_program(program, ctx, out),
+            Frame::Network(mut exchange) => match net::poll(self, &mut exchange, ctx, out) {
+                Some(status) => self.status = status,
+                None => {
+                    self.frames.push(Frame::Network(exchange));
+                    return Some(None);
+                }
+            },
             Frame::WaitJobs => {
                 if !self.jobs.is_empty() {
                     self.frames.push(Frame::WaitJobs);

@@ -11,6 +11,7 @@ mod expand;
 mod machine;
 mod net;
 mod parser;
+mod resolver;
 mod test;
 mod text_tools;
 mod tools;

@@ -21,10 +21,67 @@ pub(super) enum Outcome {
 }
 
 const NAMES: &[&str] = &[
-    "echo", "printf", "cat", "ls", "env", "printenv", "sleep", "touch", "rm", "mkdir", "rmdir", "cp", "mv", "test", "[", "[[", "grep",
-    "wget", "curl", "nslookup", "ps", "kill", "date", "hostname", "head", "tail", "wc", "seq", "expr", "true", "false", "id", "whoami",
-    "sync", "tee", "sort", "cut", "basename", "dirname", "uname", "pwd", "chmod", "chown", "uniq", "tr", "rev", "timeout", "stat", "df",
-    "ln", "which", "nproc", "ping", "nc", "command", "type", "usleep",
+    "echo",
+    "printf",
+    "cat",
+    "ls",
+    "env",
+    "printenv",
+    "sleep",
+    "touch",
+    "rm",
+    "mkdir",
+    "rmdir",
+    "cp",
+    "mv",
+    "test",
+    "[",
+    "[[",
+    "grep",
+    "wget",
+    "curl",
+    "nslookup",
+    "ps",
+    "kill",
+    "date",
+    "hostname",
+    "head",
+    "tail",
+    "wc",
+    "seq",
+    "expr",
+    "true",
+    "false",
+    "id",
+    "whoami",
+    "sync",
+    "tee",
+    "sort",
+    "cut",
+    "basename",
+    "dirname",
+    "uname",
+    "pwd",
+    "chmod",
+    "chown",
+    "uniq",
+    "tr",
+    "rev",
+    "timeout",
+    "stat",
+    "df",
+    "ln",
+    "which",
+    "nproc",
+    "ping",
+    "nc",
+    "command",
+    "type",
+    "usleep",
+    "iptables-save",
+    "ipvsadm",
+    "conntrack",
+    "ipset",
 ];
 
 /// Whether there is a tool of this name.
@@ -120,7 +177,9 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             let path = normalize(&thread.cwd, plain.iter().rfind(|word| word.parse::<u32>().is_err()).copied().unwrap_or("/dev/null"));
             return Some(Outcome::Then(Frame::Follow { path, at: 0 }));
         }
-        "wget" | "curl" | "nslookup" | "ping" | "nc" => net::run(thread, name, args, ctx, out),
+        "wget" | "curl" | "nslookup" | "ping" | "nc" | "iptables-save" | "ipvsadm" | "conntrack" | "ipset" => {
+            return Some(net::run(thread, name, args, ctx, out));
+        }
         _ => return None,
     };
     Some(Outcome::Done(status))

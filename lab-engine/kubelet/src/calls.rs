@@ -1,0 +1,42 @@
+//! The kubelet's side of the Pod network: it hands its containers' calls to the node's network, and answers for its Pods.
+
+use crate::kubelet::Kubelet;
+use crate::runtime::calls;
+use client::Outbox;
+use client::dial::{CallId, Caller, Dial, DialError, Reply};
+use sim::Time;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The calls that are under way: whose they are, and their numbers there.
+#[derive(Debug, Default)]
+pub(crate) struct PodCalls(BTreeMap<CallId, (Arc<str>, u64)>);
+
+impl Kubelet {
+    /// Sends what a Pod's containers want to call.
+    pub(crate) fn send_calls(&mut self, uid: &Arc<str>, out: &mut Outbox) {
+        let Some(managed) = self.managed.get_mut(uid) else { return };
+        for (number, dial) in managed.worker.sandbox.calls.take_outgoing() {
+            self.pod_calls.0.insert(out.dial(dial), (uid.clone(), number));
+        }
+    }
+
+    /// Gives an answer to the container that waits for it.
+    pub(crate) fn dialed(&mut self, call: CallId, answer: Result<Box<Reply>, DialError>, now: Time, out: &mut Outbox) {
+        if let Some((uid, number)) = self.pod_calls.0.remove(&call) {
+            self.work(&uid, now, out, |worker, cx| worker.sandbox.answered(number, answer, cx.now));
+        }
+    }
+
+    /// Answers a call to one of the node's Pods. Pods on the host's network share its address: who listens answers.
+    pub(crate) fn incoming(&mut self, caller: Caller, dial: &Dial, now: Time, out: &mut Outbox) {
+        let ip = dial.destination.ip().to_string();
+        let here = || self.managed.iter().filter(|(_, managed)| managed.worker.sandbox.ip == ip);
+        let listening = here().find(|(_, managed)| managed.worker.sandbox.listens(dial.destination.port()));
+        let uid = listening.or_else(|| here().next()).map(|(uid, _)| uid.clone());
+        let answered = uid.and_then(|uid| self.work(&uid, now, out, |worker, cx| calls::answer(&mut worker.sandbox, dial, now, cx.host)));
+        let own = ip == crate::node::node_ip(self.config.index);
+        let nobody = if own { DialError::Refused } else { DialError::Unreachable };
+        out.answer(caller, answered.unwrap_or(Err(nobody)));
+    }
+}

@@ -1,0 +1,69 @@
+//! CoreDNS with its plugin `kubernetes`: answers names of Services and Pods from what it watches.
+//!
+//! **Simplified here:** it answers at the cluster's DNS address itself, and not from Pods behind a Service `kube-dns`. It begins to watch with
+//! the first question, which waits. Names outside the cluster do not exist.
+
+use crate::dns;
+use api::core::Service;
+use api::discovery::EndpointSlice;
+use client::dial::{Caller, Dial, DialError, Payload, Reply};
+use client::{Component, Informer, Input, ListOptions, Outbox};
+use sim::{Rng, Time};
+use std::collections::VecDeque;
+
+/// How many questions may wait until everything is known; more are not answered.
+const MAX_WAITING: usize = 256;
+
+/// The cluster's DNS server.
+#[derive(Debug)]
+pub struct CoreDns {
+    services: Informer<Service>,
+    slices: Informer<EndpointSlice>,
+    started: bool,
+    waiting: VecDeque<(Caller, Box<Dial>)>,
+}
+
+impl CoreDns {
+    /// A server that has not watched anything yet.
+    pub fn new(rng: &Rng) -> Self {
+        CoreDns {
+            services: Informer::new(ListOptions::default(), "CoreDNS", rng.stream("services")),
+            slices: Informer::new(ListOptions::default(), "CoreDNS", rng.stream("endpointslices")),
+            started: false,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn answer(&self, dial: &Dial) -> Result<Reply, DialError> {
+        let Payload::Dns { name, kind } = &dial.payload else { return Err(DialError::Refused) };
+        let services = self.services.lister().list().map(|service| &**service);
+        let slices = self.slices.lister().list().map(|slice| &**slice);
+        Ok(Reply::Dns(dns::answer(services, slices, name, *kind)))
+    }
+}
+
+impl Component for CoreDns {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        if self.services.handle(now, &input, out).is_none() {
+            self.slices.handle(now, &input, out);
+        }
+        if let Input::Incoming(caller, dial) = input {
+            if !std::mem::replace(&mut self.started, true) {
+                self.services.start(now, out);
+                self.slices.start(now, out);
+            }
+            if self.waiting.len() < MAX_WAITING {
+                self.waiting.push_back((caller, dial));
+            }
+        }
+        if self.services.has_synced() && self.slices.has_synced() {
+            for (caller, dial) in std::mem::take(&mut self.waiting) {
+                out.answer(caller, self.answer(&dial));
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        [self.services.next_wake(), self.slices.next_wake()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,147 @@
+//! kube-proxy on a node, and the network of that node (`cmd/kube-proxy`, `pkg/proxy`).
+//!
+//! It watches Services, EndpointSlices and its own Node. When one changes it writes the node's rules anew, at most once a second
+//! (`minSyncPeriod`). What the node's containers send goes through those rules as they stand at that moment.
+//!
+//! **Simplified here:** it begins to watch when the first container of its node connects somewhere; that connection waits for its first sync.
+//! So a cluster in which nobody connects anywhere costs nothing. It runs beside the Pods and not in one. IPv4 only.
+
+use crate::addr::{Cidr, IpFamily, Packet, Protocol};
+use crate::data_plane::{DataPlane, ProxyMode};
+use crate::proxy::{LocalTrafficDetector, ProxyConfig, ProxyState};
+use api::core::{Node, Service};
+use api::discovery::EndpointSlice;
+use client::dial::{Caller, Dial, DialError, Payload, Reply};
+use client::{Component, Informer, Input, ListOptions, Outbox};
+use sim::{Rng, Time};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest time between two syncs (`iptables.minSyncPeriod`).
+const MIN_SYNC_PERIOD: Duration = Duration::from_secs(1);
+
+/// How many connections may wait for the first sync; more are not answered.
+const MAX_WAITING: usize = 256;
+
+/// The range from which connections take their source ports (`net.ipv4.ip_local_port_range`).
+const FIRST_PORT: u16 = 32_768;
+const LAST_PORT: u16 = 60_999;
+
+/// kube-proxy on a node, with the node's network.
+#[derive(Debug)]
+pub struct KubeProxy {
+    config: ProxyConfig,
+    services: Informer<Service>,
+    slices: Informer<EndpointSlice>,
+    node: Informer<Node>,
+    plane: DataPlane,
+    started: bool,
+    synced_at: Option<Time>,
+    sync_at: Option<Time>,
+    next_port: u16,
+    waiting: VecDeque<(Caller, Box<Dial>)>,
+}
+
+impl KubeProxy {
+    /// The kube-proxy of a node with this address whose Pods have addresses of this range.
+    pub fn new(mode: ProxyMode, node_name: &str, node_ip: IpAddr, pods: Cidr, rng: &Rng) -> Self {
+        let agent: Arc<str> = "kube-proxy".into();
+        let config = ProxyConfig { local_detector: LocalTrafficDetector::Cidr(pods), ..ProxyConfig::new(IpFamily::V4, node_name, node_ip) };
+        let own = ListOptions { field_selector: format!("metadata.name={node_name}"), ..ListOptions::default() };
+        KubeProxy {
+            services: Informer::new(ListOptions::default(), agent.clone(), rng.stream("services")),
+            slices: Informer::new(ListOptions::default(), agent.clone(), rng.stream("endpointslices")),
+            node: Informer::new(own, agent, rng.stream("node")),
+            plane: DataPlane::new(mode, &config, rng.stream("kernel")),
+            config,
+            started: false,
+            synced_at: None,
+            sync_at: None,
+            next_port: FIRST_PORT,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn start(&mut self, now: Time, out: &mut Outbox) {
+        if !std::mem::replace(&mut self.started, true) {
+            self.services.start(now, out);
+            self.slices.start(now, out);
+            self.node.start(now, out);
+        }
+    }
+
+    fn has_synced(&self) -> bool {
+        self.services.has_synced() && self.slices.has_synced() && self.node.has_synced()
+    }
+
+    /// Arranges a sync: at once, unless the last one was a moment ago.
+    fn request_sync(&mut self, now: Time) {
+        let earliest = self.synced_at.map_or(now, |at| at + MIN_SYNC_PERIOD);
+        self.sync_at.get_or_insert(earliest.max(now));
+    }
+
+    fn sync_if_due(&mut self, now: Time, out: &mut Outbox) {
+        if !self.has_synced() || self.sync_at.is_none_or(|at| at > now) {
+            return;
+        }
+        (self.sync_at, self.synced_at) = (None, Some(now));
+        if let Some(node) = self.node.lister().list().next() {
+            self.config.node_labels = node.metadata.labels.clone();
+        }
+        let (services, slices) = (self.services.lister().list().map(|s| &**s), self.slices.lister().list().map(|s| &**s));
+        let state = ProxyState::build(&self.config, services, slices);
+        self.plane.install(&self.config, &state);
+        for (caller, dial) in std::mem::take(&mut self.waiting) {
+            self.send(caller, dial, now, out);
+        }
+    }
+
+    fn outgoing(&mut self, caller: Caller, dial: Box<Dial>, now: Time, out: &mut Outbox) {
+        self.start(now, out);
+        if self.synced_at.is_some() {
+            self.send(caller, dial, now, out);
+        } else if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back((caller, dial));
+        }
+    }
+
+    /// Sends a connection on its way.
+    fn send(&mut self, caller: Caller, mut dial: Box<Dial>, now: Time, out: &mut Outbox) {
+        if let Payload::Node(argv) = &dial.payload {
+            let (text, status) = self.plane.command(argv, now);
+            return out.answer(caller, Ok(Reply::Node(text, status)));
+        }
+        let source = SocketAddr::new(dial.source, self.next_port);
+        self.next_port = if self.next_port >= LAST_PORT { FIRST_PORT } else { self.next_port + 1 };
+        let protocol = if dial.udp { Protocol::Udp } else { Protocol::Tcp };
+        let walk = self.plane.send(Packet { protocol, source, destination: dial.destination }, now, false);
+        if walk.verdict.passes() {
+            (dial.source, dial.destination) = (walk.packet.source.ip(), walk.packet.destination);
+            out.forward(caller, dial);
+        } else if walk.verdict == crate::netfilter::walk::Verdict::Reject {
+            out.answer(caller, Err(DialError::Refused));
+        }
+    }
+}
+
+impl Component for KubeProxy {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        let changed = self.services.handle(now, &input, out).map(|deltas| !deltas.is_empty());
+        let changed = changed.or_else(|| self.slices.handle(now, &input, out).map(|deltas| !deltas.is_empty()));
+        let changed = changed.or_else(|| self.node.handle(now, &input, out).map(|_| false));
+        if changed == Some(true) || (self.started && self.synced_at.is_none() && self.has_synced()) {
+            self.request_sync(now);
+        }
+        self.sync_if_due(now, out);
+        if let Input::Outgoing(caller, dial) = input {
+            self.outgoing(caller, dial, now, out);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        let sync = self.sync_at.filter(|_| self.has_synced());
+        [sync, self.services.next_wake(), self.slices.next_wake(), self.node.next_wake()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,26 @@
+//! The network of a cluster: Services, kube-proxy, and the way of a packet through a node.
+//!
+//! ```text
+//! Services, EndpointSlices ─► proxy::ProxyState ─► iptables / ipvs / nftables ─► the node's rules ─► netfilter walks a packet
+//! ```
+//!
+//! kube-proxy turns what it knows into rules; a packet's way is found by walking those rules and by nothing else. What the rules say can
+//! be printed in the formats of the real tools and read back.
+
+pub mod addr;
+pub mod conntrack;
+mod coredns;
+pub mod data_plane;
+pub mod dns;
+mod hash;
+pub mod ingress;
+pub mod iptables;
+pub mod ipvs;
+mod kube_proxy;
+pub mod netfilter;
+pub mod proxy;
+
+pub use addr::{Cidr, IpFamily, Packet, Protocol};
+pub use coredns::CoreDns;
+pub use data_plane::ProxyMode;
+pub use kube_proxy::KubeProxy;
