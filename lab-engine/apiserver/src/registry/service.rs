@@ -3,7 +3,7 @@
 //! **Simplified here:** IPv4 only.
 
 use super::{Strategy, service_validation};
-use crate::service_ip::ServiceAllocator;
+use crate::service_ip::Free;
 use api::core::{Service, ServiceSpec};
 use api::intstr::IntOrString;
 use api::status::{FieldError, FieldErrorKind};
@@ -110,12 +110,7 @@ pub(super) fn reachable_from_outside(spec: &ServiceSpec) -> bool {
 ///
 /// # Errors
 /// What it asks for is taken or out of range.
-pub(crate) fn allocate(
-    service: &mut Service,
-    old: Option<&Service>,
-    allocator: &ServiceAllocator,
-    rng: &mut Rng,
-) -> Result<(), Vec<FieldError>> {
+pub(crate) fn allocate(service: &mut Service, old: Option<&Service>, free: &Free<'_>, rng: &mut Rng) -> Result<(), Vec<FieldError>> {
     let spec = &mut service.spec;
     if spec.type_ == "ExternalName" {
         spec.cluster_ip.clear();
@@ -126,12 +121,12 @@ pub(crate) fn allocate(
     spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     let held = old.map(|old| old.spec.cluster_ip.as_str()).unwrap_or_default();
     if spec.cluster_ip.is_empty() {
-        let address = allocator.draw_address(rng).map(|address| address.to_string());
+        let address = free.draw_address(rng).map(|address| address.to_string());
         spec.cluster_ip = address.ok_or_else(|| vec![FieldError::invalid("spec.clusterIPs", "", "range is full")])?;
     } else if spec.cluster_ip != "None" && spec.cluster_ip != held {
         let value = format!("[{:?}]", spec.cluster_ip);
         let invalid = |detail| vec![FieldError::new(FieldErrorKind::Invalid, "spec.clusterIPs", value, detail)];
-        allocator.check_address(&spec.cluster_ip).map_err(invalid)?;
+        free.check_address(&spec.cluster_ip).map_err(invalid)?;
     }
     spec.cluster_ips = vec![spec.cluster_ip.clone()];
     if !matches!(spec.type_.as_str(), "NodePort" | "LoadBalancer") {
@@ -146,9 +141,9 @@ pub(crate) fn allocate(
         let path = format!("spec.ports[{index}].nodePort");
         match port.node_port.filter(|&number| number != 0) {
             Some(number) if held.contains(&number) => {}
-            Some(number) => allocator.check_port(number).map_err(|detail| vec![FieldError::invalid_number(path, number.into(), detail)])?,
+            Some(number) => free.check_port(number).map_err(|detail| vec![FieldError::invalid_number(path, number.into(), detail)])?,
             None => {
-                let number = allocator.draw_port(&own, rng);
+                let number = free.draw_port(&own, rng);
                 port.node_port = Some(number.ok_or_else(|| vec![FieldError::invalid_number(path, 0, "range is full")])?);
             }
         }
