@@ -237,7 +237,9 @@ kinds! {
     "flowcontrol.apiserver.k8s.io" "v1" "PriorityLevelConfiguration" "prioritylevelconfigurations" "prioritylevelconfiguration" [], false, &[];
     "networking.k8s.io" "v1" "IngressClass" "ingressclasses" "ingressclass" [], false, &[];
     "networking.k8s.io" "v1" "Ingress" "ingresses" "ingress" ["ing"], true, &[];
+    "networking.k8s.io" "v1" "IPAddress" "ipaddresses" "ipaddress" ["ip"], false, &[];
     "networking.k8s.io" "v1" "NetworkPolicy" "networkpolicies" "networkpolicy" ["netpol"], true, &[];
+    "networking.k8s.io" "v1" "ServiceCIDR" "servicecidrs" "servicecidr" [], false, &[];
     "node.k8s.io" "v1" "RuntimeClass" "runtimeclasses" "runtimeclass" [], false, &[];
     "policy" "v1" "PodDisruptionBudget" "poddisruptionbudgets" "poddisruptionbudget" ["pdb"], true, &[];
     "rbac.authorization.k8s.io" "v1" "ClusterRoleBinding" "clusterrolebindings" "clusterrolebinding" [], false, &[];

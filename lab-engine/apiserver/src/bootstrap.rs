@@ -3,6 +3,7 @@
 //! **Simplified here:** the `default` ServiceAccount of a namespace is made by its own controller in a real cluster.
 
 use crate::cache::{Cache, Change};
+use crate::holds;
 use crate::policy;
 use crate::quota::Rider;
 use crate::server::{ApiServer, Output};
@@ -25,14 +26,19 @@ impl ApiServer {
             let key = storage::key(&info, "", &object.metadata().name);
             if self.cache.get(&key).is_none() {
                 self.rbac.put(&object);
-                riders.push(Rider { key, revision: 0, object });
+                riders.push(Rider { key, revision: Some(0), object: Some(object) });
             }
+        }
+        let range = holds::service_range(now, &self.rng);
+        let key = range.info().map(|info| storage::key(&info, "", &range.metadata().name));
+        if let Some(key) = key.filter(|key| self.cache.get(key).is_none()) {
+            riders.push(Rider { key, revision: Some(0), object: Some(range) });
         }
         for object in missing(&self.cache) {
             self.create_own(now, object, std::mem::take(&mut riders), out);
         }
-        for rider in riders {
-            self.put_own(now, rider.object, out);
+        for object in riders.into_iter().filter_map(|rider| rider.object) {
+            self.put_own(now, object, out);
         }
     }
 }

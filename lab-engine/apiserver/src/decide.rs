@@ -17,6 +17,16 @@ use std::sync::Arc;
 
 impl ApiServer {
     pub(crate) fn decide(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
+        let decision = self.decide_object(now, write, current)?;
+        match &decision {
+            Decision::Put(object) => self.hold(now, write, Some(object), Some(current)),
+            Decision::Remove(_) => self.hold(now, write, None, Some(current)),
+            Decision::Keep(_) => {}
+        }
+        Ok(decision)
+    }
+
+    fn decide_object(&mut self, now: Time, write: &mut Write, current: &Object) -> Refused<Decision> {
         let new = match &write.action {
             Action::Delete(options) | Action::Evict(options) => {
                 let mut admission = self.admission(write, Some(current));
@@ -126,8 +136,7 @@ impl ApiServer {
                 served.prepare_for_update(&mut new, current, write.subresource);
             }
             if let (Object::Service(service), Object::Service(old)) = (&mut new, current) {
-                registry::service::allocate(Arc::make_mut(service), Some(old), &self.services, &mut self.rng)
-                    .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
+                self.allocate(write, Arc::make_mut(service), Some(old))?;
             }
             let mut errors = registry::validate_update(&new, current);
             if let Some(served) = &write.served {

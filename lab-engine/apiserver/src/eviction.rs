@@ -39,7 +39,7 @@ impl ApiServer {
                     let status = decrement(now, &pod.metadata.name, budget)?;
                     let key = storage::key(PodDisruptionBudget::INFO, &write.namespace, &budget.metadata.name);
                     let object = PodDisruptionBudget { status, ..budget.clone() }.into();
-                    write.riders.push(Rider { key, revision: budget.metadata.resource_version.0, object });
+                    write.riders.push(Rider { key, revision: Some(budget.metadata.resource_version.0), object: Some(object) });
                 }
                 _ => {
                     let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
@@ -70,7 +70,7 @@ impl ApiServer {
         let prefix = storage::namespace_prefix(PodDisruptionBudget::INFO, &write.namespace);
         let cached = self.cache.range(&prefix, "").filter_map(|(_, object)| object.as_kind::<PodDisruptionBudget>());
         let newest = |budget: &std::sync::Arc<PodDisruptionBudget>| {
-            let told = write.told_quotas.iter().filter_map(|object| object.as_kind::<PodDisruptionBudget>());
+            let told = write.told.iter().filter_map(|object| object.as_kind::<PodDisruptionBudget>());
             let same = told.filter(|told| told.metadata.name == budget.metadata.name);
             let newest = same.chain([budget]).max_by_key(|budget| budget.metadata.resource_version.0);
             PodDisruptionBudget::clone(newest.unwrap_or(budget))

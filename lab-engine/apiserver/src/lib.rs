@@ -8,8 +8,7 @@
 //! Every request passes the chain first: who sends it (`authentication`), whether that user may (`authorization`, [`rbac`]), and for writes
 //! the plugins of [`admission`].
 //!
-//! **Simplified here:** no OpenAPI v2; one watch on etcd for all
-//! resources; requests are not limited (API Priority and Fairness).
+//! **Simplified here:** no OpenAPI v2; one watch on etcd for all resources; one limit for all requests in flight (`inflight`).
 
 pub mod admission;
 mod authentication;
@@ -28,6 +27,8 @@ mod escalation;
 mod eviction;
 mod expiry;
 mod field_manager;
+mod holds;
+mod inflight;
 mod list_options;
 mod node_authorizer;
 mod openapi;

@@ -14,22 +14,26 @@ use api::{Object, Resource};
 use etcd::{Compare, KeyRange, Op, OpResponse, Range};
 use std::sync::Arc;
 
-/// An object that is written in the same transaction as another.
+/// An object that is written in the same transaction as another, or deleted.
 #[derive(Clone, Debug)]
 pub(crate) struct Rider {
     pub(crate) key: Arc<str>,
-    /// The revision that the key must have; 0 when there must be none.
-    pub(crate) revision: u64,
-    pub(crate) object: Object,
+    /// The revision that the key must have; 0 when there must be none, `None` when it does not matter.
+    pub(crate) revision: Option<u64>,
+    /// What is written; `None` deletes.
+    pub(crate) object: Option<Object>,
 }
 
 impl Rider {
-    pub(crate) fn compare(&self) -> Compare {
-        at_revision(&self.key, self.revision)
+    pub(crate) fn compare(&self) -> Option<Compare> {
+        self.revision.map(|revision| at_revision(&self.key, revision))
     }
 
-    pub(crate) fn put(&self) -> Op {
-        Op::put(self.key.clone(), value_of(self.object.clone()))
+    pub(crate) fn change(&self) -> Op {
+        match &self.object {
+            Some(object) => Op::put(self.key.clone(), value_of(object.clone())),
+            None => Op::Delete(KeyRange::One(self.key.clone())),
+        }
     }
 
     /// Reads the key, for the case that the transaction fails.
@@ -67,7 +71,7 @@ impl ApiServer {
             .map(|(index, status)| {
                 let quota = ResourceQuota { status, ..quotas[index].clone() };
                 let key = storage::key(ResourceQuota::INFO, &write.namespace, &quota.metadata.name);
-                Rider { key, revision: quota.metadata.resource_version.0, object: quota.into() }
+                Rider { key, revision: Some(quota.metadata.resource_version.0), object: Some(quota.into()) }
             })
             .collect();
         Ok(())
@@ -78,7 +82,7 @@ impl ApiServer {
         let prefix = storage::namespace_prefix(ResourceQuota::INFO, &write.namespace);
         let cached = self.cache.range(&prefix, "").filter_map(|(_, object)| object.as_kind::<ResourceQuota>());
         let newest = |quota: &Arc<ResourceQuota>| {
-            let told = write.told_quotas.iter().filter_map(|object| object.as_kind::<ResourceQuota>());
+            let told = write.told.iter().filter_map(|object| object.as_kind::<ResourceQuota>());
             let later = told.filter(|told| {
                 told.metadata.name == quota.metadata.name && told.metadata.resource_version.0 > quota.metadata.resource_version.0
             });

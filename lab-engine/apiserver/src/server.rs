@@ -7,6 +7,7 @@ use crate::collection::Batch;
 use crate::crd::CustomResources;
 use crate::encryption::EncryptionConfig;
 use crate::field_manager::FieldSets;
+use crate::inflight::{self, InFlight};
 use crate::node_authorizer::NodeGraph;
 use crate::params::Origin;
 use crate::proxy::Proxies;
@@ -50,6 +51,9 @@ pub struct Config {
     pub min_request_timeout: Duration,
     /// How values are encrypted in etcd (`--encryption-provider-config`); not at all by default.
     pub encryption: Option<EncryptionConfig>,
+    /// How many requests are carried out at once; what watches and kubelets serve does not count, nor do those of `system:masters`
+    /// (`--max-requests-inflight`; what API Priority and Fairness executes and queues by default).
+    pub max_requests_in_flight: usize,
     /// What PodSecurity holds where namespaces say nothing, and who is exempt (`--admission-control-config-file`).
     pub pod_security: pod_security::Config,
 }
@@ -63,6 +67,7 @@ impl Default for Config {
             bookmark_interval: Duration::from_secs(60),
             min_request_timeout: Duration::from_secs(1800),
             encryption: None,
+            max_requests_in_flight: inflight::DEFAULT_LIMIT,
             pod_security: pod_security::Config::default(),
         }
     }
@@ -203,6 +208,7 @@ pub struct ApiServer {
     pub(crate) codec: Codec,
     pub(crate) watchers: Watchers,
     pub(crate) proxies: Proxies,
+    in_flight: InFlight,
     pub(crate) services: ServiceAllocator,
     pub(crate) rbac: Rbac,
     pub(crate) node_graph: NodeGraph,
@@ -247,6 +253,7 @@ impl ApiServer {
             cache: Cache::default(),
             watchers: Watchers::default(),
             proxies: Proxies::default(),
+            in_flight: InFlight::default(),
             services: ServiceAllocator::default(),
             rbac: Rbac::default(),
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
@@ -309,6 +316,16 @@ impl ApiServer {
 
     /// Applies one input at `now`. Whatever it wants done goes to `out`.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        let before = out.len();
+        self.input(now, input, out);
+        for output in &out[before..] {
+            if let Output::Respond { client, id, .. } = output {
+                self.in_flight.done(*client, *id);
+            }
+        }
+    }
+
+    fn input(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         if !self.started {
             self.started = true;
             self.load(now, out);
@@ -328,6 +345,7 @@ impl ApiServer {
             Input::Cancel { client, id } => {
                 self.watchers.remove((client, id));
                 self.proxies.cancel(client, id);
+                self.in_flight.done(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
                 self.behind.retain(|(.., read)| (read.origin.client, read.origin.id) != (client, id));
                 self.awaiting_account.retain(|(_, from, number, _)| (*from, *number) != (client, id));
@@ -336,6 +354,7 @@ impl ApiServer {
             Input::Disconnected { client } => {
                 self.watchers.remove_client(client);
                 self.proxies.remove_client(client);
+                self.in_flight.remove_client(client);
                 self.held.retain(|held| held.0 != client);
                 self.behind.retain(|(.., read)| read.origin.client != client);
                 self.awaiting_account.retain(|(_, from, ..)| *from != client);
@@ -599,6 +618,9 @@ impl ApiServer {
         match self.pass(now, &request) {
             Ok((user, reason)) => (origin.user, origin.reason) = (user, reason),
             Err(status) => return refuse(&origin, *status, out),
+        }
+        if let Err(status) = self.in_flight.admit(&origin, &request, self.config.max_requests_in_flight) {
+            return refuse(&origin, *status, out);
         }
         let served = match &request.path {
             Path::Other(path) => {

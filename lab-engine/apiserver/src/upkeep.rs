@@ -95,9 +95,11 @@ impl ApiServer {
         let Some(info) = object.info() else { return };
         let metadata = object.metadata();
         let key = storage::key(&info, &metadata.namespace, &metadata.name);
-        let rider = Rider { key, revision: metadata.resource_version.0, object: object.clone() };
-        let subject = (rider.revision != 0).then(|| (Verb::Update, object.object_ref()));
-        let txn = Txn { compares: vec![rider.compare()], success: vec![rider.put()], failure: Vec::new(), subject };
+        let revision = metadata.resource_version.0;
+        let rider = Rider { key, revision: Some(revision), object: Some(object.clone()) };
+        let subject = (revision != 0).then(|| (Verb::Update, object.object_ref()));
+        let compares = rider.compare().into_iter().collect();
+        let txn = Txn { compares, success: vec![rider.change()], failure: Vec::new(), subject };
         let id = self.call(now, Call::Own(Box::new(object)));
         out.push(Output::Etcd(etcd::Request::Txn(id, txn)));
     }

@@ -59,10 +59,12 @@ pub(crate) struct Write {
     pub(crate) reserved: Option<Arc<Service>>,
     /// The `deletecollection` that it is part of.
     pub(crate) batch: Option<u64>,
-    /// What is written in the same transaction: charged quotas.
+    /// What is written in the same transaction: charged quotas, addresses and ports that are held.
     pub(crate) riders: Vec<Rider>,
-    /// Quotas as etcd told them when the transaction failed.
-    pub(crate) told_quotas: Vec<Object>,
+    /// What of these etcd told when the transaction failed.
+    pub(crate) told: Vec<Object>,
+    /// A new Service without what it was given, to be given it anew.
+    pub(crate) unallocated: Option<Arc<Service>>,
 }
 
 /// What a write does.
@@ -218,8 +220,8 @@ impl ApiServer {
         }
         self.may_define(&write, &object)?;
         if let Object::Service(service) = &mut object {
-            registry::service::allocate(Arc::make_mut(service), None, &self.services, &mut self.rng)
-                .map_err(|errors| Box::new(Status::invalid("", "Service", &write.name, &errors)))?;
+            write.unallocated = Some(service.clone());
+            self.allocate(&write, Arc::make_mut(service), None)?;
         }
         let mut errors = registry::validate(&object);
         if let Some(served) = &write.served {
@@ -231,10 +233,7 @@ impl ApiServer {
         self.check_escalation(&write, &object, None)?;
         self.admit(&mut write, &object, None)?;
         self.charge(&mut write, &object, None)?;
-        if let (Object::Service(service), false) = (&object, write.dry_run) {
-            self.services.take(service);
-            write.reserved = Some(service.clone());
-        }
+        self.hold(now, &mut write, Some(&object), None);
         self.send_create(now, write, object, out);
         Ok(())
     }
@@ -255,10 +254,10 @@ impl ApiServer {
         }
         let value = self.codec.value(&write.info, &key, write.to_stored(object));
         let put = Op::put(key.clone(), value);
-        let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), Rider::read) };
+        let failure = if write.riders.is_empty() { Vec::new() } else { with_riders(&write, read_key(&key), |rider| Some(rider.read())) };
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, 0), Rider::compare),
-            success: with_riders(&write, put, Rider::put),
+            success: with_riders(&write, put, |rider| Some(rider.change())),
             failure,
             subject,
         };
@@ -335,8 +334,8 @@ impl ApiServer {
         let key = storage::key(&write.info, &write.namespace, &write.name);
         let txn = Txn {
             compares: with_riders(&write, at_revision(&key, revision), Rider::compare),
-            success: with_riders(&write, change, Rider::put),
-            failure: with_riders(&write, read_key(&key), Rider::read),
+            success: with_riders(&write, change, |rider| Some(rider.change())),
+            failure: with_riders(&write, read_key(&key), |rider| Some(rider.read())),
             subject,
         };
         let id = self.call(now, Call::Write(Box::new(write)));
@@ -361,7 +360,7 @@ impl ApiServer {
     /// etcd has carried out the transaction of a write, or found that someone was faster.
     pub(crate) fn written(&mut self, now: Time, mut write: Write, response: etcd::TxnResponse, out: &mut Vec<Output>) {
         if !response.succeeded {
-            write.told_quotas = quota::told(response.responses.get(1..).unwrap_or_default());
+            write.told = quota::told(response.responses.get(1..).unwrap_or_default());
         }
         if let (false, Action::Create(object)) = (response.succeeded, &write.action) {
             if let Some(OpResponse::Range(own)) = response.responses.first()
@@ -399,10 +398,14 @@ impl ApiServer {
         }
     }
 
-    /// Someone else charged a quota in between: creates the object with the quotas as they are now.
-    fn charge_again(&mut self, now: Time, mut write: Write, object: Object, out: &mut Vec<Output>) {
-        match self.charge(&mut write, &object, None) {
-            Ok(()) => self.send_create(now, write, object, out),
+    /// Someone else charged a quota, or took an address or a port in between: creates the object with what is free now.
+    fn charge_again(&mut self, now: Time, mut write: Write, mut object: Object, out: &mut Vec<Output>) {
+        let again = self.allocate_again(&mut write, &mut object).and_then(|()| self.charge(&mut write, &object, None));
+        match again {
+            Ok(()) => {
+                self.hold(now, &mut write, Some(&object), None);
+                self.send_create(now, write, object, out);
+            }
             Err(status) => self.finish(write, Err(status), out),
         }
     }
@@ -456,7 +459,8 @@ impl Write {
             reserved: None,
             batch: None,
             riders: Vec::new(),
-            told_quotas: Vec::new(),
+            told: Vec::new(),
+            unallocated: None,
         }
     }
 
@@ -558,8 +562,8 @@ fn generated_name(prefix: &str, rng: &mut sim::Rng) -> String {
 }
 
 /// A part of a transaction, and the same part of each rider.
-fn with_riders<T>(write: &Write, own: T, of: impl Fn(&Rider) -> T) -> Vec<T> {
-    std::iter::once(own).chain(write.riders.iter().map(of)).collect()
+fn with_riders<T>(write: &Write, own: T, of: impl Fn(&Rider) -> Option<T>) -> Vec<T> {
+    std::iter::once(own).chain(write.riders.iter().filter_map(of)).collect()
 }
 
 fn read_key(key: &Arc<str>) -> Op {

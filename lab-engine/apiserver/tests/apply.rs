@@ -326,7 +326,8 @@ fn kubectl_may_take_over_what_it_applied_on_its_own_side() {
 fn kinds_without_a_struct_are_applied_by_their_schema() {
     let mut harness = Harness::new();
     let url = "/apis/networking.k8s.io/v1/namespaces/default/ingresses/web";
-    let rule = |host: &str| json!({"host": host, "http": {"paths": []}});
+    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
+    let rule = |host: &str| json!({"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}});
     let config = |hosts: &[&str]| {
         let rules: Vec<Value> = hosts.iter().map(|host| rule(host)).collect();
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"},

@@ -4,6 +4,7 @@
 //!
 //! **Simplified here:** the metadata of a row has no managed fields.
 
+mod addresses;
 mod batch;
 mod human;
 mod networking;
@@ -61,6 +62,8 @@ fn columns(kind: &str) -> &'static [Column] {
         "Role" | "ClusterRole" => rbac::ROLE,
         "RoleBinding" | "ClusterRoleBinding" => rbac::BINDING,
         "CustomResourceDefinition" => objects::DEFINITION,
+        "IPAddress" => addresses::ADDRESS,
+        "ServiceCIDR" => addresses::RANGE,
         _ => objects::OTHER,
     }
 }
@@ -101,6 +104,8 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::RoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::Dynamic(_) if crate::crd::definition_of(object).is_some() => objects::definition(object.metadata()),
+        Object::Dynamic(address) if address.kind == "IPAddress" => addresses::address(address),
+        Object::Dynamic(range) if range.kind == "ServiceCIDR" => addresses::range(range, now),
         Object::Binding(_) | Object::Dynamic(_) => objects::other(object.metadata(), now),
     }
 }

@@ -1,10 +1,11 @@
 //! HorizontalPodAutoscalers (`pkg/apis/autoscaling/v2/defaults.go`, `pkg/registry/autoscaling/horizontalpodautoscaler/strategy.go`).
 
-use super::Strategy;
+use super::{Strategy, hpa_validation};
 use api::autoscaling::{
     HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricSpec, MetricTarget,
     ResourceMetricSource,
 };
+use api::status::FieldError;
 
 /// The percentage of the requested CPU that Pods should use when nothing is said (`autoscaling.DefaultCPUUtilization`).
 const DEFAULT_CPU_UTILIZATION: i32 = 80;
@@ -43,6 +44,10 @@ impl Strategy for HorizontalPodAutoscaler {
 
     fn prepare_for_create(&mut self) {
         self.status = HorizontalPodAutoscalerStatus::default();
+    }
+
+    fn validate(&self, errors: &mut Vec<FieldError>) {
+        hpa_validation::spec(&self.spec, errors);
     }
 
     fn prepare_for_update(&mut self, old: &Self) {

@@ -1,6 +1,7 @@
 //! Validation of metadata (`k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
 
 use api::Object;
+use api::json::Json;
 use api::meta::{LabelSelector, ObjectMeta, StringMap};
 use api::names;
 use api::status::{FieldError, FieldErrorKind};
@@ -19,6 +20,7 @@ pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
             "Service" => names::dns1035_label(&metadata.name),
             // RBAC names may be any path segment.
             "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" => path_segment(&metadata.name),
+            "IPAddress" => names::ip(&metadata.name),
             _ => names::dns1123_subdomain(&metadata.name),
         };
         errors.extend(wrong.into_iter().map(|detail| FieldError::invalid("metadata.name", &metadata.name, detail)));
@@ -33,24 +35,30 @@ pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
     annotations(metadata, "metadata.annotations", errors);
     for (index, owner) in metadata.owner_references.iter().enumerate() {
         let path = format!("metadata.ownerReferences[{index}]");
-        for (field, value, detail) in [
-            ("apiVersion", &owner.api_version, "version must not be empty"),
-            ("kind", &owner.kind, "must not be empty"),
-            ("name", &owner.name, "must not be empty"),
-            ("uid", &owner.uid, "must not be empty"),
-        ] {
-            if value.is_empty() {
-                errors.push(FieldError::invalid(format!("{path}.{field}"), value, detail));
-            }
+        let missing = [("apiVersion", &owner.api_version), ("kind", &owner.kind), ("name", &owner.name), ("uid", &owner.uid)];
+        for (field, _) in missing.into_iter().filter(|(_, value)| value.is_empty()) {
+            errors.push(FieldError::required(format!("{path}.{field}"), "must not be empty"));
+        }
+        if owner.api_version == "v1" && owner.kind == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::new(FieldErrorKind::Invalid, &path, owner.to_json().to_string(), detail));
         }
     }
-    if metadata.owner_references.iter().filter(|owner| owner.controller == Some(true)).count() > 1 {
-        let detail = "Only one reference can have Controller set to true";
-        errors.push(FieldError::new(FieldErrorKind::Invalid, "metadata.ownerReferences", "", detail));
+    let controllers: Vec<String> = metadata
+        .owner_references
+        .iter()
+        .filter(|owner| owner.controller == Some(true))
+        .map(|owner| format!("{}/{}", owner.kind, owner.name))
+        .collect();
+    for other in controllers.iter().skip(1) {
+        let first = &controllers[0];
+        let detail = format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {other}");
+        let value = metadata.owner_references.to_json().to_string();
+        errors.push(FieldError::new(FieldErrorKind::Invalid, "metadata.ownerReferences", value, detail));
     }
-    for (index, finalizer) in metadata.finalizers.iter().enumerate() {
+    for finalizer in &metadata.finalizers {
         let wrong = names::qualified_name(finalizer).into_iter();
-        errors.extend(wrong.map(|detail| FieldError::invalid(format!("metadata.finalizers[{index}]"), finalizer, detail)));
+        errors.extend(wrong.map(|detail| FieldError::invalid("metadata.finalizers", finalizer, detail)));
     }
 }
 
@@ -65,7 +73,8 @@ fn namespace(object: &Object, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn path_segment(name: &str) -> Vec<String> {
+/// What is wrong with a part of a path (`IsPathSegmentName`).
+pub(super) fn path_segment(name: &str) -> Vec<String> {
     match name {
         "." | ".." => vec![format!("may not be '{name}'")],
         name => ["/", "%"].into_iter().filter(|bad| name.contains(bad)).map(|bad| format!("may not contain '{bad}'")).collect(),
@@ -76,7 +85,7 @@ fn path_segment(name: &str) -> Vec<String> {
 pub(super) fn labels(labels: &StringMap, path: &str, errors: &mut Vec<FieldError>) {
     for (key, value) in labels {
         errors.extend(names::qualified_name(key).into_iter().map(|detail| FieldError::invalid(path, key, detail)));
-        errors.extend(names::label_value(value).into_iter().map(|detail| FieldError::invalid(format!("{path}.{key}"), value, detail)));
+        errors.extend(names::label_value(value).into_iter().map(|detail| FieldError::invalid(path, value, detail)));
     }
 }
 
@@ -111,6 +120,10 @@ pub(super) fn label_selector(selector: &LabelSelector, path: &str, errors: &mut 
         }
         let wrong = names::qualified_name(&requirement.key).into_iter();
         errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.key"), &requirement.key, detail)));
+        for (at, value) in requirement.values.iter().enumerate() {
+            let wrong = names::label_value(value).into_iter();
+            errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.values[{at}]"), value, detail)));
+        }
     }
 }
 
@@ -128,7 +141,7 @@ pub(super) fn validate_update(new: &Object, old: &Object, errors: &mut Vec<Field
 }
 
 /// Appends that a field must not change.
-pub(super) fn immutable<T: PartialEq + api::json::Json>(new: &T, old: &T, path: &str, errors: &mut Vec<FieldError>) {
+pub(super) fn immutable<T: PartialEq + Json>(new: &T, old: &T, path: &str, errors: &mut Vec<FieldError>) {
     if new != old {
         let value = new.to_json().to_string();
         errors.push(FieldError::new(FieldErrorKind::Invalid, path, value, "field is immutable"));

@@ -10,28 +10,37 @@ mod daemon_set;
 pub(crate) mod delete;
 mod deployment;
 mod disruption;
+mod dynamic;
 mod endpoints;
 mod event;
+mod hpa_validation;
+mod ingress;
+mod ip_address;
 mod job;
 mod job_validation;
 mod lease;
 mod meta;
-mod more_checks;
 mod namespace;
+mod network_policy;
 mod networking;
 mod node;
 pub(crate) mod patch;
 mod pod;
 mod pod_defaults;
 mod pod_parts;
-mod pod_validation;
+mod pod_spec;
 mod policy;
+mod priority_class;
 mod rbac;
 mod replica_set;
 mod replication_controller;
+mod report;
+mod runtime_class;
 pub(crate) mod service;
+mod service_validation;
 mod stateful_set;
-mod storage;
+mod storage_class;
+mod volume;
 
 use crate::crd::{definition, definition_of};
 use crate::subresource::Subresource;
@@ -133,12 +142,18 @@ fn on_definition(object: &mut Object, change: impl FnOnce(&mut Dynamic)) {
 
 /// Sets what the author left out.
 pub(crate) fn default(object: &mut Object) {
-    dispatch!(object, object => Arc::make_mut(object).default(), else on_definition(object, definition::default));
+    dispatch!(object, object => Arc::make_mut(object).default(), else {
+        on_definition(object, definition::default);
+        dynamic::default(object);
+    });
 }
 
 /// Drops what only the system may set.
 pub(crate) fn prepare_for_create(object: &mut Object) {
-    dispatch!(object, object => Arc::make_mut(object).prepare_for_create(), else on_definition(object, definition::prepare_for_create));
+    dispatch!(object, object => Arc::make_mut(object).prepare_for_create(), else {
+        on_definition(object, definition::prepare_for_create);
+        dynamic::prepare_for_create(object);
+    });
 }
 
 /// What is wrong with a new object.
@@ -147,13 +162,15 @@ pub(crate) fn validate(object: &Object) -> Vec<FieldError> {
     meta::validate(object, &mut errors);
     dispatch!(object, object => object.validate(&mut errors), else if let Some(definition) = definition_of(object) {
         errors.extend(definition::validate(definition, None));
+    } else {
+        dynamic::validate(object, None, &mut errors);
     });
     errors
 }
 
 /// Appends what is wrong with the spec of a Pod.
 pub(crate) fn pod_spec(spec: &api::core::PodSpec, errors: &mut Vec<FieldError>) {
-    pod_validation::pod_spec(spec, "spec", errors);
+    pod_spec::pod_spec(spec, "spec", errors);
 }
 
 fn same_kind<'a, R: Resource>(_: &R, object: &'a Object) -> Option<&'a Arc<R>> {
@@ -168,6 +185,8 @@ pub(crate) fn prepare_for_update(new: &mut Object, old: &Object) {
         }
     }, else if let Some(old) = definition_of(old) {
         on_definition(new, |new| definition::prepare_for_update(new, old));
+    } else {
+        dynamic::prepare_for_update(new, old);
     });
 }
 
@@ -185,6 +204,8 @@ pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource:
         }
     }, else if let Some(old) = definition_of(old) {
         on_definition(new, |new| definition::prepare_status_update(new, old));
+    } else {
+        dynamic::prepare_status_update(new, old);
     });
 }
 
@@ -218,6 +239,8 @@ pub(crate) fn validate_update(new: &Object, old: &Object) -> Vec<FieldError> {
         }
     }, else if let (Some(new), Some(old)) = (definition_of(new), definition_of(old)) {
         errors.extend(definition::validate(new, Some(old)));
+    } else {
+        dynamic::validate(new, Some(old), &mut errors);
     });
     errors
 }

@@ -1,32 +1,54 @@
-//! Ingresses, their classes, and NetworkPolicies (`pkg/apis/networking/{v1,validation}`).
+//! Ingresses, their classes, and NetworkPolicies: kinds with a struct, whose rules are those of [`ingress`] and
+//! [`network_policy`], which read JSON (`pkg/registry/networking`).
 //!
 //! **Simplified here:** no resource backends.
 
-use super::Strategy;
-use api::names;
-use api::networking::{
-    HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressRule, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
-};
+use super::dynamic::Rules;
+use super::{Strategy, ingress, network_policy};
+use api::Resource;
+use api::json::{Json, decode};
+use api::networking::{Ingress, IngressClass, IngressStatus, NetworkPolicy};
 use api::status::FieldError;
+use serde_json::{Map, Value};
 
-/// What a path can be compared as.
-const PATH_TYPES: [&str; 3] = ["Exact", "ImplementationSpecific", "Prefix"];
+/// The object without its metadata.
+fn fields<R: Json>(object: &R) -> Map<String, Value> {
+    let Value::Object(mut fields) = object.to_json() else { return Map::new() };
+    fields.remove("metadata");
+    fields
+}
 
-impl Strategy for IngressClass {
-    fn validate(&self, errors: &mut Vec<FieldError>) {
-        if self.spec.controller.is_empty() {
-            errors.push(FieldError::required("spec.controller", ""));
-        }
+/// Sets what the author left out.
+fn set_defaults<R: Resource + Json>(object: &mut R, rules: &Rules) {
+    let mut fields = fields(object);
+    (rules.default)(&mut fields);
+    // What the rules add fits into the struct; the author's fields came from it.
+    if let Ok(mut defaulted) = decode::<R>(Value::Object(fields)) {
+        std::mem::swap(defaulted.metadata_mut(), object.metadata_mut());
+        *object = defaulted;
     }
+}
+
+fn check<R: Resource + Json>(object: &R, old: Option<&R>, rules: &Rules, errors: &mut Vec<FieldError>) {
+    let old = old.map(|old| Value::Object(fields(old)));
+    (rules.validate)(object.metadata(), &Value::Object(fields(object)), old.as_ref(), errors);
+}
+
+/// Counts a change of the spec.
+fn count<R: Resource>(new: &mut R, old: &R, changed: bool) {
+    new.metadata_mut().generation = Some(old.metadata().generation.unwrap_or(0) + i64::from(changed));
 }
 
 impl Strategy for Ingress {
     fn prepare_for_create(&mut self) {
-        self.status = api::networking::IngressStatus::default();
+        self.metadata.generation = Some(1);
+        self.status = IngressStatus::default();
     }
 
     fn prepare_for_update(&mut self, old: &Self) {
         self.status = old.status.clone();
+        let changed = self.spec != old.spec;
+        count(self, old, changed);
     }
 
     fn prepare_status_update(&mut self, old: &Self) {
@@ -34,123 +56,56 @@ impl Strategy for Ingress {
     }
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
-        let spec = &self.spec;
-        match &spec.default_backend {
-            Some(backend) => validate_backend(backend, "spec.defaultBackend", errors),
-            None if spec.rules.is_empty() => {
-                errors.push(FieldError::invalid("spec", "", "either `defaultBackend` or `rules` must be specified"));
-            }
-            None => {}
-        }
-        for (index, rule) in spec.rules.iter().enumerate() {
-            validate_rule(rule, &format!("spec.rules[{index}]"), errors);
-        }
+        check(self, None, &ingress::INGRESS, errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+        check(self, Some(old), &ingress::INGRESS, errors);
     }
 }
 
-fn validate_rule(rule: &IngressRule, at: &str, errors: &mut Vec<FieldError>) {
-    if rule.host.parse::<std::net::IpAddr>().is_ok() {
-        errors.push(FieldError::invalid(format!("{at}.host"), &rule.host, "must be a DNS name, not an IP address"));
-    } else if !rule.host.is_empty() {
-        let check = if rule.host.starts_with('*') { names::wildcard_dns1123_subdomain } else { names::dns1123_subdomain };
-        for message in check(&rule.host) {
-            errors.push(FieldError::invalid(format!("{at}.host"), &rule.host, message));
-        }
+impl Strategy for IngressClass {
+    fn default(&mut self) {
+        set_defaults(self, &ingress::CLASS);
     }
-    let Some(http) = &rule.http else { return };
-    if http.paths.is_empty() {
-        errors.push(FieldError::required(format!("{at}.http.paths"), ""));
-    }
-    for (index, path) in http.paths.iter().enumerate() {
-        validate_path(path, &format!("{at}.http.paths[{index}]"), errors);
-    }
-}
 
-fn validate_path(path: &HTTPIngressPath, at: &str, errors: &mut Vec<FieldError>) {
-    match path.path_type.as_deref() {
-        None => errors.push(FieldError::required(format!("{at}.pathType"), "pathType must be specified")),
-        Some(kind) if !PATH_TYPES.contains(&kind) => {
-            errors.push(FieldError::not_supported(format!("{at}.pathType"), kind, &PATH_TYPES));
-        }
-        Some("ImplementationSpecific") if path.path.is_empty() => {}
-        Some(_) if !path.path.starts_with('/') => {
-            errors.push(FieldError::invalid(format!("{at}.path"), &path.path, "must be an absolute path"));
-        }
-        Some("ImplementationSpecific") => {}
-        Some(_) => {
-            for part in ["//", "/./", "/../", "%2f", "%2F"].into_iter().filter(|part| path.path.contains(part)) {
-                errors.push(FieldError::invalid(format!("{at}.path"), &path.path, format!("must not contain '{part}'")));
-            }
-        }
+    fn prepare_for_create(&mut self) {
+        self.metadata.generation = Some(1);
     }
-    validate_backend(&path.backend, &format!("{at}.backend"), errors);
-}
 
-fn validate_backend(backend: &IngressBackend, at: &str, errors: &mut Vec<FieldError>) {
-    let Some(service) = &backend.service else { return };
-    if service.name.is_empty() {
-        errors.push(FieldError::required(format!("{at}.service.name"), ""));
+    fn prepare_for_update(&mut self, old: &Self) {
+        let changed = self.spec != old.spec;
+        count(self, old, changed);
     }
-    match (service.port.name.is_empty(), service.port.number) {
-        (true, 0) => errors.push(FieldError::required(format!("{at}.service"), "port name or number is required")),
-        (true, number) if !(1..=65_535).contains(&number) => {
-            let detail = "must be between 1 and 65535, inclusive";
-            errors.push(FieldError::invalid(format!("{at}.service.port.number"), &number.to_string(), detail));
-        }
-        (false, number) if number != 0 => {
-            errors.push(FieldError::invalid(format!("{at}.service"), "", "cannot set both port name & port number"));
-        }
-        _ => {}
+
+    fn validate(&self, errors: &mut Vec<FieldError>) {
+        check(self, None, &ingress::CLASS, errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+        check(self, Some(old), &ingress::CLASS, errors);
     }
 }
 
 impl Strategy for NetworkPolicy {
-    /// Models `SetDefaults_NetworkPolicy` and `SetDefaults_NetworkPolicyPort`.
     fn default(&mut self) {
-        let spec = &mut self.spec;
-        if spec.policy_types.is_empty() {
-            spec.policy_types.push("Ingress".to_owned());
-            if !spec.egress.is_empty() {
-                spec.policy_types.push("Egress".to_owned());
-            }
-        }
-        let ports = spec.ingress.iter_mut().flat_map(|rule| &mut rule.ports).chain(spec.egress.iter_mut().flat_map(|rule| &mut rule.ports));
-        for port in ports {
-            port.protocol.get_or_insert_with(|| "TCP".to_owned());
-        }
+        set_defaults(self, &network_policy::RULES);
+    }
+
+    fn prepare_for_create(&mut self) {
+        self.metadata.generation = Some(1);
+    }
+
+    fn prepare_for_update(&mut self, old: &Self) {
+        let changed = self.spec != old.spec;
+        count(self, old, changed);
     }
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
-        for (index, rule) in self.spec.ingress.iter().enumerate() {
-            validate_peers(&rule.ports, &rule.from, &format!("spec.ingress[{index}]"), "from", errors);
-        }
-        for (index, rule) in self.spec.egress.iter().enumerate() {
-            validate_peers(&rule.ports, &rule.to, &format!("spec.egress[{index}]"), "to", errors);
-        }
-        for (index, kind) in self.spec.policy_types.iter().enumerate() {
-            if !matches!(kind.as_str(), "Ingress" | "Egress") {
-                errors.push(FieldError::not_supported(format!("spec.policyTypes[{index}]"), kind, &["Egress", "Ingress"]));
-            }
-        }
+        check(self, None, &network_policy::RULES, errors);
     }
-}
 
-fn validate_peers(ports: &[NetworkPolicyPort], peers: &[NetworkPolicyPeer], at: &str, field: &str, errors: &mut Vec<FieldError>) {
-    for (index, port) in ports.iter().enumerate() {
-        let protocol = port.protocol.as_deref().unwrap_or("TCP");
-        if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
-            errors.push(FieldError::not_supported(format!("{at}.ports[{index}].protocol"), protocol, &["SCTP", "TCP", "UDP"]));
-        }
-    }
-    for (index, peer) in peers.iter().enumerate() {
-        let at = format!("{at}.{field}[{index}]");
-        let selects = peer.pod_selector.is_some() || peer.namespace_selector.is_some();
-        match &peer.ip_block {
-            None if !selects => errors.push(FieldError::required(at, "must specify a peer")),
-            Some(_) if selects => {
-                errors.push(FieldError::forbidden(at, "may not specify both ipBlock and another peer"));
-            }
-            _ => {}
-        }
+    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+        check(self, Some(old), &network_policy::RULES, errors);
     }
 }

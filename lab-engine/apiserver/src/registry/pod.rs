@@ -1,7 +1,8 @@
 //! Pods (`pkg/registry/core/pod/strategy.go`).
 
-use super::{Strategy, meta, pod_defaults, pod_validation};
-use api::core::{Container, Pod};
+use super::report::Report;
+use super::{Strategy, pod_defaults, pod_spec};
+use api::core::{Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec};
 use api::json::Json;
 use api::status::FieldError;
 use std::borrow::Cow;
@@ -18,9 +19,12 @@ impl Strategy for Pod {
     }
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
-        pod_validation::pod_spec(&self.spec, "spec", errors);
+        pod_spec::pod(&self.metadata, &self.spec, errors);
         if !self.spec.ephemeral_containers.is_empty() {
-            errors.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
+            errors.forbidden("spec.ephemeralContainers", "cannot be set on create");
+        }
+        if !self.spec.node_name.is_empty() && !self.spec.scheduling_gates.is_empty() {
+            errors.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared");
         }
     }
 
@@ -41,7 +45,7 @@ impl Strategy for Pod {
     }
 
     fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
-        pod_validation::pod_spec(&self.spec, "spec", errors);
+        pod_spec::pod(&self.metadata, &self.spec, errors);
         update_rules(self, old, errors);
     }
 
@@ -80,54 +84,34 @@ pub(super) fn qos_class(pod: &Pod) -> &'static str {
 
 /// Only a few fields of a Pod's spec may change (`ValidatePodUpdate`).
 pub(super) fn update_rules(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
-    if new.spec.containers.len() != old.spec.containers.len() {
-        errors.push(FieldError::forbidden("spec.containers", "pod updates may not add or remove containers"));
-        return;
-    }
-    if new.spec.init_containers.len() != old.spec.init_containers.len() {
-        errors.push(FieldError::forbidden("spec.initContainers", "pod updates may not add or remove containers"));
-        return;
-    }
-    for (kind, containers) in [("initContainers", &new.spec.init_containers), ("containers", &new.spec.containers)] {
-        for (index, _) in containers.iter().enumerate().filter(|(_, container)| container.image.is_empty()) {
-            let error = FieldError::required(format!("spec.{kind}[{index}].image"), "");
+    for (field, new, old) in [
+        ("spec.containers", &new.spec.containers, &old.spec.containers),
+        ("spec.initContainers", &new.spec.init_containers, &old.spec.init_containers),
+    ] {
+        if new.len() != old.len() {
+            return errors.forbidden(field, "pod updates may not add or remove containers");
+        }
+        for (index, container) in new.iter().enumerate() {
+            let path = format!("{field}[{index}].image");
+            let error = match container.image.as_str() {
+                "" => FieldError::required(path, ""),
+                image if image.trim() != image => FieldError::invalid(path, image, "must not have leading or trailing whitespace"),
+                _ => continue,
+            };
             if !errors.contains(&error) {
                 errors.push(error);
             }
         }
     }
-    if let Some(deadline) = new.spec.active_deadline_seconds.filter(|deadline| !(0..=i64::from(i32::MAX)).contains(deadline)) {
-        let error = FieldError::invalid_number("spec.activeDeadlineSeconds", deadline, "must be between 0 and 2147483647, inclusive");
-        errors.push(error);
+    if !deadline(&new.spec, &old.spec, errors) {
         return;
     }
-    match (old.spec.active_deadline_seconds, new.spec.active_deadline_seconds) {
-        (Some(old), Some(new)) if new > old => {
-            let detail = "must be less than or equal to previous value";
-            errors.push(FieldError::invalid_number("spec.activeDeadlineSeconds", new, detail));
-            return;
-        }
-        (Some(_), None) => {
-            let detail = "must not update from a positive integer to nil value";
-            errors.push(FieldError::new(api::status::FieldErrorKind::Invalid, "spec.activeDeadlineSeconds", "null", detail));
-            return;
-        }
-        _ => {}
-    }
-    let kept = &old.spec.tolerations;
-    let grew = kept.iter().all(|toleration| {
-        new.spec.tolerations.iter().any(|other| {
-            let mut other = other.clone();
-            other.toleration_seconds = toleration.toleration_seconds;
-            other == *toleration
-        })
-    });
-    if !grew {
-        let detail = "existing toleration can not be modified except its tolerationSeconds";
-        errors.push(FieldError::forbidden("spec.tolerations", detail));
+    tolerations(&new.spec, &old.spec, errors);
+    scheduling_gates(&new.spec, &old.spec, errors);
+    if new.spec == old.spec {
         return;
     }
-    let munged = with_old_mutable_fields(new, old);
+    let munged = with_old_mutable_fields(new, old, errors);
     if munged != old.spec {
         let changed = changed_fields(&munged.to_json(), &old.spec.to_json());
         let detail = format!(
@@ -135,35 +119,108 @@ pub(super) fn update_rules(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
              `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
              `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n{changed}"
         );
-        errors.push(FieldError::forbidden("spec", detail));
+        errors.forbidden("spec", detail);
     }
-    meta::immutable(&new.spec.node_name, &old.spec.node_name, "spec.nodeName", errors);
+}
+
+/// A deadline may be set and brought nearer. Whether the other rules are worth a look.
+fn deadline(new: &PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) -> bool {
+    let path = "spec.activeDeadlineSeconds";
+    let before = errors.len();
+    match (new.active_deadline_seconds, old.active_deadline_seconds) {
+        (Some(new), _) if !(0..=i64::from(i32::MAX)).contains(&new) => errors.within(path, new, 0, i64::from(i32::MAX)),
+        (Some(new), Some(old)) if old < new => errors.invalid_number(path, new, "must be less than or equal to previous value"),
+        (None, Some(_)) => {
+            errors.invalid_json(path, &serde_json::Value::Null, "must not update from a positive integer to nil value");
+            return true;
+        }
+        _ => {}
+    }
+    errors.len() == before
+}
+
+/// Tolerations may be added, and their seconds changed (`validateOnlyAddedTolerations`).
+fn tolerations(new: &PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) {
+    let kept = old.tolerations.iter().all(|toleration| {
+        new.tolerations.iter().any(|other| {
+            let mut other = other.clone();
+            other.toleration_seconds = toleration.toleration_seconds;
+            other == *toleration
+        })
+    });
+    if !kept {
+        errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
+    }
+}
+
+/// Gates may be opened (`validateOnlyDeletedSchedulingGates`).
+fn scheduling_gates(new: &PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) {
+    for (index, gate) in new.scheduling_gates.iter().enumerate().filter(|(_, gate)| !old.scheduling_gates.contains(gate)) {
+        let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.name);
+        errors.forbidden(format!("spec.schedulingGates[{index}].name"), detail);
+    }
 }
 
 /// The new spec with the old values of all fields that may change: what differs now must not have changed.
-fn with_old_mutable_fields(new: &Pod, old: &Pod) -> api::core::PodSpec {
-    let mut munged = new.spec.clone();
-    for (container, old) in munged.containers.iter_mut().zip(&old.spec.containers) {
+fn with_old_mutable_fields(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) -> PodSpec {
+    let (mut munged, old) = (new.spec.clone(), &old.spec);
+    let containers = munged.containers.iter_mut().zip(&old.containers);
+    for (container, old) in containers.chain(munged.init_containers.iter_mut().zip(&old.init_containers)) {
         container.image.clone_from(&old.image);
     }
-    for (container, old) in munged.init_containers.iter_mut().zip(&old.spec.init_containers) {
-        container.image.clone_from(&old.image);
+    munged.active_deadline_seconds = old.active_deadline_seconds;
+    munged.tolerations.clone_from(&old.tolerations);
+    if munged.termination_grace_period_seconds == Some(1) && old.termination_grace_period_seconds.is_some_and(|old| old < 0) {
+        munged.termination_grace_period_seconds = old.termination_grace_period_seconds;
     }
-    munged.active_deadline_seconds = old.spec.active_deadline_seconds;
-    munged.tolerations = old.spec.tolerations.clone();
-    if munged.termination_grace_period_seconds == Some(1) && old.spec.termination_grace_period_seconds.is_some_and(|old| old < 0) {
-        munged.termination_grace_period_seconds = old.spec.termination_grace_period_seconds;
-    }
-    let opened = munged.scheduling_gates.iter().all(|gate| old.spec.scheduling_gates.contains(gate));
-    if opened {
-        munged.scheduling_gates = old.spec.scheduling_gates.clone();
-        if !old.spec.scheduling_gates.is_empty() {
-            // A gated Pod may still be steered.
-            munged.node_selector = old.spec.node_selector.clone();
-            munged.affinity = old.spec.affinity.clone();
-        }
+    munged.scheduling_gates.clone_from(&old.scheduling_gates);
+    if !old.scheduling_gates.is_empty() {
+        steer_gated(&mut munged, old, errors);
     }
     munged
+}
+
+/// A Pod that is held by gates may still be narrowed down in where it runs.
+fn steer_gated(munged: &mut PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) {
+    if munged.node_selector != old.node_selector {
+        let kept = old.node_selector.iter().all(|(key, value)| munged.node_selector.get(key) == Some(value));
+        if !kept {
+            let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
+            errors.invalid_json("spec.nodeSelector", &munged.node_selector.to_json(), detail);
+        }
+        munged.node_selector.clone_from(&old.node_selector);
+    }
+    let node = |spec: &PodSpec| spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.clone());
+    let (new_affinity, old_affinity) = (node(munged), node(old));
+    if new_affinity == old_affinity {
+        return;
+    }
+    node_affinity(new_affinity.as_ref(), old_affinity.as_ref(), errors);
+    let affinity = munged.affinity.get_or_insert_default();
+    affinity.node_affinity = old_affinity;
+    if old.affinity.is_none() && *affinity == api::core::Affinity::default() {
+        munged.affinity = None;
+    }
+}
+
+/// Terms that must hold may only get more requirements (`validateNodeAffinityMutation`).
+fn node_affinity(new: Option<&NodeAffinity>, old: Option<&NodeAffinity>, errors: &mut Vec<FieldError>) {
+    let terms = |affinity: Option<&NodeAffinity>| {
+        affinity.and_then(|affinity| affinity.required.as_ref()).map(|required| required.node_selector_terms.clone()).unwrap_or_default()
+    };
+    let (new, old): (Vec<NodeSelectorTerm>, Vec<NodeSelectorTerm>) = (terms(new), terms(old));
+    let path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    if !old.is_empty() && old.len() != new.len() {
+        let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+        return errors.invalid_json(path, &new.to_json(), detail);
+    }
+    for (index, (new, old)) in new.iter().zip(&old).enumerate() {
+        let nothing = |term: &NodeSelectorTerm| term.match_expressions.is_empty() && term.match_fields.is_empty();
+        let grew = new.match_expressions.starts_with(&old.match_expressions) && new.match_fields.starts_with(&old.match_fields);
+        if !grew || (nothing(old) && !nothing(new)) {
+            errors.invalid_json(format!("{path}[{index}]"), &new.to_json(), "only additions are allowed (no mutations or deletions)");
+        }
+    }
 }
 
 /// The fields that differ, one a line.

@@ -1,7 +1,12 @@
 //! Defaults of Pods and Pod templates (`pkg/apis/core/v1/defaults.go`).
 
-use api::core::{Container, LifecycleHandler, PodSpec, Probe, Volume};
+use api::core::{Container, LifecycleHandler, PodSpec, Probe, Volume, VolumeProjection};
+use api::json::Rest;
 use api::quantity::Quantity;
+use serde_json::{Map, Value};
+
+/// How long a token in a volume is good, in seconds.
+const TOKEN_SECONDS: i64 = 3600;
 
 /// `field = default` where the author left the field empty.
 fn text(field: &mut String, default: &str) {
@@ -18,10 +23,10 @@ pub(super) fn pod_spec(spec: &mut PodSpec) {
     spec.termination_grace_period_seconds.get_or_insert(30);
     if spec.rest.get("securityContext").is_none() {
         // An empty security context is what a Pod without one is given.
-        let mut rest = serde_json::Map::new();
+        let mut rest = Map::new();
         spec.rest.restore(&mut rest);
         rest.insert("securityContext".to_owned(), serde_json::json!({}));
-        spec.rest = api::json::Rest::new(rest);
+        spec.rest = Rest::new(rest);
     }
     if spec.host_network == Some(true) {
         for port in spec.init_containers.iter_mut().chain(&mut spec.containers).flat_map(|container| &mut container.ports) {
@@ -137,6 +142,9 @@ fn volume(volume: &mut Volume) {
     }
     if let Some(source) = &mut volume.projected {
         source.default_mode.get_or_insert(MODE);
+        for source in &mut source.sources {
+            projection(source);
+        }
     }
     if let Some(source) = &mut volume.host_path {
         source.type_.get_or_insert_default();
@@ -148,9 +156,25 @@ fn volume(volume: &mut Volume) {
         && volume.downward_api.is_none()
         && volume.projected.is_none()
         && volume.persistent_volume_claim.is_none()
+        && volume.ephemeral.is_none()
         && volume.rest.iter().next().is_none();
     if nothing {
         volume.empty_dir = Some(api::core::EmptyDirVolumeSource::default());
+    }
+}
+
+fn projection(source: &mut VolumeProjection) {
+    for field in source.downward_api.iter_mut().flat_map(|fields| &mut fields.items).filter_map(|item| item.field_ref.as_mut()) {
+        text(&mut field.api_version, "v1");
+    }
+    let token = source.rest.get("serviceAccountToken");
+    if token.is_some_and(|token| token.get("expirationSeconds").is_none_or(Value::is_null)) {
+        let mut rest = Map::new();
+        source.rest.restore(&mut rest);
+        if let Some(Value::Object(token)) = rest.get_mut("serviceAccountToken") {
+            token.insert("expirationSeconds".to_owned(), TOKEN_SECONDS.into());
+        }
+        source.rest = Rest::new(rest);
     }
 }
 

@@ -1,13 +1,10 @@
 //! The parts of a Pod's spec that change by subresources of their own: `resize` and `ephemeralcontainers`
 //! (`ValidatePodResize`, `ValidatePodEphemeralContainersUpdate`).
-//!
-//! **Simplified here:** ephemeral containers are checked for their names, images, targets, and fields that they must not have.
 
-use super::{pod, pod_validation};
+use super::{pod, pod_spec};
 use crate::subresource::Subresource;
-use api::core::{Container, EphemeralContainer, Pod, ResourceRequirements};
-use api::names;
-use api::status::{FieldError, FieldErrorKind};
+use api::core::{Container, Pod, ResourceRequirements};
+use api::status::FieldError;
 
 /// Takes of `new` what the subresource may change, and all else from `old`; what is wrong with it.
 pub(super) fn update(new: &mut Pod, old: &Pod, subresource: Subresource) -> Vec<FieldError> {
@@ -59,7 +56,7 @@ fn resize(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
         let detail = "Pod QOS Class may not change as a result of resizing";
         errors.push(FieldError::invalid("spec", class(new), detail));
     }
-    pod_validation::pod_spec(&new.spec, "spec", errors);
+    pod_spec::pod(&new.metadata, &new.spec, errors);
 }
 
 /// Only CPU and memory change, and none of them is taken away.
@@ -92,38 +89,5 @@ fn ephemeral(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
             Some(_) => {}
         }
     }
-    let regular: Vec<&str> = new.spec.init_containers.iter().chain(&new.spec.containers).map(|container| container.name.as_str()).collect();
-    for (index, container) in containers.iter().enumerate() {
-        let path = format!("{PATH}[{index}]");
-        let taken = regular.contains(&container.name.as_str()) || containers[..index].iter().any(|other| other.name == container.name);
-        if taken {
-            errors.push(FieldError::new(FieldErrorKind::Duplicate, format!("{path}.name"), format!("{:?}", container.name), ""));
-        }
-        one(container, &regular, &path, errors);
-    }
-}
-
-fn one(container: &EphemeralContainer, regular: &[&str], path: &str, errors: &mut Vec<FieldError>) {
-    if container.name.is_empty() {
-        errors.push(FieldError::required(format!("{path}.name"), ""));
-    } else {
-        let wrong = names::dns1123_label(&container.name).into_iter();
-        errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.name"), &container.name, detail)));
-    }
-    if container.image.is_empty() {
-        errors.push(FieldError::required(format!("{path}.image"), ""));
-    }
-    let target = container.target_container_name.as_str();
-    if !target.is_empty() && !regular.contains(&target) {
-        let value = format!("{target:?}");
-        errors.push(FieldError::new(FieldErrorKind::NotFound, format!("{path}.targetContainerName"), value, ""));
-    }
-    for field in ["ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources", "resizePolicy", "restartPolicy"] {
-        if container.rest.get(field).is_some_and(|value| !value.is_null() && *value != serde_json::json!({})) {
-            errors.push(FieldError::forbidden(format!("{path}.{field}"), "cannot be set for an Ephemeral Container"));
-        }
-    }
-    if container.volume_mounts.iter().any(|mount| !mount.sub_path.is_empty()) {
-        errors.push(FieldError::forbidden(format!("{path}.volumeMounts"), "cannot be set for an Ephemeral Container"));
-    }
+    pod_spec::pod(&new.metadata, &new.spec, errors);
 }

@@ -1,6 +1,6 @@
 //! ReplicaSets (`pkg/registry/apps/replicaset/strategy.go`).
 
-use super::{Strategy, meta, pod_validation};
+use super::{Strategy, meta, pod_spec};
 use api::apps::{ReplicaSet, ReplicaSetStatus};
 use api::core::PodTemplateSpec;
 use api::json::Json;
@@ -65,7 +65,7 @@ pub(super) fn selector_and_template(kind: &str, selector: &LabelSelector, templa
     meta::annotations(&template.metadata, "spec.template.annotations", errors);
     // Upstream does not look into the template of a StatefulSet, whose containers may mount volumes of its claims.
     if kind != "StatefulSet" {
-        pod_validation::pod_spec(&template.spec, "spec.template.spec", errors);
+        pod_spec::pod_spec(&template.spec, "spec.template.spec", errors);
     }
     if !matches!(template.spec.restart_policy.as_str(), "Always" | "") {
         let restart = &template.spec.restart_policy;

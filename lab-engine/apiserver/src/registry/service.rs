@@ -2,15 +2,17 @@
 //!
 //! **Simplified here:** IPv4 only.
 
-use super::{Strategy, pod_validation};
-use crate::service_ip::ServiceAllocator;
-use api::core::Service;
+use super::{Strategy, service_validation};
+use crate::service_ip::Free;
+use api::core::{Service, ServiceSpec};
 use api::intstr::IntOrString;
-use api::names;
 use api::status::{FieldError, FieldErrorKind};
+use serde_json::{Map, json};
 use sim::Rng;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+
+/// How long a client sticks to its endpoint when nothing is said, three hours (`DefaultClientIPServiceAffinitySeconds`).
+const AFFINITY_SECONDS: i32 = 10_800;
 
 impl Strategy for Service {
     fn default(&mut self) {
@@ -29,6 +31,7 @@ impl Strategy for Service {
                 port.target_port = Some(IntOrString::Int(port.port));
             }
         }
+        session_affinity(spec);
         if spec.type_ != "ExternalName" {
             spec.internal_traffic_policy.get_or_insert_with(|| "Cluster".to_owned());
         }
@@ -42,23 +45,7 @@ impl Strategy for Service {
     }
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
-        let spec = &self.spec;
-        let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-        if !types.contains(&spec.type_.as_str()) {
-            errors.push(FieldError::not_supported("spec.type", &spec.type_, &types));
-        }
-        match spec.type_.as_str() {
-            "ExternalName" if spec.external_name.is_empty() => errors.push(FieldError::required("spec.externalName", "")),
-            "ExternalName" => {}
-            _ if spec.ports.is_empty() && spec.cluster_ip != "None" => errors.push(FieldError::required("spec.ports", "")),
-            _ => {}
-        }
-        ports(self, errors);
-        more(self, errors);
-        if !matches!(spec.session_affinity.as_str(), "None" | "ClientIP") {
-            errors.push(FieldError::not_supported("spec.sessionAffinity", &spec.session_affinity, &["ClientIP", "None"]));
-        }
-        super::meta::labels(&spec.selector, "spec.selector", errors);
+        service_validation::service(self, errors);
     }
 
     fn prepare_for_update(&mut self, old: &Self) {
@@ -84,11 +71,7 @@ impl Strategy for Service {
     }
 
     fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
-        let (new_ip, old_ip) = (&self.spec.cluster_ip, &old.spec.cluster_ip);
-        if self.spec.type_ != "ExternalName" && old.spec.type_ != "ExternalName" && !old_ip.is_empty() && new_ip != old_ip {
-            let value = format!("[{new_ip:?}]");
-            errors.push(FieldError::new(FieldErrorKind::Invalid, "spec.clusterIPs[0]", value, "may not change once set"));
-        }
+        service_validation::update_rules(self, old, errors);
         self.validate(errors);
     }
 
@@ -101,91 +84,33 @@ impl Strategy for Service {
     }
 }
 
+/// Without affinity there is nothing to say about it; with it there is a time.
+fn session_affinity(spec: &mut ServiceSpec) {
+    let given = spec.rest.get("sessionAffinityConfig");
+    let complete = given.is_some_and(|config| config.pointer("/clientIP/timeoutSeconds").is_some_and(|seconds| seconds.is_number()));
+    if (spec.session_affinity == "ClientIP") == complete && complete == given.is_some() {
+        return;
+    }
+    let mut rest = Map::new();
+    spec.rest.restore(&mut rest);
+    if spec.session_affinity == "ClientIP" {
+        rest.insert("sessionAffinityConfig".to_owned(), json!({"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}}));
+    } else if spec.session_affinity == "None" {
+        rest.remove("sessionAffinityConfig");
+    }
+    spec.rest = api::json::Rest::new(rest);
+}
+
 /// Whether traffic from outside the cluster has a way in (`ExternallyAccessible`).
-fn reachable_from_outside(spec: &api::core::ServiceSpec) -> bool {
+pub(super) fn reachable_from_outside(spec: &ServiceSpec) -> bool {
     matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") || (spec.type_ == "ClusterIP" && !spec.external_ips.is_empty())
-}
-
-fn more(service: &Service, errors: &mut Vec<FieldError>) {
-    let spec = &service.spec;
-    let headless = spec.cluster_ip == "None";
-    if headless && matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") {
-        let detail = format!("may not be set to 'None' for {} services", spec.type_);
-        errors.push(FieldError::invalid("spec.clusterIP", "None", detail));
-    }
-    if spec.type_ == "ExternalName" && !spec.external_name.is_empty() {
-        let name = spec.external_name.strip_suffix('.').unwrap_or(&spec.external_name);
-        let wrong = names::dns1123_subdomain(name).into_iter();
-        errors.extend(wrong.map(|detail| FieldError::invalid("spec.externalName", &spec.external_name, detail)));
-    }
-    let outside = reachable_from_outside(spec);
-    if outside && !matches!(spec.external_traffic_policy.as_str(), "" | "Cluster" | "Local") {
-        errors.push(FieldError::not_supported("spec.externalTrafficPolicy", &spec.external_traffic_policy, &["Cluster", "Local"]));
-    }
-    if !outside && !spec.external_traffic_policy.is_empty() {
-        let detail = "may only be set for externally-accessible services";
-        errors.push(FieldError::invalid("spec.externalTrafficPolicy", &spec.external_traffic_policy, detail));
-    }
-    if spec.session_affinity == "None" && api::json::Json::to_json(spec).get("sessionAffinityConfig").is_some_and(|c| !c.is_null()) {
-        let detail = "must not be set when session affinity is None";
-        errors.push(FieldError::forbidden("spec.sessionAffinityConfig", detail));
-    }
-    let mut used = BTreeSet::new();
-    for (index, port) in spec.ports.iter().enumerate() {
-        if let Some(number) = port.node_port.filter(|&number| number != 0)
-            && !used.insert((&port.protocol, number))
-        {
-            let path = format!("spec.ports[{index}].nodePort");
-            errors.push(FieldError::new(FieldErrorKind::Duplicate, path, number.to_string(), ""));
-        }
-    }
-}
-
-fn ports(service: &Service, errors: &mut Vec<FieldError>) {
-    let several = service.spec.ports.len() > 1;
-    let (mut port_names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
-    for (index, port) in service.spec.ports.iter().enumerate() {
-        let path = format!("spec.ports[{index}]");
-        if port.name.is_empty() {
-            if several {
-                errors.push(FieldError::required(format!("{path}.name"), ""));
-            }
-        } else {
-            let wrong = names::dns1123_label(&port.name).into_iter();
-            errors.extend(wrong.map(|detail| FieldError::invalid(format!("{path}.name"), &port.name, detail)));
-            if !port_names.insert(&port.name) {
-                errors.push(FieldError::new(FieldErrorKind::Duplicate, format!("{path}.name"), format!("{:?}", port.name), ""));
-            }
-        }
-        if let Some(detail) = names::port_number(port.port) {
-            errors.push(FieldError::invalid_number(format!("{path}.port"), port.port.into(), detail));
-        }
-        if !matches!(port.protocol.as_str(), "TCP" | "UDP" | "SCTP") {
-            errors.push(FieldError::not_supported(format!("{path}.protocol"), &port.protocol, &["SCTP", "TCP", "UDP"]));
-        }
-        if let Some(target) = &port.target_port {
-            pod_validation::port_number_or_name(target, &format!("{path}.targetPort"), errors);
-        }
-        if service.spec.type_ == "ClusterIP" && port.node_port.unwrap_or(0) != 0 {
-            errors.push(FieldError::forbidden(format!("{path}.nodePort"), "may not be used when `type` is 'ClusterIP'"));
-        }
-        if !numbers.insert((&port.protocol, port.port)) {
-            let value = format!("{{\"name\":{:?},\"port\":{}}}", port.name, port.port);
-            errors.push(FieldError::new(FieldErrorKind::Duplicate, &path, value, ""));
-        }
-    }
 }
 
 /// Gives a Service the address and node ports that it needs and has not.
 ///
 /// # Errors
 /// What it asks for is taken or out of range.
-pub(crate) fn allocate(
-    service: &mut Service,
-    old: Option<&Service>,
-    allocator: &ServiceAllocator,
-    rng: &mut Rng,
-) -> Result<(), Vec<FieldError>> {
+pub(crate) fn allocate(service: &mut Service, old: Option<&Service>, free: &Free<'_>, rng: &mut Rng) -> Result<(), Vec<FieldError>> {
     let spec = &mut service.spec;
     if spec.type_ == "ExternalName" {
         spec.cluster_ip.clear();
@@ -196,12 +121,12 @@ pub(crate) fn allocate(
     spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     let held = old.map(|old| old.spec.cluster_ip.as_str()).unwrap_or_default();
     if spec.cluster_ip.is_empty() {
-        let address = allocator.draw_address(rng).map(|address| address.to_string());
+        let address = free.draw_address(rng).map(|address| address.to_string());
         spec.cluster_ip = address.ok_or_else(|| vec![FieldError::invalid("spec.clusterIPs", "", "range is full")])?;
     } else if spec.cluster_ip != "None" && spec.cluster_ip != held {
         let value = format!("[{:?}]", spec.cluster_ip);
         let invalid = |detail| vec![FieldError::new(FieldErrorKind::Invalid, "spec.clusterIPs", value, detail)];
-        allocator.check_address(&spec.cluster_ip).map_err(invalid)?;
+        free.check_address(&spec.cluster_ip).map_err(invalid)?;
     }
     spec.cluster_ips = vec![spec.cluster_ip.clone()];
     if !matches!(spec.type_.as_str(), "NodePort" | "LoadBalancer") {
@@ -216,9 +141,9 @@ pub(crate) fn allocate(
         let path = format!("spec.ports[{index}].nodePort");
         match port.node_port.filter(|&number| number != 0) {
             Some(number) if held.contains(&number) => {}
-            Some(number) => allocator.check_port(number).map_err(|detail| vec![FieldError::invalid_number(path, number.into(), detail)])?,
+            Some(number) => free.check_port(number).map_err(|detail| vec![FieldError::invalid_number(path, number.into(), detail)])?,
             None => {
-                let number = allocator.draw_port(&own, rng);
+                let number = free.draw_port(&own, rng);
                 port.node_port = Some(number.ok_or_else(|| vec![FieldError::invalid_number(path, 0, "range is full")])?);
             }
         }

@@ -20,19 +20,44 @@ fn object(case: &Case<'_>, key: &str) -> Result<Object, Miss> {
     Object::decode_as(version, kind, value.clone()).map_err(|error| malformed(error.to_string()))
 }
 
-/// `a` is the field or above it or below it: paths gain detail with the releases.
-fn related(a: &str, b: &str) -> bool {
-    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-    within(a, b) || within(b, a)
+/// Errors that a later release gives another type: the field, the type of v1.15 and that of v1.36.
+const RETYPED: &[(&str, &str, &str)] = &[("spec.externalTrafficPolicy", "FieldValueInvalid", "FieldValueNotSupported")];
+
+/// An error: its type and its field.
+type Pair = (String, String);
+
+fn pair(error: &Value) -> Result<Pair, Miss> {
+    let text = |key: &str| error[key].as_str().map(str::to_owned);
+    text("type").zip(text("field")).ok_or_else(|| malformed("an error without type and field"))
 }
 
+/// The path without the indices of lists; keys of maps stay.
+fn without_indices(path: &str) -> String {
+    let mut parts = path.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| match part.split_once(']') {
+        Some((index, rest)) if !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit()) => kept + rest,
+        _ => format!("{kept}[{part}"),
+    })
+}
+
+/// Whether `found` is the error that is listed. Later releases say more exactly in which entry of a list it is.
+fn fits(listed: &Pair, found: &Pair) -> bool {
+    let retyped = RETYPED.contains(&(listed.1.as_str(), &listed.0, &found.0));
+    let place = listed.1 == found.1 || (!listed.1.contains('[') && listed.1 == without_indices(&found.1));
+    place && (listed.0 == found.0 || retyped)
+}
+
+/// The errors must be those listed, no more and no fewer; how often each is given does not count.
 fn judge(case: &Case<'_>, errors: &[FieldError]) -> Outcome {
     let texts: Vec<String> = errors.iter().map(FieldError::to_string).collect();
     case.same("valid", json!(errors.is_empty())).map_err(|_| Miss::failed("valid", json!(case.expect["valid"]), texts.join("; ")))?;
-    let listed = case.expect.get("errors").and_then(Value::as_array);
-    if let Some(listed) = listed.filter(|listed| !listed.is_empty()) {
-        let hit = |error: &FieldError| listed.iter().any(|one| one["field"].as_str().is_some_and(|field| related(&error.field, field)));
-        if !errors.iter().any(hit) {
+    if let Some(listed) = case.expect.get("errors").and_then(Value::as_array) {
+        let expected = listed.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+        let found: Vec<Pair> = errors.iter().map(|error| (error.kind.reason().to_owned(), error.field.clone())).collect();
+        let all = expected.iter().all(|one| found.iter().any(|error| fits(one, error)));
+        let only = found.iter().all(|error| expected.iter().any(|one| fits(one, error)));
+        if !(all && only) {
             return Err(Miss::failed("errors", json!(listed), texts.join("; ")));
         }
     }
@@ -61,5 +86,33 @@ pub(crate) fn run(case: &Value) -> Outcome {
             judge(&case, &apiserver::validation::validate_update_rules(&object(&case, "object")?, &object(&case, "oldObject")?))
         }
         _ => case.unknown_op(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_more_or_of_another_type_is_a_miss() {
+        let case = |errors: Value| {
+            let object = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"},
+                "spec": {"type": "ClusterIP", "ports": [{"port": 80, "protocol": "TCP"}]}});
+            run(&json!({"id": "x", "op": "validate", "input": {"object": object}, "expect": {"valid": false, "errors": errors}}))
+        };
+        let error = |kind: &str, field: &str| json!({"type": kind, "field": field});
+        let right = error("FieldValueRequired", "spec.sessionAffinity");
+        assert!(case(json!([right])).is_ok());
+        assert!(case(json!([error("FieldValueNotSupported", "spec.sessionAffinity")])).is_err());
+        assert!(case(json!([right, error("FieldValueRequired", "spec.type")])).is_err());
+        assert!(case(json!([error("FieldValueRequired", "spec")])).is_err());
+    }
+
+    #[test]
+    fn lists_are_named_more_exactly_in_later_releases() {
+        assert_eq!(without_indices("a[0].b[key].c[12]"), "a.b[key].c");
+        let of = |field: &str| ("FieldValueInvalid".to_owned(), field.to_owned());
+        assert!(fits(&of("spec.hostAliases.hostnames"), &of("spec.hostAliases[0].hostnames[0]")));
+        assert!(!fits(&of("spec.ports[1]"), &of("spec.ports[0]")));
     }
 }
