@@ -306,6 +306,11 @@ impl EtcdServer {
         self.stops_at.is_some_and(|at| at <= now)
     }
 
+    /// When it stops because it was removed from its group. Its owner then ends the process.
+    pub fn stops_at(&self) -> Option<Time> {
+        self.stops_at
+    }
+
     /// When it wants to be woken next; never, once it has stopped.
     pub fn next_wake(&self) -> Option<Time> {
         let tick = self.ticks().then_some(self.next_tick);
