@@ -18,6 +18,7 @@
 mod apply;
 mod codec;
 mod disk;
+mod intervals;
 mod proposal;
 mod reads;
 mod requests;
