@@ -3,6 +3,7 @@
 use crate::params::{self, DeleteOptions, Filter, Origin};
 use crate::server::{ApiServer, Output, refuse};
 use crate::storage;
+use crate::unreadable::not_ready;
 use crate::write::{Action, Write};
 use api::Object;
 use api::http::{Body, List, Request, ResourcePath, Response};
@@ -33,6 +34,9 @@ impl ApiServer {
         let filter = Filter::read(request, info, self.custom.served(info), path.namespace.as_deref().unwrap_or_default())?;
         let options = DeleteOptions::read(request)?;
         let dry_run = params::dry_run(request)?;
+        if !self.cache.is_ready(info) {
+            return Err(Box::new(not_ready()));
+        }
         let prefix = storage::namespace_prefix(info, &filter.namespace);
         let matching = self.cache.range(&prefix, "").map(|(_, object)| object).filter(|object| filter.matches(object));
         let names: Vec<(String, String)> =

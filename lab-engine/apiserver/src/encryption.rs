@@ -95,17 +95,20 @@ impl EncryptionConfig {
         }
     }
 
-    /// The value that stored bytes hold; `None` when no provider can read them.
-    pub(crate) fn open(&self, info: &KindInfo, at: &str, stored: &[u8]) -> Option<Vec<u8>> {
-        if !stored.starts_with(PREFIX) {
-            return Some(stored.to_vec());
+    /// The value that stored bytes hold.
+    ///
+    /// # Errors
+    /// When no provider can read them, in upstream's words.
+    pub(crate) fn open(&self, info: &KindInfo, at: &str, stored: &[u8]) -> Result<Vec<u8>, String> {
+        if !is_sealed(stored) || self.providers(info).is_empty() {
+            return open_nothing(stored.to_vec());
         }
         let keys = self.providers(info).iter().flat_map(|provider| match provider {
             Provider::Identity => Vec::new(),
             Provider::Aes(mode, keys) => keys.iter().map(|key| (*mode, key)).collect(),
         });
         let mut opened = keys.filter_map(|(mode, key)| key.open(mode, at, stored.strip_prefix(key.prefix(mode).as_bytes())?));
-        opened.next()
+        opened.next().ok_or_else(|| "no matching prefix found".to_owned())
     }
 
     /// Whether the next write must write a value anew: it was not written as it would be today. `stored` is `None` for plain values.
@@ -118,6 +121,19 @@ impl EncryptionConfig {
             (Some(Provider::Aes(..)), None) => true,
         }
     }
+}
+
+/// The value that stored bytes hold where nothing is encrypted (`identity.NewEncryptCheckTransformer`).
+///
+/// # Errors
+/// When they are.
+pub(crate) fn open_nothing(stored: Vec<u8>) -> Result<Vec<u8>, String> {
+    if is_sealed(&stored) { Err("identity transformer tried to read encrypted data".to_owned()) } else { Ok(stored) }
+}
+
+/// Whether bytes say of themselves that they are encrypted.
+pub(crate) fn is_sealed(stored: &[u8]) -> bool {
+    stored.starts_with(PREFIX)
 }
 
 /// Whether an entry such as `secrets`, `deployments.apps`, `*.apps`, `*.` (core) or `*.*` names a resource.
@@ -264,18 +280,18 @@ mod tests {
                 let sealed = config.seal(Secret::INFO, AT, b"plain text", &mut Seed(1).stream("x")).unwrap();
                 assert!(sealed.starts_with(format!("k8s:enc:{mode}:v1:key1:").as_bytes()));
                 assert!(!sealed.windows(5).any(|window| window == b"plain"));
-                assert_eq!(config.open(Secret::INFO, AT, &sealed).as_deref(), Some(&b"plain text"[..]));
+                assert_eq!(config.open(Secret::INFO, AT, &sealed).ok().as_deref(), Some(&b"plain text"[..]));
                 let mut broken = sealed.clone();
                 let last = broken.len() - 1;
                 broken[last] ^= 1;
-                assert_ne!(config.open(Secret::INFO, AT, &broken).as_deref(), Some(&b"plain text"[..]));
+                assert_ne!(config.open(Secret::INFO, AT, &broken).ok().as_deref(), Some(&b"plain text"[..]));
                 assert!(!config.is_stale(Secret::INFO, Some(&sealed)) && config.is_stale(Secret::INFO, None));
                 assert_eq!(config.seal(ConfigMap::INFO, AT, b"x", &mut Seed(1).stream("x")), None);
             }
         }
         let gcm = config(&json!([{"aesgcm": keys(32)}]));
         let sealed = gcm.seal(Secret::INFO, AT, b"x", &mut Seed(1).stream("x")).unwrap();
-        assert_eq!(gcm.open(Secret::INFO, "/registry/secrets/default/other", &sealed), None, "a value stays where it is");
+        assert_eq!(gcm.open(Secret::INFO, "/registry/secrets/default/other", &sealed).ok(), None, "a value stays where it is");
     }
 
     #[test]

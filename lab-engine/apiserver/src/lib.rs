@@ -47,6 +47,7 @@ mod service_ip;
 mod storage;
 mod subresource;
 mod tokens;
+mod unreadable;
 mod upkeep;
 pub mod user;
 pub mod validation;

@@ -119,6 +119,18 @@ fn check(request: &Request) -> Result<(), Box<Status>> {
     }
 }
 
+/// At most how many objects a list shall have; 0 for all.
+///
+/// # Errors
+/// 400 for anything but a number.
+pub(crate) fn limit(request: &Request) -> Result<usize, Box<Status>> {
+    let limit = match request.param("limit").unwrap_or_default() {
+        "" => 0,
+        text => text.parse::<i64>().map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
+    };
+    Ok(usize::try_from(limit).unwrap_or(0))
+}
+
 impl ListOptions {
     /// Reads the options of a list.
     ///
@@ -130,11 +142,7 @@ impl ListOptions {
             return Err(invalid(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")));
         }
         let revision = revision(request)?;
-        let limit = match request.param("limit").unwrap_or_default() {
-            "" => 0,
-            text => text.parse::<i64>().map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
-        };
-        let limit = usize::try_from(limit).unwrap_or(0);
+        let limit = limit(request)?;
         if let Some(token) = request.param("continue").filter(|token| !token.is_empty()) {
             if revision.is_some_and(|revision| revision > 0) {
                 return Err(Box::new(Status::bad_request("specifying resource version is not allowed when using continue")));

@@ -6,12 +6,12 @@
 use crate::admission::resource_quota::{self, Operation, Refusal, counts_updates, is_counted};
 use crate::proposed::value_of;
 use crate::server::ApiServer;
-use crate::storage::{self, object_of};
+use crate::storage;
 use crate::write::{Write, at_revision};
 use api::core::ResourceQuota;
 use api::status::Status;
 use api::{Object, Resource};
-use etcd::{Compare, KeyRange, Op, OpResponse, Range};
+use etcd::{Compare, KeyRange, KeyValue, Op, OpResponse, Range};
 use std::sync::Arc;
 
 /// An object that is written in the same transaction as another, or deleted.
@@ -93,10 +93,10 @@ impl ApiServer {
 }
 
 /// The objects in the answers to [`Rider::read`].
-pub(crate) fn told(responses: &[OpResponse]) -> Vec<Object> {
+pub(crate) fn told(responses: &[OpResponse], read: impl Fn(&KeyValue) -> Option<Object>) -> Vec<Object> {
     let ranges = responses.iter().filter_map(|response| match response {
         OpResponse::Range(range) => Some(&range.kvs),
         _ => None,
     });
-    ranges.flatten().filter_map(|kv| object_of(&kv.value)).collect()
+    ranges.flatten().filter_map(read).collect()
 }

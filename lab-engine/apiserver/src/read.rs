@@ -14,6 +14,7 @@ use crate::params::{Filter, Origin};
 use crate::printers;
 use crate::server::{ApiServer, Call, Output, refuse};
 use crate::storage;
+use crate::unreadable::{Unreadable, not_ready};
 use crate::watchers::{Watcher, present, view};
 use api::Object;
 use api::http::{Body, List, Request, ResourcePath, Response, WatchEvent};
@@ -87,7 +88,17 @@ impl ApiServer {
             ReadKind::Watch { options, .. } if options.is_consistent() => At::Consistent,
             ReadKind::Watch { .. } => At::NotOlderThan(0),
         };
-        let read = Read { origin: origin.clone(), info: info.clone(), kind };
+        let mut read = Read { origin: origin.clone(), info: info.clone(), kind };
+        if let ReadKind::List { filter, options } = &mut read.kind
+            && !self.cache.is_ready(info)
+        {
+            // Only what is cheap goes to etcd while the cache is not there (`shouldDelegateListOnNotReadyCache`, KEP-4568).
+            options.limit = list_options::limit(request)?;
+            if options.limit > 0 && filter.is_everything() && matches!(at, At::Consistent | At::NotOlderThan(_)) {
+                self.ask_page(now, read, 0, "", out);
+                return Ok(());
+            }
+        }
         match at {
             At::Exact(revision) => self.ask_page(now, read, revision, "", out),
             At::Continue(from) => self.ask_page(now, read, from.revision, &from.start, out),
@@ -109,14 +120,19 @@ impl ApiServer {
         let Read { origin, info, kind } = read;
         let info = &info;
         match kind {
-            ReadKind::Get { namespace, name } => match self.cache.get(&storage::key(info, &namespace, &name)) {
-                Some(object) => respond_object(&origin, self.custom.served(info), object.clone(), now, out),
-                None => refuse(&origin, Status::not_found(&info.gvr(), &name), out),
-            },
-            ReadKind::List { filter, options } => {
-                let list = list(&self.cache, info, &filter, options.limit);
-                respond_list(&origin, info, self.custom.served(info), list, now, out);
+            ReadKind::Get { namespace, name } => {
+                let key = storage::key(info, &namespace, &name);
+                match (self.cache.unreadable(&key), self.cache.get(&key)) {
+                    (Some(reason), _) => refuse(&origin, reason.of_one(), out),
+                    (None, Some(object)) => respond_object(&origin, self.custom.served(info), object.clone(), now, out),
+                    (None, None) => refuse(&origin, Status::not_found(&info.gvr(), &name), out),
+                }
             }
+            ReadKind::List { .. } | ReadKind::Watch { .. } if !self.cache.is_ready(info) => refuse(&origin, not_ready(), out),
+            ReadKind::List { filter, options } => match list(&self.cache, info, &filter, options.limit) {
+                Ok(list) => respond_list(&origin, info, self.custom.served(info), list, now, out),
+                Err((key, reason)) => refuse(&origin, reason.of_list(&key), out),
+            },
             ReadKind::Watch { filter, options } => self.watch(now, &origin, info, filter, &options, out),
         }
     }
@@ -141,9 +157,11 @@ impl ApiServer {
             At::Continue(from) => from.revision,
             At::Consistent | At::NotOlderThan(_) => response.revision,
         };
-        let objects = response.kvs.iter().filter_map(|kv| Some((kv.key.clone(), self.codec.object(&kv.key, &kv.value)?)));
-        let list = paginate(&read.info, objects, filter, options.limit, revision);
-        respond_list(&read.origin, &read.info, self.custom.served(&read.info), list, now, out);
+        let objects = response.kvs.iter().map(|kv| (kv.key.clone(), self.codec.object(kv, &self.custom)));
+        match paginate(&read.info, objects, filter, options.limit, revision) {
+            Ok(list) => respond_list(&read.origin, &read.info, self.custom.served(&read.info), list, now, out),
+            Err((key, reason)) => refuse(&read.origin, reason.of_list(&key), out),
+        }
     }
 
     fn watch(&mut self, now: Time, origin: &Origin, info: &Kind, filter: Filter, options: &WatchOptions, out: &mut Vec<Output>) {
@@ -194,19 +212,29 @@ impl ApiServer {
     }
 }
 
-fn list(cache: &Cache, info: &KindInfo, filter: &Filter, limit: usize) -> List {
+fn list(cache: &Cache, info: &KindInfo, filter: &Filter, limit: usize) -> Paginated {
     let prefix = storage::namespace_prefix(info, &filter.namespace);
-    let objects = cache.range(&prefix, "").map(|(key, object)| (key.clone(), object.clone()));
+    let objects = cache.range(&prefix, "").map(|(key, object)| (key.clone(), Ok(object.clone())));
     paginate(info, objects, filter, limit, cache.revision())
 }
 
+/// A page, or the first key in it whose value cannot be read.
+type Paginated = Result<List, (Arc<str>, Unreadable)>;
+
 /// The first `limit` (0: all) of the objects that match, and where to go on.
-fn paginate(info: &KindInfo, objects: impl Iterator<Item = (Arc<str>, Object)>, filter: &Filter, limit: usize, revision: u64) -> List {
+fn paginate(
+    info: &KindInfo,
+    objects: impl Iterator<Item = (Arc<str>, Result<Object, Unreadable>)>,
+    filter: &Filter,
+    limit: usize,
+    revision: u64,
+) -> Paginated {
     let mut objects = objects.peekable();
     let mut items = Vec::new();
     let mut last = None;
     while limit == 0 || items.len() < limit {
         let Some((key, object)) = objects.next() else { break };
+        let object = object.map_err(|reason| (key.clone(), reason))?;
         if filter.matches(&object) {
             items.push(object);
         }
@@ -220,7 +248,7 @@ fn paginate(info: &KindInfo, objects: impl Iterator<Item = (Arc<str>, Object)>, 
         None => String::new(),
     };
     let remaining = (more && filter.is_everything()).then(|| objects.count() as u64);
-    List { api_version: info.api_version(), kind: info.kind.to_string(), resource_version: revision, continue_token, remaining, items }
+    Ok(List { api_version: info.api_version(), kind: info.kind.to_string(), resource_version: revision, continue_token, remaining, items })
 }
 
 /// Answers with one object, or with its row.

@@ -2,7 +2,7 @@
 
 use crate::admission::pod_security;
 use crate::authentication::Known;
-use crate::cache::Cache;
+use crate::cache::{Applied, Cache};
 use crate::collection::Batch;
 use crate::crd::CustomResources;
 use crate::encryption::EncryptionConfig;
@@ -495,10 +495,9 @@ impl ApiServer {
             out.push(Output::Watch { client, id, events });
             out.push(Output::WatchEnded { client, id });
         }
-        self.cache.fill(&self.codec, &response.kvs, response.revision);
+        self.custom = self.cache.fill(&self.codec, &response.kvs, response.revision);
         self.services = ServiceAllocator::of(self.cache.objects());
         self.rbac = Rbac::of(self.cache.objects());
-        self.custom = CustomResources::of(self.cache.objects());
         self.node_graph = NodeGraph::of(self.cache.objects(), policy::node_rules());
         (self.expiries, self.expiry_of) = (BTreeSet::new(), BTreeMap::new());
         let events: Vec<Arc<str>> =
@@ -524,7 +523,15 @@ impl ApiServer {
             return self.watch_etcd(now, out);
         }
         for event in events {
-            let Some(change) = self.cache.apply(&self.codec, event) else { continue };
+            let change = match self.cache.apply(&self.codec, &self.custom, event) {
+                Applied::Nothing => continue,
+                Applied::Changed(change) => change,
+                Applied::Unreadable(kind) => {
+                    let ended = self.watchers.end_resource(&kind.group, &kind.plural);
+                    out.extend(ended.into_iter().map(|(client, id)| Output::WatchEnded { client, id }));
+                    continue;
+                }
+            };
             if change.info == *api::core::Event::INFO {
                 if change.deleted {
                     self.forget_expiry(&event.key);

@@ -2,12 +2,14 @@
 //!
 //! **Simplified here:** bytes are JSON for every kind, where a real API server writes protobuf.
 
-use crate::encryption::EncryptionConfig;
+use crate::crd::CustomResources;
+use crate::encryption::{self, EncryptionConfig};
 use crate::proposed::value_of;
+use crate::unreadable::{self, Unreadable};
 use api::Object;
-use api::kinds::{KINDS, KindInfo};
+use api::kinds::KindInfo;
 use api::meta::ResourceVersion;
-use etcd::{Encode, Value};
+use etcd::{Encode, KeyValue, Value};
 use sim::Rng;
 use std::any::Any;
 use std::sync::Arc;
@@ -41,7 +43,6 @@ pub(crate) fn bytes(object: &Object) -> Vec<u8> {
 #[derive(Debug)]
 struct Sealed {
     bytes: Arc<[u8]>,
-    revision: u64,
 }
 
 impl Encode for Sealed {
@@ -52,13 +53,9 @@ impl Encode for Sealed {
     fn as_any(&self) -> &dyn Any {
         self
     }
-
-    fn written_at(&self, revision: u64) -> Option<Value> {
-        Some(Value::new(Sealed { bytes: self.bytes.clone(), revision }))
-    }
 }
 
-/// The object in a value that is never encrypted, which only this API server writes.
+/// The object in a value, if an API server wrote it and it is not encrypted.
 pub(crate) fn object_of(value: &Value) -> Option<Object> {
     value.downcast::<Stored>().map(|stored| stored.0.clone())
 }
@@ -79,43 +76,49 @@ impl Codec {
     /// The value to store of an object.
     pub(crate) fn value(&mut self, info: &KindInfo, key: &str, object: Object) -> Value {
         let sealed = self.config.as_ref().and_then(|config| config.seal(info, key, &bytes(&object), &mut self.rng));
-        sealed.map_or_else(|| value_of(object), |bytes| Value::new(Sealed { bytes: bytes.into(), revision: 0 }))
+        sealed.map_or_else(|| value_of(object), |bytes| Value::new(Sealed { bytes: bytes.into() }))
     }
 
-    /// The object in a value; `None` for what nobody can read.
-    pub(crate) fn object(&self, key: &str, value: &Value) -> Option<Object> {
-        if let Some(object) = object_of(value) {
-            return Some(object);
+    /// The object in a pair.
+    ///
+    /// # Errors
+    /// Why it cannot be read. A pair that lies in no resource's place is no object either.
+    pub(crate) fn object(&self, kv: &KeyValue, custom: &CustomResources) -> Result<Object, Unreadable> {
+        if let Some(object) = object_of(&kv.value) {
+            return Ok(object);
         }
-        let sealed = value.downcast::<Sealed>()?;
-        let plain = self.config.as_ref()?.open(info_at(key)?, key, &sealed.bytes)?;
-        let json: serde_json::Value = serde_json::from_slice(&plain).ok()?;
-        let kind = |field: &str| json[field].as_str().unwrap_or_default().to_owned();
-        let mut object = Object::decode_as(&kind("apiVersion"), &kind("kind"), json).ok()?;
-        object.metadata_mut().resource_version = ResourceVersion(sealed.revision);
-        Some(object)
+        let foreign = || Unreadable::Decode("the key is in no resource's place".to_owned());
+        let kind = unreadable::kind_at(&kv.key, custom).ok_or_else(foreign)?;
+        let sealed = kv.value.downcast::<Sealed>().map(|sealed| sealed.bytes.to_vec());
+        let bytes = sealed.unwrap_or_else(|| kv.value.0.encode());
+        let plain = match &self.config {
+            Some(config) => config.open(&kind, &kv.key, &bytes).map_err(Unreadable::Transform)?,
+            None => encryption::open_nothing(bytes).map_err(Unreadable::Transform)?,
+        };
+        Ok(with_revision(unreadable::decode(&kind, &plain, custom)?, kv.mod_revision))
     }
 
     /// Whether a value is to be written anew although its object does not change.
     pub(crate) fn is_stale(&self, info: &KindInfo, value: &Value) -> bool {
-        let sealed = value.downcast::<Sealed>().map(|sealed| &*sealed.bytes);
+        let bytes = || value.downcast::<Vec<u8>>().map(Vec::as_slice).filter(|bytes| encryption::is_sealed(bytes));
+        let sealed = value.downcast::<Sealed>().map(|sealed| &*sealed.bytes).or_else(bytes);
         self.config.as_ref().is_some_and(|config| config.is_stale(info, sealed))
     }
-}
-
-/// The kind of the object at a key.
-fn info_at(key: &str) -> Option<&'static KindInfo> {
-    KINDS.iter().find(|info| key.starts_with(&resource_prefix(info)))
 }
 
 /// Where all keys begin.
 pub(crate) const ROOT: &str = "/registry/";
 
-/// Where the keys of a resource begin, with the names that the first releases gave them.
+/// Where the keys of a resource begin, with the names that the first releases gave them (`SpecialDefaultResourcePrefixes` of
+/// `pkg/kubeapiserver`). What the API servers for extensions and aggregation keep has its group in front.
 pub(crate) fn resource_prefix(info: &KindInfo) -> String {
     match info.group_plural() {
         ("", "nodes") => "/registry/minions/".to_owned(),
         ("", "services") => "/registry/services/specs/".to_owned(),
+        ("", "endpoints") => "/registry/services/endpoints/".to_owned(),
+        ("", "replicationcontrollers") => "/registry/controllers/".to_owned(),
+        ("networking.k8s.io", "ingresses") => "/registry/ingress/".to_owned(),
+        (group @ ("apiextensions.k8s.io" | "apiregistration.k8s.io"), plural) => format!("{ROOT}{group}/{plural}/"),
         (group, plural) if info.custom => format!("{ROOT}{group}/{plural}/"),
         (_, plural) => format!("{ROOT}{plural}/"),
     }

@@ -1,7 +1,8 @@
 //! Watches of clients: who sees which change, found without asking everyone.
 //!
-//! Watches that select one value of a resource's trigger field (`spec.nodeName` for Pods, `metadata.name` otherwise) stand in an index
-//! by that value, as in upstream's cacher: a change of a Pod reaches the kubelet of its node without a look at the other kubelets.
+//! Watches stand in an index by namespace and by the value that they select of the resource's trigger field (`spec.nodeName` for Pods,
+//! `metadata.name` otherwise), as in upstream's cacher (`indexedWatchers`): a change of a Pod reaches the kubelet of its node without a look
+//! at the other kubelets. What a write costs grows with the watches that may see it, not with all (`benches/watch.rs`).
 
 use crate::cache::Change;
 use crate::crd::Served;
@@ -37,8 +38,8 @@ pub(crate) struct Watcher {
     pub(crate) table: Option<crate::params::IncludeObject>,
 }
 
-/// Resource and value of its trigger field; `None` for watches that select no value.
-type IndexKey = (Cow<'static, str>, Cow<'static, str>, Option<String>);
+/// Resource, namespace (empty for watches of all) and value of the trigger field; `None` for watches that select no value.
+type IndexKey = (Cow<'static, str>, Cow<'static, str>, String, Option<String>);
 
 /// All watches.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ fn trigger_field(info: &KindInfo) -> &'static str {
 fn index_key(watcher: &Watcher) -> IndexKey {
     let field = trigger_field(&watcher.info);
     let value = watcher.filter.fields.requirements.iter().find(|r| r.equal && r.field == field).map(|r| r.value.clone());
-    (watcher.info.group.clone(), watcher.info.plural.clone(), value)
+    (watcher.info.group.clone(), watcher.info.plural.clone(), watcher.filter.namespace.clone(), value)
 }
 
 impl Watchers {
@@ -134,12 +135,15 @@ impl Watchers {
     pub(crate) fn dispatch(&mut self, change: &Change, now: Time) -> Vec<(WatcherId, Arc<[WatchEvent]>)> {
         let field = trigger_field(&change.info);
         let value = |object: &Object| Some(registry::field(object, field).unwrap_or_default().into_owned());
-        let mut keys = BTreeSet::from([None, value(&change.object)]);
-        keys.extend(change.old.as_ref().map(value));
+        let mut values = BTreeSet::from([None, value(&change.object)]);
+        values.extend(change.old.as_ref().map(value));
+        let namespaces = BTreeSet::from([String::new(), change.object.metadata().namespace.clone()]);
+        let keys = namespaces.iter().flat_map(|namespace| values.iter().map(move |value| (namespace.clone(), value.clone())));
         let mut shared: [Option<Arc<[WatchEvent]>>; 3] = [None, None, None];
         let mut sent = Vec::new();
-        for key in keys {
-            let Some(ids) = self.index.get(&(change.info.group.clone(), change.info.plural.clone(), key)) else { continue };
+        for (namespace, value) in keys {
+            let key = (change.info.group.clone(), change.info.plural.clone(), namespace, value);
+            let Some(ids) = self.index.get(&key) else { continue };
             for &id in ids {
                 let Some(watcher) = self.watchers.get_mut(&id) else { continue };
                 let Some((slot, event)) = view(&watcher.filter, change) else { continue };

@@ -352,7 +352,10 @@ impl ApiServer {
     /// etcd has told the present state.
     pub(crate) fn reread(&mut self, now: Time, mut write: Write, response: &etcd::RangeResponse, out: &mut Vec<Output>) {
         write.fresh = true;
-        let current = response.kvs.first().and_then(|kv| self.codec.object(&kv.key, &kv.value));
+        let current = match response.kvs.first().map(|kv| self.codec.object(kv, &self.custom)).transpose() {
+            Ok(current) => current,
+            Err(reason) => return self.finish(write, Err(Box::new(reason.of_one())), out),
+        };
         write.stale = response.kvs.first().is_some_and(|kv| self.codec.is_stale(&write.info, &kv.value));
         self.attempt(now, write, current, out);
     }
@@ -360,7 +363,8 @@ impl ApiServer {
     /// etcd has carried out the transaction of a write, or found that someone was faster.
     pub(crate) fn written(&mut self, now: Time, mut write: Write, response: etcd::TxnResponse, out: &mut Vec<Output>) {
         if !response.succeeded {
-            write.told = quota::told(response.responses.get(1..).unwrap_or_default());
+            let read = |kv: &etcd::KeyValue| self.codec.object(kv, &self.custom).ok();
+            write.told = quota::told(response.responses.get(1..).unwrap_or_default(), read);
         }
         if let (false, Action::Create(object)) = (response.succeeded, &write.action) {
             if let Some(OpResponse::Range(own)) = response.responses.first()
@@ -388,7 +392,7 @@ impl ApiServer {
         match response.responses.into_iter().next() {
             Some(OpResponse::Range(range)) if !response.succeeded => self.reread(now, write, &range, out),
             Some(OpResponse::Put { kv, .. }) => {
-                let result = self.codec.object(&kv.key, &kv.value).ok_or_else(|| Box::new(Status::internal("a value is no object")));
+                let result = self.codec.object(&kv, &self.custom).map_err(|reason| Box::new(reason.of_one()));
                 self.finish(write, result, out);
             }
             _ => {

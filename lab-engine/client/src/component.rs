@@ -72,6 +72,19 @@ pub enum Input {
     Incoming(Caller, Box<Dial>),
 }
 
+/// A member of etcd that is to start from a restored snapshot.
+#[derive(Clone, Debug)]
+pub struct StartMember {
+    /// Its name: `etcd-1`.
+    pub name: Arc<str>,
+    /// The numbers of the members of its new cluster; none if it is the only one.
+    pub members: Vec<u64>,
+    /// What tells its cluster from others: the members and the token that it was restored with.
+    pub cluster: Arc<str>,
+    /// What it begins with.
+    pub store: Arc<etcd::Store>,
+}
+
 /// Something that a component wants done.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -81,6 +94,9 @@ pub enum Action {
     Cancel(RequestId),
     /// Ask the member of etcd of this name. Only `etcdctl` does; components know the API server alone.
     Etcd(Arc<str>, Box<etcd::Request>),
+    /// Start the process of a member of etcd from a restored snapshot. Answered as a request to etcd is: by an answer without content, or an
+    /// error. Only the `etcd` of a terminal does this.
+    StartEtcd(etcd::CallId, StartMember),
     /// Answer a request that it serves.
     Respond(ServeId, Response),
     /// Send more text of a streamed answer, after a first `Respond`; the flag says whether it is the last.
@@ -121,6 +137,14 @@ impl Outbox {
         let call = etcd::CallId(self.next_request);
         self.next_request += 1;
         self.actions.push(Action::Etcd(member.clone(), Box::new(request(call))));
+        call
+    }
+
+    /// Starts a member of etcd from a restored snapshot; gives the call that the answer carries.
+    pub fn start_etcd(&mut self, start: StartMember) -> etcd::CallId {
+        let call = etcd::CallId(self.next_request);
+        self.next_request += 1;
+        self.actions.push(Action::StartEtcd(call, start));
         call
     }
 

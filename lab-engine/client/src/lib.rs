@@ -17,7 +17,7 @@ mod shared_informer;
 mod store;
 mod work_queue;
 
-pub use component::{Action, Component, Input, Outbox, RequestId, ServeId, Transport};
+pub use component::{Action, Component, Input, Outbox, RequestId, ServeId, StartMember, Transport};
 pub use events::{EventRecorder, EventType};
 pub use expectations::Expectations;
 pub use informer::{Delta, Informer, process_delta};

@@ -185,3 +185,110 @@ fn what_is_wrong_with_a_line_is_said() {
         assert_eq!(fails(&mut cluster, line), message, "{line}");
     }
 }
+
+/// Runs `etcdutl snapshot restore`, which says what it does on its log.
+fn restore(cluster: &mut Cluster, arguments: &str) {
+    let result = run(cluster, &format!("etcdutl snapshot restore {arguments}"));
+    let told = result.stderr.lines().last().is_some_and(|line| line.contains("restored snapshot"));
+    assert!(result.exit_code == 0 && told, "{}", result.stderr);
+}
+
+#[test]
+fn a_lost_cluster_is_restored_from_a_snapshot() {
+    let mut cluster = with(3);
+    ok(&mut cluster, "kubectl create configmap before --from-literal=k=v");
+    ok(&mut cluster, "etcdctl snapshot save backup.db");
+    ok(&mut cluster, "kubectl create configmap after --from-literal=k=v");
+    assert_eq!(fails(&mut cluster, "etcd --name etcd-1 --data-dir none").lines().count(), 1);
+    let group = "etcd-1=https://etcd-1:2380,etcd-2=https://etcd-2:2380,etcd-3=https://etcd-3:2380";
+    for id in 1..=3 {
+        cluster.inject(&Fault::Crash(format!("etcd-{id}"))).expect("there is such a member");
+        let member = format!("backup.db --data-dir new-{id} --name etcd-{id} --initial-cluster {group}");
+        restore(&mut cluster, &format!("{member} --bump-revision 1000000 --mark-compacted"));
+    }
+    assert_eq!(fails(&mut cluster, "etcd --name etcd-2 --data-dir new-1").lines().count(), 1, "each has its own directory");
+    for id in 1..=3 {
+        ok(&mut cluster, &format!("etcd --name etcd-{id} --data-dir new-{id}"));
+    }
+    assert_eq!(
+        fails(&mut cluster, "etcd --name etcd-1 --data-dir new-1"),
+        "Error: listen tcp 0.0.0.0:2380: bind: address already in use\n"
+    );
+    cluster.advance(Duration::from_secs(60), 10_000_000);
+    assert_eq!(cluster.etcd_members().iter().filter(|member| member.running && member.leader.is_some()).count(), 3);
+    let names = ok(&mut cluster, "kubectl get configmaps -o name");
+    assert!(names.contains("configmap/before\n") && !names.contains("configmap/after\n"), "{names}");
+    ok(&mut cluster, "kubectl create configmap again --from-literal=k=v");
+    assert_eq!(cluster.ready_nodes(), 1, "kubelets report again");
+    let revision: u64 = ok(&mut cluster, "kubectl get configmap again -o jsonpath={.metadata.resourceVersion}").parse().expect("a number");
+    assert!(revision > 1_000_000, "no client has seen a higher one: {revision}");
+}
+
+#[test]
+fn a_member_that_is_left_of_the_old_cluster_does_not_meddle() {
+    let mut cluster = with(3);
+    ok(&mut cluster, "etcdctl snapshot save backup.db");
+    let others = ["etcd-2", "etcd-3"];
+    cluster.inject(&Fault::Crash("etcd-1".to_owned())).expect("there is an etcd-1");
+    restore(&mut cluster, "backup.db --data-dir alone");
+    ok(&mut cluster, "etcd --name etcd-1 --data-dir alone");
+    cluster.advance(Duration::from_secs(10), 10_000_000);
+    let members = ok(&mut cluster, "etcdctl member list");
+    assert_eq!(members.lines().count(), 1, "it is a cluster of its own: {members}");
+    ok(&mut cluster, "etcdctl put new 1");
+    for other in others {
+        assert_eq!(ok(&mut cluster, &format!("etcdctl get new --endpoints={other}")), "", "the old cluster goes on without it");
+    }
+}
+
+#[test]
+fn what_restores_and_saves_says_what_is_wrong() {
+    let mut cluster = with(1);
+    ok(&mut cluster, "etcdctl snapshot save backup.db");
+    for (line, message) in [
+        ("etcdctl snapshot restore backup.db", "unknown command \"restore\" for \"etcdctl snapshot\"\nSince etcd v3.6 only etcdutl has it"),
+        ("etcdctl snapshot status backup.db", "unknown command \"status\" for \"etcdctl snapshot\"\nSince etcd v3.6 only etcdutl has it"),
+        ("etcdutl snapshot restore backup.db", "required flag(s) \"data-dir\" not set"),
+        ("etcdutl snapshot restore --data-dir d", "snapshot restore requires exactly one argument"),
+        ("etcdutl snapshot restore nothing.db --data-dir d", "stat nothing.db: no such file or directory"),
+        ("etcdutl snapshot restore backup.db --data-dir d --bump-revision 5", "--mark-compacted required if --revision-bump > 0"),
+        (
+            "etcdutl snapshot restore backup.db --data-dir d --name etcd-1",
+            "couldn't find local name \"etcd-1\" in the initial cluster configuration",
+        ),
+        ("etcdutl get k", "unknown command \"get\" for \"etcdutl\""),
+    ] {
+        let refused = fails(&mut cluster, line);
+        assert!(refused.starts_with(&format!("Error: {message}")), "{line}: {refused}");
+    }
+    restore(&mut cluster, "backup.db --data-dir d");
+    assert_eq!(
+        fails(&mut cluster, "etcdutl snapshot restore backup.db --data-dir d"),
+        "Error: data-dir \"d\" not empty or could not be read\n"
+    );
+}
+
+#[test]
+fn a_member_that_is_added_runs_learns_is_promoted_and_stops_when_it_is_removed() {
+    let mut cluster = with(3);
+    ok(&mut cluster, "etcdctl put k v");
+    let added = ok(&mut cluster, "etcdctl member add etcd-4 --learner --peer-urls=https://etcd-4:2380");
+    assert!(added.contains("ETCD_NAME=\"etcd-4\"\n"), "{added}");
+    cluster.advance(Duration::from_secs(5), 10_000_000);
+    let members = ok(&mut cluster, "etcdctl member list");
+    assert_eq!(members.lines().last(), Some("4, started, etcd-4, https://etcd-4:2380, https://etcd-4:2379, true"));
+    assert_eq!(ok(&mut cluster, "etcdctl get k --consistency=s --endpoints=etcd-4"), "k\nv\n", "it has the data");
+    assert_eq!(fails(&mut cluster, "etcdctl put k w --endpoints=etcd-4"), "Error: etcdserver: rpc not supported for learner\n");
+    let leader = leader(&cluster);
+    let promoted = ok(&mut cluster, &format!("etcdctl member promote 4 --endpoints=etcd-{leader}"));
+    assert!(promoted.starts_with("Member                4 promoted in cluster"), "{promoted}");
+    assert_eq!(ok(&mut cluster, "etcdctl put k w --endpoints=etcd-4"), "OK\n");
+    // Four voters bear the loss of one, and not of two.
+    ok(&mut cluster, "etcdctl member remove 4 --endpoints=etcd-1");
+    cluster.advance(Duration::from_secs(5), 10_000_000);
+    assert_eq!(cluster.etcd_members().iter().map(|member| member.running).collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(ok(&mut cluster, "etcdctl get k"), "k\nw\n");
+    let crashed = Fault::Crash("etcd-4".to_owned());
+    let again = cluster.heal(&crashed).expect_err("it was removed").to_string();
+    assert_eq!(again, "etcd-4 does not start: the member has been permanently removed from the cluster");
+}

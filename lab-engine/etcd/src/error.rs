@@ -80,6 +80,9 @@ pub enum EtcdError {
     /// The members' data differs.
     #[error("etcdserver: corrupt cluster")]
     Corrupt,
+    /// The process of the member runs already, so that another one cannot listen where it does.
+    #[error("listen tcp 0.0.0.0:2380: bind: address already in use")]
+    AddressInUse,
     /// The members could not agree in time.
     #[error("etcdserver: request timed out")]
     Timeout,

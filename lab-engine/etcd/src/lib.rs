@@ -30,5 +30,5 @@ pub use message::{
     CallId, Compare, CompareResult, CompareTarget, Event, EventKind, KeyRange, KeyValue, Op, OpResponse, Put, Range, RangeResponse,
     Request, Response, Revision, Revisions, Sort, SortTarget, Txn, TxnResponse, Watch,
 };
-pub use store::Store;
+pub use store::{Restored, Store};
 pub use value::{Encode, Value};

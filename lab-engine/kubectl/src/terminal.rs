@@ -1,6 +1,6 @@
 //! The learner's terminal: runs one line at a time and keeps files and exit status.
 //!
-//! **Simplified here:** only `kubectl` (or `k`), `etcdctl`, `cat`, `clear`, `echo`, `export`, `help`, `ls`, `rm`, `sleep`, `true`, `false` and the tools
+//! **Simplified here:** only `kubectl` (or `k`), `etcdctl`, `etcdutl`, `etcd`, `cat`, `clear`, `echo`, `export`, `help`, `ls`, `rm`, `sleep`, `true`, `false` and the tools
 //! of a pipe exist.
 
 use crate::commands;
@@ -168,9 +168,12 @@ impl Terminal {
         let word = before.rsplit(' ').next().unwrap_or("");
         let earlier: Vec<&str> = before[..before.len() - word.len()].split_whitespace().collect();
         let candidates: Vec<&str> = match earlier[..] {
-            [] | [.., "|" | ";" | "&&" | "||"] => ["kubectl", "etcdctl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect(),
+            [] | [.., "|" | ";" | "&&" | "||"] => {
+                ["kubectl", "etcd", "etcdctl", "etcdutl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect()
+            }
             ["kubectl" | "k"] => commands::names(),
             ["etcdctl"] => etcdctl::COMMANDS.to_vec(),
+            ["etcdutl"] => vec!["snapshot", "version"],
             [.., "-f" | "--filename"] | ["cat" | "rm", ..] => self.files.iter().map(|(path, _)| path).collect(),
             ["kubectl" | "k", group] if !commands::below(group).is_empty() => commands::below(group),
             ["kubectl" | "k", "get" | "delete" | "scale" | "describe" | "explain" | "label" | "annotate" | "patch" | "expose" | "wait"] => {
@@ -200,7 +203,7 @@ impl Terminal {
                 continue;
             }
             match command.words.first().map(String::as_str) {
-                Some("kubectl" | "k" | "etcdctl" | "etcdutl") => match self.program(&command) {
+                Some("kubectl" | "k" | "etcd" | "etcdctl" | "etcdutl") => match self.program(&command) {
                     Ok(program) => {
                         self.running = Some((program, command));
                         self.feed(now, Input::Wake, out);
@@ -225,7 +228,7 @@ impl Terminal {
         }
         let endpoints = self.variables.get("ETCDCTL_ENDPOINTS").map(String::as_str);
         let read = |path: &str| self.files.read(path).map(str::to_owned);
-        Ok(Program::Etcdctl(Etcdctl::start(args, &command.stdin, endpoints, read)?))
+        Ok(Program::Etcdctl(Etcdctl::start(name, args, &command.stdin, endpoints, read)?))
     }
 
     /// Leaves out the rest of a pipe whose first command does not run.

@@ -29,6 +29,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Where definitions lie in etcd.
+pub(crate) const DEFINITIONS: &str = "/registry/apiextensions.k8s.io/customresourcedefinitions/";
+
 /// How many definitions a cluster may have here.
 pub(crate) const MAX_DEFINITIONS: usize = 500;
 

@@ -188,7 +188,7 @@ impl<C: Component> Host<C> {
 
     fn notice_broken_links(&mut self, number: usize, cause: Option<EventId>) {
         let now = self.kernel.now();
-        for member in 0..self.etcd.len() {
+        for member in 0..self.servers[number].links.len() {
             if matches!(self.servers[number].links[member], Link::Stalled(at) if at <= now) {
                 self.break_link(number, member, cause);
             }
@@ -209,7 +209,7 @@ impl<C: Component> Host<C> {
     pub(crate) fn refresh_links(&mut self, cause: Option<EventId>) {
         for number in 0..self.servers.len() {
             let from = self.servers[number].endpoint;
-            for member in 0..self.etcd.len() {
+            for member in 0..self.servers[number].links.len() {
                 let to = self.etcd.endpoint(member);
                 let up = !self.kernel.is_down(from) && !self.kernel.is_down(to);
                 let connected = self.kernel.network().connected(from, to);

@@ -1,14 +1,22 @@
 //! The members of etcd of a host: their processes, their disks, and what they send each other.
+//!
+//! A member that was added to the group (`etcdctl member add`) is started on a new machine with an empty disk as soon as the leader speaks to
+//! it, as an administrator would start it; one that was removed ends. A member whose process does not run can be started from a snapshot
+//! that was restored (`etcdutl snapshot restore`); it belongs to another cluster then, and takes nothing from members of the old one.
+//!
+//! **Simplified here:** API servers know the members they were started with, as real ones know those of `--etcd-servers`.
 
 use crate::config::EtcdConfig;
 use crate::host::Host;
 use crate::host::log_entries::LogEntries;
 use crate::message::Message;
-use client::Component;
+use client::{Component, StartMember};
 use etcd::server::{Disk, EtcdServer, Input, Output, ServerConfig, member_name, role_name};
+use etcd::{EtcdError, Store};
 use raft::NodeId;
 use serde::{Deserialize, Serialize};
 use sim::{Endpoint, EventId, Kernel, Payload, Rng, Time};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// After how many applied entries a member takes a snapshot and drops the log before it. Less than etcd's 10,000: the log is in memory.
@@ -32,6 +40,18 @@ struct MemberSlot {
     process: Process,
     rng: Rng,
     starts: u32,
+    /// Which cluster its data is of: empty for the one that the host began with. Members hear none of another cluster.
+    cluster: Arc<str>,
+    /// Whether it was removed from its group: it does not start again.
+    removed: bool,
+}
+
+impl MemberSlot {
+    fn new<M>(kernel: &mut Kernel<M>, config: ServerConfig, cluster: Arc<str>) -> Self {
+        let name = member_name(config.id);
+        let process = Process::Stopped(Box::default());
+        MemberSlot { endpoint: kernel.endpoint(&name), config, process, rng: kernel.rng(&name), starts: 0, cluster, removed: false }
+    }
 }
 
 /// How a member of etcd stands.
@@ -69,9 +89,6 @@ impl EtcdGroup {
     pub(crate) fn new<M>(kernel: &mut Kernel<M>, config: &EtcdConfig, limit: usize) -> Self {
         let ids: Vec<NodeId> = (1..=u64::from(config.members)).map(NodeId).collect();
         let members = ids.iter().map(|id| {
-            let name = member_name(*id);
-            let endpoint = kernel.endpoint(&name);
-            let rng = kernel.rng(&name);
             let config = ServerConfig {
                 fsync: config.fsync(),
                 limit,
@@ -79,13 +96,13 @@ impl EtcdGroup {
                 catch_up_entries: CATCH_UP_ENTRIES,
                 ..ServerConfig::new(*id)
             };
-            let server = EtcdServer::bootstrap(config.clone(), &ids, Time::ZERO, &rng);
-            let process = match server {
+            let mut member = MemberSlot::new(kernel, config, "".into());
+            member.process = match EtcdServer::bootstrap(member.config.clone(), &ids, Time::ZERO, &member.rng) {
                 Ok(server) => Process::Running(Box::new(server)),
                 Err(_) => Process::Stopped(Box::new(Disk::for_new_group(&ids))),
             };
-            kernel.wake(endpoint, Time::ZERO, None);
-            MemberSlot { endpoint, config, process, rng, starts: 0 }
+            kernel.wake(member.endpoint, Time::ZERO, None);
+            member
         });
         EtcdGroup { members: members.collect(), log: LogEntries::default() }
     }
@@ -168,7 +185,8 @@ impl<C: Component> Host<C> {
         let Process::Running(server) = &mut member.process else { return };
         let mut outputs = Vec::new();
         server.handle(now, input, &mut outputs);
-        let wake = server.next_wake();
+        let wake = [server.next_wake(), server.stops_at().filter(|at| *at > now)].into_iter().flatten().min();
+        let (cluster, ends) = (member.cluster.clone(), server.is_stopped(now));
         let incoming = cause;
         let from = self.sender(cause);
         let mut cause = cause;
@@ -192,8 +210,7 @@ impl<C: Component> Host<C> {
                     }
                 }
                 Output::Peer(message) => {
-                    let to = self.etcd.members.iter().find(|member| member.config.id == message.to).map(|member| member.endpoint);
-                    if let Some(to) = to {
+                    if let Some(to) = self.peer(place, message.to, &cluster, cause) {
                         self.kernel.send(endpoint, to, Message::Peer(message), cause);
                     }
                 }
@@ -202,6 +219,47 @@ impl<C: Component> Host<C> {
         if let Some(at) = wake {
             self.kernel.wake(endpoint, at, cause);
         }
+        if ends {
+            self.etcd.members[place].removed = true;
+            self.crash_member(place, cause);
+        }
+    }
+
+    /// Where the member with this number is, if it is of the same cluster as whoever speaks to it. One that nobody has seen yet was added just now
+    /// and is started.
+    fn peer(&mut self, from: usize, id: NodeId, cluster: &Arc<str>, cause: Option<EventId>) -> Option<Endpoint> {
+        if let Some(known) = self.etcd.members.iter().find(|member| member.config.id == id) {
+            return (known.cluster == *cluster).then_some(known.endpoint);
+        }
+        let config = ServerConfig { id, ..self.etcd.members[from].config.clone() };
+        let member = MemberSlot::new(&mut self.kernel, config, cluster.clone());
+        let endpoint = member.endpoint;
+        self.kernel.take_down(endpoint);
+        self.etcd.members.push(member);
+        self.restart_member(self.etcd.len() - 1, cause).ok().map(|()| endpoint)
+    }
+
+    /// Starts a member that does not run from a key space, as one of a new cluster of these members; `cluster` tells clusters apart.
+    ///
+    /// # Errors
+    /// [`EtcdError::AddressInUse`] when its process runs, [`EtcdError::MemberNotFound`] when the host has no machine for it, and
+    /// [`EtcdError::Corrupt`] when it does not start.
+    pub(crate) fn start_restored(&mut self, start: &StartMember, cause: Option<EventId>) -> Result<(), EtcdError> {
+        let place = self.member_named(&start.name).ok_or(EtcdError::MemberNotFound)?;
+        let member = &mut self.etcd.members[place];
+        if let Process::Running(_) = member.process {
+            return Err(EtcdError::AddressInUse);
+        }
+        let group: Vec<NodeId> = match start.members.is_empty() {
+            true => vec![member.config.id],
+            false => start.members.iter().copied().map(NodeId).collect(),
+        };
+        let limits = |store: Store| store.within(member.config.limit).with_quota(member.config.quota_bytes);
+        member.process = Process::Stopped(Box::new(Disk::restored(&group, limits(Store::clone(&start.store)))));
+        (member.cluster, member.removed) = (start.cluster.clone(), false);
+        // Its entries count from the beginning.
+        self.etcd.log = LogEntries::default();
+        self.restart_member(place, cause).map_err(|_| EtcdError::Corrupt)
     }
 
     /// Which member an event is of, in a group.
@@ -235,6 +293,9 @@ impl<C: Component> Host<C> {
         let now = self.kernel.now();
         let member = &mut self.etcd.members[place];
         let Process::Stopped(disk) = &member.process else { return Ok(()) };
+        if member.removed {
+            return Err("the member has been permanently removed from the cluster".to_owned());
+        }
         member.starts += 1;
         let server = EtcdServer::start(member.config.clone(), Disk::clone(disk), now, &member.rng, member.starts);
         member.process = Process::Running(Box::new(server.map_err(|error| error.to_string())?));

@@ -19,6 +19,7 @@ use crate::message::Message;
 use api::http::Credentials;
 use client::{Action, Component, Input, Outbox, Transport};
 use control_plane::ServerSlot;
+use etcd::maintenance::MaintenanceAnswer;
 use etcd_group::EtcdGroup;
 pub use etcd_group::MemberStatus;
 use pod_network::PodNetwork;
@@ -179,6 +180,14 @@ impl<C: Component> Host<C> {
                 }
                 call @ (Action::Dial(..) | Action::Forward(..) | Action::Answer(..)) => {
                     self.carry_call(number, call, cause);
+                    continue;
+                }
+                Action::StartEtcd(call, start) => {
+                    let answer = match self.start_restored(&start, cause) {
+                        Ok(()) => etcd::Response::Maintenance(call, Box::new(MaintenanceAnswer::Done)),
+                        Err(error) => etcd::Response::Error(call, error),
+                    };
+                    self.kernel.deliver_at(now, endpoint, endpoint, Message::Stored(Box::new(answer)), cause);
                     continue;
                 }
                 Action::Respond(id, response) => {

@@ -26,7 +26,7 @@ use crate::server::Proposal;
 use crate::wal::{self, Contents, Repaired, SnapshotMark, Wal, WalError};
 use crate::{Store, pb, snap};
 use prost::Message;
-use raft::{ConfState, Entry, EntryId, HardState, Index, InitialState, NodeId, Snapshot};
+use raft::{ConfState, Entry, EntryId, HardState, Index, InitialState, NodeId, Snapshot, Term};
 use sim::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -121,6 +121,22 @@ impl Disk {
         let initial: InitialState<Data> = InitialState::bootstrap(members.iter().map(|id| (*id, None)));
         let mut disk = Disk::default();
         disk.write_parts(None, &initial.entries, Some(initial.hard_state));
+        disk.sync();
+        disk
+    }
+
+    /// The disk of a member of a new group of these members that begins with a key space (`etcdutl snapshot restore`): the log is empty but
+    /// for the mark of the snapshot, in which these and no others are members. All members must begin with the same.
+    pub fn restored(members: &[NodeId], store: Store) -> Self {
+        let mut store = store;
+        members.iter().for_each(|id| store.note_member(*id));
+        // As if each of them had been added by an entry.
+        let last = EntryId::new(Term(1), Index(members.len() as u64));
+        let mut conf_state = ConfState::default();
+        conf_state.voters.incoming = members.iter().copied().collect();
+        let mut disk = Disk::default();
+        let state = HardState { term: last.term, vote: None, commit: last.index };
+        disk.write_parts(Some(&Snapshot { last, conf_state, data: Arc::new(store) }), &[], Some(state));
         disk.sync();
         disk
     }

@@ -18,6 +18,7 @@
 mod apply;
 mod codec;
 mod disk;
+mod intervals;
 mod proposal;
 mod reads;
 mod requests;
@@ -304,6 +305,11 @@ impl EtcdServer {
     /// Whether it has stopped for good, because it was removed from its group.
     pub fn is_stopped(&self, now: Time) -> bool {
         self.stops_at.is_some_and(|at| at <= now)
+    }
+
+    /// When it stops because it was removed from its group. Its owner then ends the process.
+    pub fn stops_at(&self) -> Option<Time> {
+        self.stops_at
     }
 
     /// When it wants to be woken next; never, once it has stopped.

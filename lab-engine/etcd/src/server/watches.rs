@@ -1,13 +1,13 @@
 //! The watches of a member's clients (`server/storage/mvcc/watchable_store.go`, `watcher_group.go`).
 //!
 //! A watch is served by the member that was asked for it, from its own key space: it may be behind the leader, and sees the same changes in
-//! the same order. A change finds its watches by index: those of its key, and those of each prefix of its key. Watches that get the same
-//! events share one list of them.
+//! the same order. A change finds its watches by index: those of its key, those of each prefix of its key, and those of other ranges in a
+//! tree of intervals. Watches that get the same events share one list of them.
 //!
-//! **Simplified here:** a watch from the past gets all it has missed at once, so that there are none that still have to catch up; ranges that
-//! are neither a key nor a prefix are looked at one by one.
+//! **Simplified here:** a watch from the past gets all it has missed at once, so that there are none that still have to catch up.
 
 use crate::server::Output;
+use crate::server::intervals::{End, Interval, Intervals};
 use crate::{CallId, EtcdError, Event, EventKind, KeyRange, Response, Revision, Store, Watch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) struct Watches {
     watches: BTreeMap<WatchId, Watch>,
     by_key: BTreeMap<Arc<str>, BTreeSet<WatchId>>,
     by_prefix: BTreeMap<Arc<str>, BTreeSet<WatchId>>,
-    by_range: BTreeMap<KeyRange, BTreeSet<WatchId>>,
+    by_range: Intervals<WatchId>,
     /// Up to which revision the watches were told.
     told: Revision,
 }
@@ -45,30 +45,22 @@ impl Watches {
         let goes_on = matches!(response, Response::Events(..));
         if goes_on {
             self.remove(from, call);
-            self.group(&watch.keys).insert((from, call));
+            match &watch.keys {
+                KeyRange::One(key) => drop(self.by_key.entry(key.clone()).or_default().insert((from, call))),
+                KeyRange::Prefix(prefix) => drop(self.by_prefix.entry(prefix.clone()).or_default().insert((from, call))),
+                keys => self.by_range.insert(interval(keys), (from, call)),
+            }
             self.watches.insert((from, call), Watch { start_revision: start.max(revision + 1), ..watch });
         }
         out.push(Output::Respond { to: from, response });
     }
 
-    fn group(&mut self, keys: &KeyRange) -> &mut BTreeSet<WatchId> {
-        match keys {
-            KeyRange::One(key) => self.by_key.entry(key.clone()).or_default(),
-            KeyRange::Prefix(prefix) => self.by_prefix.entry(prefix.clone()).or_default(),
-            keys => self.by_range.entry(keys.clone()).or_default(),
-        }
-    }
-
     pub(crate) fn remove(&mut self, from: u32, call: CallId) {
         let Some(watch) = self.watches.remove(&(from, call)) else { return };
-        let group = self.group(&watch.keys);
-        group.remove(&(from, call));
-        if group.is_empty() {
-            match &watch.keys {
-                KeyRange::One(key) => drop(self.by_key.remove(key)),
-                KeyRange::Prefix(prefix) => drop(self.by_prefix.remove(prefix)),
-                keys => drop(self.by_range.remove(keys)),
-            }
+        match &watch.keys {
+            KeyRange::One(key) => leave(&mut self.by_key, key, (from, call)),
+            KeyRange::Prefix(prefix) => leave(&mut self.by_prefix, prefix, (from, call)),
+            keys => self.by_range.remove(&interval(keys), &(from, call)),
         }
     }
 
@@ -89,8 +81,7 @@ impl Watches {
         let key: &str = &event.key;
         let ends = key.char_indices().map(|(at, _)| at).chain([key.len()]);
         let prefixes = ends.filter_map(|end| self.by_prefix.get(&key[..end]));
-        let ranges = self.by_range.iter().filter(|(keys, _)| keys.contains(key)).map(|(_, group)| group);
-        self.by_key.get(key).into_iter().chain(prefixes).chain(ranges).flatten().copied()
+        self.by_key.get(key).into_iter().chain(prefixes).flatten().chain(self.by_range.at(key)).copied()
     }
 
     /// Sends the newest changes to those who watch them.
@@ -132,6 +123,21 @@ impl Watches {
         }
         self.notify(store, out);
     }
+}
+
+/// A watch leaves its group. A group without watches goes.
+fn leave(groups: &mut BTreeMap<Arc<str>, BTreeSet<WatchId>>, key: &Arc<str>, id: WatchId) {
+    let Some(group) = groups.get_mut(key) else { return };
+    group.remove(&id);
+    if group.is_empty() {
+        groups.remove(key);
+    }
+}
+
+/// Keys as an interval.
+fn interval(keys: &KeyRange) -> Interval {
+    let end = if let KeyRange::Between(_, end) = keys { End::Before(end.clone()) } else { End::Never };
+    (keys.start().clone(), end)
 }
 
 fn canceled(call: CallId, error: EtcdError, store: &Store) -> Response {
@@ -212,7 +218,9 @@ mod tests {
         world.watches.remove_client(3);
         world.watches.remove(5, CallId(1));
         assert_eq!(world.write(vec![Op::put("x", "1")]), [""; 0]);
-        assert!(world.watches.by_range.len() == 1 && world.watches.by_prefix.len() == 1, "groups without watches go");
+        assert_eq!(world.watches.by_prefix.len(), 1, "groups without watches go");
+        world.watches.remove_client(4);
+        assert!(world.watches.by_range.is_empty());
     }
 
     #[test]

@@ -13,6 +13,9 @@
 
 mod check;
 mod read;
+mod restore;
+
+pub use restore::Restored;
 
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::maintenance::Alarm;
@@ -91,6 +94,12 @@ impl Store {
     /// An empty store that takes no more writes while it holds `limit` keys and changes since the last compaction.
     pub fn with_limit(limit: usize) -> Self {
         Store { limit, ..Store::default() }
+    }
+
+    /// The store, which takes no more writes while it holds `limit` keys and changes.
+    #[must_use]
+    pub fn within(self, limit: usize) -> Self {
+        Store { limit, ..self }
     }
 
     /// The store with a quota in bytes. It costs each write the making of its bytes.
@@ -173,6 +182,11 @@ impl Store {
 
     fn is_full(&self) -> bool {
         self.log.len() + self.keys.len() >= self.limit || self.alarms.iter().any(|(_, alarm)| *alarm == Alarm::NoSpace)
+    }
+
+    /// The leases with their lives in seconds, by number.
+    pub fn lease_lives(&self) -> impl Iterator<Item = (LeaseId, i64)> {
+        self.leases.iter().map(|(id, lease)| (id, lease.ttl))
     }
 
     /// The leases.

@@ -23,7 +23,7 @@ const EVERYWHERE: [Flag; 12] = [
 ];
 
 /// Flags of some commands.
-const KEYS: [Flag; 26] = [
+const KEYS: [Flag; 36] = [
     switch("prefix", None),
     switch("from-key", None),
     switch("keys-only", None),
@@ -50,6 +50,16 @@ const KEYS: [Flag; 26] = [
     value("lease", None),
     value("peer-urls", None),
     switch("range", None),
+    value("data-dir", None),
+    value("wal-dir", None),
+    value("name", None),
+    value("initial-cluster", None),
+    value("initial-cluster-token", None),
+    value("initial-cluster-state", None),
+    value("initial-advertise-peer-urls", None),
+    value("bump-revision", None),
+    switch("mark-compacted", None),
+    switch("skip-hash-check", None),
 ];
 
 /// How answers are printed.
@@ -73,10 +83,19 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Reads the words after `etcdctl`.
-    pub(super) fn read(words: &[String], endpoints: Option<&str>) -> Result<Self, Usage> {
+    /// Reads the words after the name of the program.
+    pub(super) fn read(program: &str, words: &[String], endpoints: Option<&str>) -> Result<Self, Usage> {
         let known: Vec<Flag> = EVERYWHERE.into_iter().chain(KEYS).collect();
         let parsed = parse(&known, words).map_err(|message| Usage(format!("Error: {message}")))?;
+        let given = parsed.get("endpoints").or(endpoints).unwrap_or("127.0.0.1:2379");
+        let endpoints = given.split(',').map(|endpoint| endpoint.trim().to_owned()).collect();
+        if program != "etcdctl" {
+            if program == "etcdutl" && parsed.words.is_empty() {
+                let commands = "snapshot restore, snapshot status, version";
+                return Err(Usage(format!("etcdutl - An administrative command line tool for etcd3.\n\nCommands: {commands}")));
+            }
+            return Ok(Line { parsed, endpoints });
+        }
         let Some(command) = parsed.words.first() else {
             let help = format!("etcdctl - A simple command line client for etcd3.\n\nCommands: {}, version", super::COMMANDS.join(", "));
             return Err(Usage(help));
@@ -84,8 +103,6 @@ impl Line {
         if !super::COMMANDS.contains(&command.as_str()) && command != "version" {
             return Err(Usage(format!("Error: unknown command \"{command}\" for \"etcdctl\"\nRun 'etcdctl --help' for usage.")));
         }
-        let given = parsed.get("endpoints").or(endpoints).unwrap_or("127.0.0.1:2379");
-        let endpoints = given.split(',').map(|endpoint| endpoint.trim().to_owned()).collect();
         Ok(Line { parsed, endpoints })
     }
 

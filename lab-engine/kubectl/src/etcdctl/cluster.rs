@@ -1,15 +1,13 @@
-//! `member`, `endpoint`, `lease`, `alarm`, `move-leader`, `defrag`, `snapshot`
-//! (`etcdctl/ctlv3/command/{member,ep,lease,alarm,move_leader,defrag,snapshot}_command.go`).
+//! `member`, `endpoint`, `lease`, `alarm`, `move-leader`, `defrag`
+//! (`etcdctl/ctlv3/command/{member,ep,lease,alarm,move_leader,defrag}_command.go`).
 
 use super::args::{Format, Line, lease};
 use super::print::{self, CLUSTER_ID, Header};
-use super::{Io, Job, Lost, Next, ask, unexpected};
+use super::{Io, Job, Lost, Next, ask, maintain, unexpected};
 use crate::invocation::Usage;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use etcd::lease::{LeaseAnswer, LeaseRequest};
 use etcd::maintenance::{Maintenance, MaintenanceAnswer, Member, Status, VERSION};
-use etcd::{KeyRange, LeaseId, Range, Request, Response, Store};
+use etcd::{KeyRange, LeaseId, Range, Request, Response};
 use raft::NodeId;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -20,7 +18,7 @@ fn usage(message: impl std::fmt::Display) -> Usage {
 }
 
 /// Makes a run of a command about members, leases and data.
-pub(super) fn build(line: &Line, read: impl Fn(&str) -> Option<String>) -> Result<Job, Usage> {
+pub(super) fn build(line: &Line) -> Result<Job, Usage> {
     let what = line.word(0).unwrap_or("");
     match (line.command(), what) {
         ("member", "list") => member_list(line),
@@ -36,23 +34,9 @@ pub(super) fn build(line: &Line, read: impl Fn(&str) -> Option<String>) -> Resul
         ("alarm", "disarm") => alarms(line, Maintenance::AlarmDisarm),
         ("move-leader", _) => move_leader(line),
         ("defrag", _) => endpoints(line, Shown::Defragmented),
-        ("snapshot", "save") => snapshot_save(line),
-        ("snapshot", "status") => snapshot_status(line, read),
         (command, "") => Err(usage(format!("{command} needs a subcommand"))),
         (command, other) => Err(usage(format!("unknown command \"{other}\" for \"etcdctl {command}\""))),
     }
-}
-
-/// Asks about members and data.
-fn maintain(member: &Arc<str>, what: Maintenance, then: impl FnOnce(MaintenanceAnswer, &mut Io<'_>) -> Next + 'static) -> Next {
-    ask(
-        member,
-        |call| Request::Maintenance(call, what),
-        |answer, io| match answer {
-            Response::Maintenance(_, answer) => then(*answer, io),
-            _ => unexpected(io),
-        },
-    )
 }
 
 fn id_of(line: &Line, place: usize) -> Result<NodeId, Usage> {
@@ -410,50 +394,4 @@ fn find_leader(mut left: std::collections::VecDeque<(String, Arc<str>)>, given: 
         }
     };
     Next::Ask(asked, Box::new(|call| Request::Maintenance(call, Maintenance::Status)), Box::new(then))
-}
-
-fn snapshot_save(line: &Line) -> Result<Job, Usage> {
-    let path = line.word(1).ok_or_else(|| usage("snapshot save expects one argument"))?.to_owned();
-    let member = line.first();
-    Ok(Box::new(move |_| {
-        maintain(&member, Maintenance::Snapshot, move |answer, io| {
-            let MaintenanceAnswer::Snapshot(store) = answer else { return unexpected(io) };
-            *io.file = Some((path.clone(), snapshot_text(&store)));
-            io.print(format!("Snapshot saved at {path}\nServer version {VERSION}\n"));
-            Next::Done(0)
-        })
-    }))
-}
-
-/// The keys of a store, one in a line, behind what is told of them.
-fn snapshot_text(store: &Store) -> String {
-    let kvs = store.range(&Range::all(KeyRange::Prefix("".into()))).map(|range| range.kvs).unwrap_or_default();
-    let hash = store.hash_kv(0).map_or(0, |(hash, _)| hash);
-    let mut text = format!(
-        "{}\n",
-        json!({"hash": hash, "revision": store.revision(), "totalKey": kvs.len(), "totalSize": store.size(), "version": "3.6.0"})
-    );
-    for kv in kvs {
-        let line = json!({"key": &*kv.key, "mod": kv.mod_revision, "value": STANDARD.encode(kv.value.0.encode())});
-        text.push_str(&format!("{line}\n"));
-    }
-    text
-}
-
-fn snapshot_status(line: &Line, read: impl Fn(&str) -> Option<String>) -> Result<Job, Usage> {
-    let path = line.word(1).ok_or_else(|| usage("snapshot status requires exactly one argument"))?;
-    let text = read(path).ok_or_else(|| usage(format!("stat {path}: no such file or directory")))?;
-    let about: Json = text.lines().next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    let number = |name: &str| about[name].as_u64().ok_or_else(|| usage(format!("snapshot file {path} is no snapshot")));
-    let (hash, revision, keys, size) = (number("hash")?, number("revision")?, number("totalKey")?, number("totalSize")?);
-    let row = vec![format!("{hash:x}"), revision.to_string(), keys.to_string(), print::bytes(size), "3.6.0".to_owned()];
-    let shown = match line.format()? {
-        Format::Table => print::table(&["hash", "revision", "total keys", "total size", "version"], &[row]),
-        Format::Json => format!("{about}\n"),
-        _ => row.join(", ") + "\n",
-    };
-    Ok(Box::new(move |io| {
-        io.print(shown);
-        Next::Done(0)
-    }))
 }

@@ -282,7 +282,7 @@ fn words(line: &str) -> Result<Vec<String>, Usage> {
 }
 
 fn read_op(line: &str) -> Result<Op, Usage> {
-    let inner = Line::read(&words(line)?, None)?;
+    let inner = Line::read("etcdctl", &words(line)?, None)?;
     match inner.command() {
         "put" => Ok(Op::Put(read_put(&inner, "")?)),
         "get" => Ok(Op::Range(range(&inner)?)),

@@ -1,4 +1,5 @@
-//! `etcdctl`: the command line of etcd, which talks to its members directly (`etcdctl/ctlv3`).
+//! `etcdctl`, `etcdutl` and `etcd`: the command lines of etcd. `etcdctl` talks to the members directly (`etcdctl/ctlv3`), `etcdutl` works on
+//! files, and `etcd` starts a member.
 //!
 //! A run is a state machine: it asks one member after the other, prints each answer, and ends. `watch` and `lease keep-alive` go on until
 //! Ctrl-C. Without `--endpoints` it asks the member on the machine where it runs, as the real one does: the first.
@@ -7,21 +8,23 @@
 //! |---|---|
 //! | `args` | the commands and their flags |
 //! | `keys` | `get`, `put`, `del`, `watch`, `txn`, `compaction` |
-//! | `cluster` | `member`, `endpoint`, `lease`, `alarm`, `move-leader`, `defrag`, `snapshot` |
+//! | `cluster` | `member`, `endpoint`, `lease`, `alarm`, `move-leader`, `defrag` |
+//! | `snapshot` | `snapshot`, all of `etcdutl`, and `etcd` |
 //! | `print` | how answers are printed: `simple`, `fields`, `json`, `table` |
 //!
 //! **Simplified here:** no TLS and no users, so that certificates and passwords are not asked for; endpoints are the names of members, with or
-//! without scheme and port; `snapshot save` writes the keys as text, of which `snapshot status` tells; no `snapshot restore`, `elect`, `lock`,
-//! `make-mirror`, `check` and `downgrade`.
+//! without scheme and port; no `elect`, `lock`, `make-mirror`, `check` and `downgrade`.
 
 mod args;
 mod cluster;
 mod keys;
 mod print;
+mod snapshot;
 
 use crate::invocation::Usage;
 use crate::terminal::{Output, Stream};
-use client::{Input, Outbox};
+use client::{Input, Outbox, StartMember};
+use etcd::maintenance::{Maintenance, MaintenanceAnswer};
 use etcd::{CallId, EtcdError, Request, Response};
 use sim::Time;
 use std::sync::Arc;
@@ -50,6 +53,8 @@ struct Lost;
 enum Next {
     /// Ask a member.
     Ask(Arc<str>, Ask, Then),
+    /// Start a member.
+    Start(StartMember, Then),
     /// Ask a member and take whatever it says, until that is enough.
     Follow(Arc<str>, Ask, On),
     /// Wait.
@@ -69,6 +74,11 @@ struct Io<'a> {
 impl Io<'_> {
     fn print(&mut self, text: impl Into<String>) {
         self.output.push(Output { stream: Stream::Stdout, text: text.into() });
+    }
+
+    /// Prints lines of a log.
+    fn log(&mut self, text: impl Into<String>) {
+        self.output.push(Output { stream: Stream::Stderr, text: text.into() });
     }
 
     /// Prints an error as cobra does, and ends.
@@ -106,21 +116,25 @@ pub(crate) const COMMANDS: [&str; 13] =
     ["alarm", "compaction", "defrag", "del", "endpoint", "get", "lease", "member", "move-leader", "put", "snapshot", "txn", "watch"];
 
 impl Etcdctl {
-    /// Reads the words after `etcdctl` and makes the run ready. `stdin` is what `txn` and `put` read, `read` reads a file, and `endpoints` is what
+    /// Reads the words after `program`, which is `etcdctl`, `etcdutl` or `etcd`, and makes the run ready. `stdin` is what `txn` and `put` read, `read` reads a file, and `endpoints` is what
     /// `ETCDCTL_ENDPOINTS` says.
     ///
     /// # Errors
     /// When the words make no command.
     pub(crate) fn start(
+        program: &str,
         words: &[String],
         stdin: &str,
         endpoints: Option<&str>,
         read: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Usage> {
-        let line = args::Line::read(words, endpoints)?;
+        let line = args::Line::read(program, words, endpoints)?;
         let timeout = line.timeout()?.unwrap_or(TIMEOUT);
-        let start = match line.command() {
-            "alarm" | "defrag" | "endpoint" | "lease" | "member" | "move-leader" | "snapshot" => cluster::build(&line, read)?,
+        let start = match (program, line.command()) {
+            ("etcd", _) => snapshot::start_member(&line, &read)?,
+            ("etcdutl", _) => snapshot::build_utl(&line, &read)?,
+            (_, "alarm" | "defrag" | "endpoint" | "lease" | "member" | "move-leader") => cluster::build(&line)?,
+            (_, "snapshot") => snapshot::build(&line)?,
             _ => keys::build(&line, stdin)?,
         };
         Ok(Etcdctl { waiting: Waiting::Start(start), output: Vec::new(), file: None, timeout, code: None })
@@ -190,6 +204,10 @@ impl Etcdctl {
                 let call = out.etcd(&member, request);
                 self.waiting = Waiting::Answer(call, now + self.timeout, then);
             }
+            Next::Start(start, then) => {
+                let call = out.start_etcd(start);
+                self.waiting = Waiting::Answer(call, now + self.timeout, then);
+            }
             Next::Follow(member, request, on) => {
                 let call = out.etcd(&member, request);
                 self.waiting = Waiting::Follow(member, call, on);
@@ -214,6 +232,28 @@ fn ask(
         Err(Lost) => io.fail(1, "context deadline exceeded"),
     });
     Next::Ask(member.clone(), Box::new(request), then)
+}
+
+/// Starts a member, and says why when it does not start.
+fn ask_to_start(start: StartMember) -> Next {
+    let then: Then = Box::new(|answer, io| match answer {
+        Ok(Response::Error(_, error)) => refused(error, io),
+        Ok(_) => Next::Done(0),
+        Err(Lost) => io.fail(1, "context deadline exceeded"),
+    });
+    Next::Start(start, then)
+}
+
+/// Asks about members and data.
+fn maintain(member: &Arc<str>, what: Maintenance, then: impl FnOnce(MaintenanceAnswer, &mut Io<'_>) -> Next + 'static) -> Next {
+    ask(
+        member,
+        |call| Request::Maintenance(call, what),
+        |answer, io| match answer {
+            Response::Maintenance(_, answer) => then(*answer, io),
+            _ => unexpected(io),
+        },
+    )
 }
 
 fn refused(error: EtcdError, io: &mut Io<'_>) -> Next {

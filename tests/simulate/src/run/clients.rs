@@ -1,4 +1,7 @@
-//! Clients: some read and write keys, one compacts, one watches everything.
+//! Clients: some read and write keys, one compacts, some watch everything.
+//!
+//! Of the watches, one roams from member to member; the others stay with theirs for as long as it serves them, so that a member that was
+//! left behind has a watch that waits for what is compacted elsewhere meanwhile.
 
 use super::Message;
 use crate::history::{Ask, Operation, Told};
@@ -11,6 +14,8 @@ use std::time::Duration;
 
 /// How many clients read and write.
 const WRITERS: u32 = 4;
+/// How many clients watch. One roams, each other one stays with a member.
+const WATCHERS: u32 = 4;
 /// How many keys they share.
 const KEYS: usize = 4;
 /// How long a client waits for an answer.
@@ -33,6 +38,8 @@ struct Watching {
     member: NodeId,
     /// The revision from which on changes are still to be seen.
     next: u64,
+    /// Whether it goes to another member now and then.
+    roams: bool,
 }
 
 /// A client.
@@ -42,6 +49,8 @@ pub(super) struct Client {
     work: Work,
     rng: Rng,
     members: Vec<NodeId>,
+    /// How long it rests at most.
+    pace: Duration,
     /// The next call, unique to this client.
     call: u64,
     /// The operation that waits for an answer, and until when.
@@ -65,16 +74,21 @@ fn key(number: usize) -> String {
 impl Clients {
     pub(super) fn new(kernel: &mut Kernel<Message>, members: &[NodeId]) -> Self {
         let mut clients = Vec::new();
-        for number in 0..WRITERS + 2 {
+        // In some runs members are left behind by much within a short time.
+        let pace = Duration::from_millis(if kernel.rng("clients").chance(500_000) { 150 } else { 900 });
+        for number in 0..WRITERS + 1 + WATCHERS {
             let name = format!("client-{number}");
             let endpoint = kernel.endpoint(&name);
             kernel.wake(endpoint, Time::ZERO + Duration::from_secs(1), None);
             let work = match number {
                 WRITERS => Work::Compact,
-                number if number > WRITERS => Work::Watch(Watching { call: 0, member: members[0], next: 1 }),
+                number if number > WRITERS => {
+                    let place = (number - WRITERS - 1) as usize;
+                    Work::Watch(Watching { call: 0, member: members[place % members.len()], next: 1, roams: place == 0 })
+                }
                 _ => Work::Write,
             };
-            clients.push((endpoint, Client::new(number, work, kernel.rng(&name), members)));
+            clients.push((endpoint, Client::new(number, work, kernel.rng(&name), members, pace)));
         }
         Clients { clients }
     }
@@ -115,12 +129,13 @@ impl Clients {
 }
 
 impl Client {
-    fn new(number: u32, work: Work, rng: Rng, members: &[NodeId]) -> Self {
+    fn new(number: u32, work: Work, rng: Rng, members: &[NodeId], pace: Duration) -> Self {
         Client {
             number,
             work,
             rng,
             members: members.to_vec(),
+            pace,
             call: 0,
             waiting: None,
             next_act: Time::ZERO + Duration::from_secs(1),
@@ -151,7 +166,7 @@ impl Client {
         if self.next_act > now {
             return Ok(None);
         }
-        self.next_act = now + self.rng.duration(Duration::from_millis(5), Duration::from_millis(900));
+        self.next_act = now + self.rng.duration(Duration::from_millis(5), self.pace);
         if self.waiting.is_some() {
             return Ok(None);
         }
@@ -161,10 +176,11 @@ impl Client {
             Work::Write if self.stopped || self.operations.len() >= MAX_OPERATIONS => self.keep_alive(member),
             Work::Write => Some((member, self.write(now, order))),
             Work::Compact => (!self.stopped && self.rng.chance(300_000)).then(|| {
-                let back = self.rng.below(20);
+                // Often all that is past, so that whoever lags finds nothing left.
+                let back = if self.rng.chance(500_000) { 0 } else { self.rng.below(20) };
                 (member, Request::Compact(CallId(self.call), model.revision.saturating_sub(back).max(1)))
             }),
-            Work::Watch(watching) => watching.renew(self.call, member, self.rng.chance(100_000)),
+            Work::Watch(watching) => watching.renew(self.call, member, watching.roams && self.rng.chance(100_000)),
         })
     }
 

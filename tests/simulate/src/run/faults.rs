@@ -19,6 +19,8 @@ pub(super) struct Faults {
     hunts_leaders: bool,
     /// Whether a disk rots in this run.
     rots: bool,
+    /// For how long a member that was just left behind stays so; then all links are healed.
+    leaves_behind: Option<Duration>,
 }
 
 impl Faults {
@@ -27,11 +29,14 @@ impl Faults {
         let changes_members = rng.chance(500_000);
         let hunts_leaders = rng.chance(500_000);
         let rots = rng.chance(250_000);
-        Faults { rng, changes_members, hunts_leaders, rots }
+        Faults { rng, changes_members, hunts_leaders, rots, leaves_behind: None }
     }
 
     /// How long until the next fault.
     pub(super) fn pause(&mut self) -> Duration {
+        if let Some(pause) = self.leaves_behind {
+            return pause;
+        }
         let most = if self.hunts_leaders { 600 } else { 2_500 };
         self.rng.duration(Duration::from_millis(1), Duration::from_millis(most))
     }
@@ -54,6 +59,10 @@ impl Faults {
     /// # Errors
     /// When a disk that has rotted is believed.
     pub(super) fn make(&mut self, run: &mut Run) -> Result<(), String> {
+        if self.leaves_behind.take().is_some() {
+            run.kernel.network().heal_all();
+            return Ok(());
+        }
         let id = self.victim(run);
         match self.rng.below(14) {
             0 => run.crash(id),
@@ -62,7 +71,12 @@ impl Faults {
                 let down = self.member(run);
                 run.start(down);
             }
-            11 => self.cut_from_members(run, id),
+            11 => {
+                self.cut_from_members(run, id);
+                // Nothing else goes wrong for a while: the others go on, compact, and drop the log that it would need.
+                let pause = self.rng.duration(Duration::from_secs(1), Duration::from_secs(6));
+                self.leaves_behind = self.rng.chance(500_000).then_some(pause);
+            }
             12 => {
                 // Whoever was down the longest may win the next election.
                 run.crash(id);
