@@ -141,6 +141,7 @@ fn volume(volume: &mut Volume) {
         && volume.downward_api.is_none()
         && volume.projected.is_none()
         && volume.persistent_volume_claim.is_none()
+        && volume.ephemeral.is_none()
         && volume.rest.iter().next().is_none();
     if nothing {
         volume.empty_dir = Some(api::core::EmptyDirVolumeSource::default());
