@@ -4,6 +4,7 @@
 
 mod browser;
 mod fuzz;
+mod scenarios;
 mod schema;
 mod simulate;
 mod test;
@@ -20,6 +21,11 @@ struct Task {
 const TASKS: &[Task] = &[
     Task { name: "fuzz", what: "random inputs for all readers: --seconds N, --case C --cases K, TARGET…", run: fuzz::run },
     Task { name: "measure", what: "how long the page takes to run a lab and a big rollout, in a browser", run: test::measure },
+    Task {
+        name: "scenarios",
+        what: "scenarios of the controllers with crashes: --seeds N, --seed S, --every-write, --jobs N, SCENARIO…",
+        run: scenarios::run,
+    },
     Task { name: "schema", what: "the fields of all built-in kinds, for the api crate", run: schema::run },
     Task {
         name: "simulate",

@@ -19,7 +19,7 @@ use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
 use network::{Cidr, CoreDns, KubeProxy};
 use scheduler::Scheduler;
-use sim::{Time, Trace, What};
+use sim::{Rng, Time, Trace, What};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub(crate) enum Part {
     Terminal(Box<Terminal>),
     KubeProxy(Box<KubeProxy>),
     CoreDns(Box<CoreDns>),
+    /// What stands in the place of the scheduler or the controller manager.
+    Other(Box<dyn Component>),
 }
 
 impl Part {
@@ -75,6 +77,7 @@ impl Part {
             Part::Terminal(part) => part.as_ref(),
             Part::KubeProxy(part) => part.as_ref(),
             Part::CoreDns(part) => part.as_ref(),
+            Part::Other(part) => part.as_ref(),
         }
     }
 
@@ -86,6 +89,7 @@ impl Part {
             Part::Terminal(part) => part.as_mut(),
             Part::KubeProxy(part) => part.as_mut(),
             Part::CoreDns(part) => part.as_mut(),
+            Part::Other(part) => part.as_mut(),
         }
     }
 }
@@ -115,15 +119,31 @@ impl Cluster {
     /// # Errors
     /// Names the node of the configuration whose CPU, memory or taint cannot be read, or the number of etcd members that cannot be.
     pub fn new(config: &ClusterConfig) -> Result<Self, ConfigError> {
+        Cluster::with_control_plane(config, |_, _| None)
+    }
+
+    /// The same with other parts in the place of the usual: `substitute` is asked for `kube-scheduler` and `kube-controller-manager`, with
+    /// the stream of randomness that the part would have. Tests of what happens when a part fails come in here.
+    ///
+    /// # Errors
+    /// As [`Cluster::new`].
+    pub fn with_control_plane(
+        config: &ClusterConfig,
+        mut substitute: impl FnMut(&str, &Rng) -> Option<Box<dyn Component>>,
+    ) -> Result<Self, ConfigError> {
         let quota = STORE_QUOTA + STORE_QUOTA_PER_NODE * config.nodes.len();
         config.etcd.check()?;
         let encryption = config.encryption.as_ref().map(|encryption| encryption.config.clone());
         let settings = apiserver::Config { encryption, ..apiserver::Config::default() };
         let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers, &settings);
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
-        let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
+        let mut part = |host: &Host<Part>, name: &str, usual: fn(Rng) -> Part| {
+            let rng = rng(host, name);
+            substitute(name, &rng).map_or_else(|| usual(rng), Part::Other)
+        };
+        let scheduler = part(&host, "kube-scheduler", |rng| Part::Scheduler(Box::new(Scheduler::new(rng))));
         host.add("kube-scheduler", scheduler, Time::from_millis(100));
-        let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
+        let controllers = part(&host, "kube-controller-manager", |rng| Part::Controllers(Box::new(ControllerManager::new(rng))));
         let controllers = host.add("kube-controller-manager", controllers, Time::from_millis(100));
         let mut kubelets = BTreeMap::new();
         for (index, node) in config.nodes.iter().enumerate() {
@@ -146,10 +166,15 @@ impl Cluster {
     /// As [`Cluster::new`].
     pub fn booted(config: &ClusterConfig) -> Result<Self, ConfigError> {
         let mut cluster = Cluster::new(config)?;
-        let expected = cluster.kubelets.len();
-        let limit = cluster.now() + BOOT_LIMIT;
-        cluster.advance_until(limit, COMMAND_STEPS, |cluster| cluster.ready_nodes() == expected);
+        cluster.boot();
         Ok(cluster)
+    }
+
+    /// Lets time pass until all nodes are Ready, at most a virtual minute.
+    pub fn boot(&mut self) {
+        let expected = self.kubelets.len();
+        let limit = self.now() + BOOT_LIMIT;
+        self.advance_until(limit, COMMAND_STEPS, |cluster| cluster.ready_nodes() == expected);
     }
 
     /// How many nodes are Ready.

@@ -28,6 +28,7 @@ use client::{EventType, ObjectKey};
 use revision::{REVISION, beyond_history, next_revision, revision};
 use rolling::{desired, is_rolling, max_surge, new_size, old_sizes, size};
 use sim::Time;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) enum Note {
     Recheck(Arc<Deployment>),
     /// A ReplicaSet changes hands.
     Claim,
+    /// The ReplicaSet of a new version comes, with this size.
+    Create { deployment: Arc<Deployment>, name: String, to: i32 },
     /// A ReplicaSet of this name changes its size.
     Scale { deployment: Arc<Deployment>, name: String, from: i32, to: i32 },
     /// Anything without an event.
@@ -50,7 +53,10 @@ pub(crate) enum Note {
 
 /// Rolls out versions of a Pod template.
 #[derive(Debug, Default)]
-pub(crate) struct DeploymentController;
+pub(crate) struct DeploymentController {
+    /// The ReplicaSet that the look under way has made.
+    created: BTreeMap<ObjectKey, String>,
+}
 
 /// The ReplicaSets of a Deployment.
 struct Versions {
@@ -116,7 +122,7 @@ fn create(deployment: &Arc<Deployment>, replicas: i32, revision: i64) -> Call<No
     rs.metadata.labels = rs.spec.template.metadata.labels.clone();
     revision::annotate(deployment, &mut rs, revision);
     annotate(&mut rs, deployment);
-    let note = Note::Scale { deployment: deployment.clone(), name: rs.metadata.name.clone(), from: 0, to: replicas };
+    let note = Note::Create { deployment: deployment.clone(), name: rs.metadata.name.clone(), to: replicas };
     let path = ResourcePath::collection(ReplicaSet::INFO, &deployment.metadata.namespace);
     Call { request: Request::new(Method::Post, path).body(Body::Object(rs.into())), note }
 }
@@ -256,32 +262,42 @@ impl Controller for DeploymentController {
     fn answered(
         &mut self,
         now: Time,
-        _key: &ObjectKey,
+        key: &ObjectKey,
         note: &Note,
         outcome: Result<Object, Refusal>,
         sink: &mut Sink<'_>,
     ) -> Result<(), String> {
-        match (note, outcome) {
-            (Note::Recheck(deployment), outcome) => claims::may_adopt(deployment.as_ref(), outcome),
-            (Note::Claim, outcome) => claims::claimed(outcome),
-            (_, Err(refusal)) => Err(refusal.message),
-            (Note::Scale { deployment, name, from, to }, Ok(_)) if from != to => {
-                let direction = if to > from { "up" } else { "down" };
-                let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
-                sink.events.event(now, deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message, sink.out);
-                Ok(())
+        let (deployment, name, from, to) = match (note, outcome) {
+            (Note::Recheck(deployment), outcome) => return claims::may_adopt(deployment.as_ref(), outcome),
+            (Note::Claim, outcome) => return claims::claimed(outcome),
+            (_, Err(refusal)) => return Err(refusal.message),
+            (Note::Quiet, Ok(_)) => return Ok(()),
+            (Note::Create { deployment, name, to }, Ok(_)) => {
+                self.created.insert(key.clone(), name.clone());
+                (deployment, name, 0, *to)
             }
-            _ => Ok(()),
+            (Note::Scale { deployment, name, from, to }, Ok(_)) => (deployment, name, *from, *to),
+        };
+        if from != to {
+            let direction = if to > from { "up" } else { "down" };
+            let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
+            sink.events.event(now, deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message, sink.out);
         }
+        Ok(())
     }
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
     /// Models `syncRolloutStatus`, and looks again when the rollout would have failed.
     fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        let created = self.created.remove(key);
         let Some(deployment) = caches.deployments.lister().get(key).filter(|_| failure.is_none()) else {
             return (None, None);
         };
+        if let Some(name) = created {
+            // Before anything else is known of the new version: its rollout begins (the end of `getNewReplicaSet`).
+            return (status::begun(now, deployment, &name).map(|begun| Call { request: put(begun, "status"), note: Note::Quiet }), None);
+        }
         let versions = versions(caches, deployment);
         let shown = deployment.metadata.annotations.get(REVISION);
         let paused = deployment.spec.paused == Some(true);

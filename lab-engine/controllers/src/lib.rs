@@ -101,7 +101,7 @@ impl ControllerManager {
         let agent: Arc<str> = "kube-controller-manager".into();
         ControllerManager {
             caches: Caches::new(&rng, &agent),
-            deployments: Driver::new("deployment-controller", &agent, DeploymentController),
+            deployments: Driver::new("deployment-controller", &agent, DeploymentController::default()),
             replica_sets: Driver::new("replicaset-controller", &agent, ReplicaSetController::default()),
             replication: Driver::new("replication-controller", &agent, ReplicaSetController::default()),
             stateful_sets: Driver::new("statefulset-controller", &agent, StatefulSetController),

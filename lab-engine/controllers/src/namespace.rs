@@ -7,7 +7,7 @@ use crate::graph::{Graph, GraphEvent, Item};
 use api::core::{Event, Namespace};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::KindInfo;
-use api::meta::{Timestamp, condition};
+use api::meta::{ObjectMeta, Timestamp, condition};
 use api::{Object, Resource};
 use client::{Input, Outbox, RequestId, WorkQueue};
 use serde_json::{Value, json};
@@ -117,21 +117,19 @@ impl NamespaceController {
     fn next_requests(&self, now: Time, graph: &Graph, item: &Item, out: &mut Outbox) -> Vec<Request> {
         let Object::Namespace(namespace) = &item.object else { return Vec::new() };
         let name = namespace.metadata.name.as_str();
-        let mut remaining: BTreeMap<String, (&KindInfo, usize, bool)> = BTreeMap::new();
+        let mut left = Left::default();
         for object in graph.in_namespace(name) {
-            let entry = remaining.entry(object.info.group_resource()).or_insert((&object.info, 0, false));
-            entry.1 += 1;
-            entry.2 |= !object.metadata().is_deleting();
+            left.add(&object.info, object.metadata());
         }
-        let mut requests: Vec<Request> = status_patch(now, namespace, &remaining).into_iter().collect();
-        if remaining.is_empty() {
+        let mut requests: Vec<Request> = status_patch(now, namespace, &left).into_iter().collect();
+        if left.kinds.is_empty() {
             out.trace_as(&self.name, What::Reconciled { object: namespace.object_ref(), decision: "let it go: it is empty".into() });
             // Events are not in the graph; they go with their namespace.
             requests.push(Request::new(Method::Delete, ResourcePath::collection(Event::INFO, name)));
             requests.push(finalize(namespace));
             return requests;
         }
-        let deletable: Vec<&KindInfo> = remaining.values().filter(|(_, _, deletable)| *deletable).map(|(info, ..)| *info).collect();
+        let deletable: Vec<&KindInfo> = left.kinds.values().filter(|(_, _, deletable)| *deletable).map(|(info, ..)| *info).collect();
         if !deletable.is_empty() {
             let plurals: Vec<&str> = deletable.iter().map(|info| &*info.plural).collect();
             let decision = format!("delete all its {}", plurals.join(", "));
@@ -141,6 +139,26 @@ impl NamespaceController {
         requests
             .extend(deletable.into_iter().map(|info| Request::new(Method::Delete, ResourcePath::collection(info, name)).body(options())));
         requests
+    }
+}
+
+/// What a namespace still holds.
+#[derive(Debug, Default)]
+struct Left<'g> {
+    /// By resource and group, as messages name them: the kind, how many there are, and whether one of them is not being deleted yet.
+    kinds: BTreeMap<String, (&'g KindInfo, usize, bool)>,
+    /// How many objects have each finalizer.
+    finalizers: BTreeMap<&'g str, usize>,
+}
+
+impl<'g> Left<'g> {
+    fn add(&mut self, info: &'g KindInfo, metadata: &'g ObjectMeta) {
+        let entry = self.kinds.entry(format!("{}.{}", info.plural, info.group)).or_insert((info, 0, false));
+        entry.1 += 1;
+        entry.2 |= !metadata.is_deleting();
+        for finalizer in &metadata.finalizers {
+            *self.finalizers.entry(finalizer).or_default() += 1;
+        }
     }
 }
 
@@ -157,9 +175,16 @@ fn finalize(namespace: &Arc<Namespace>) -> Request {
 }
 
 /// Tells in the conditions what still stands in the way, if that changed.
-fn status_patch(now: Time, namespace: &Namespace, remaining: &BTreeMap<String, (&KindInfo, usize, bool)>) -> Option<Request> {
+fn status_patch(now: Time, namespace: &Namespace, left: &Left<'_>) -> Option<Request> {
     let counts: Vec<String> =
-        remaining.iter().map(|(resource, (_, count, _))| format!("{resource} has {count} resource instances")).collect();
+        left.kinds.iter().map(|(resource, (_, count, _))| format!("{resource} has {count} resource instances")).collect();
+    let held: Vec<String> = left.finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
+    let finalizers = if held.is_empty() {
+        ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())
+    } else {
+        let message = format!("Some content in the namespace has finalizers remaining: {}", held.join(", "));
+        ("True", "SomeFinalizersRemain", message)
+    };
     let content = if counts.is_empty() {
         ("False", "ContentRemoved", "All content successfully removed".to_owned())
     } else {
@@ -171,7 +196,7 @@ fn status_patch(now: Time, namespace: &Namespace, remaining: &BTreeMap<String, (
         ("NamespaceDeletionGroupVersionParsingFailure", fine("ParsedGroupVersions", "All legacy kube types successfully parsed")),
         ("NamespaceDeletionContentFailure", fine("ContentDeleted", "All content successfully deleted, may be waiting on finalization")),
         ("NamespaceContentRemaining", content),
-        ("NamespaceFinalizersRemaining", fine("ContentHasNoFinalizers", "All content-preserving finalizers finished")),
+        ("NamespaceFinalizersRemaining", finalizers),
     ];
     let mut changed = false;
     let conditions: Vec<Value> = wanted

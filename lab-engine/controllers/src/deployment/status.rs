@@ -91,6 +91,15 @@ pub(crate) fn calculate(now: Time, deployment: &Deployment, new: Option<&Replica
     status
 }
 
+/// The Deployment once the ReplicaSet `name` was made for its new version; `None` if nobody looks at its progress.
+pub(crate) fn begun(now: Time, deployment: &Deployment, name: &str) -> Option<Deployment> {
+    progress_deadline(deployment)?;
+    let mut changed = deployment.clone();
+    let message = format!("Created new replica set {name:?}");
+    set(&mut changed.status, now, Wanted { type_: "Progressing", status: "True", reason: "NewReplicaSetCreated", message });
+    (changed.status != deployment.status).then_some(changed)
+}
+
 /// Whether a rollout that goes on has not progressed for too long (`DeploymentTimedOut`).
 pub fn is_timed_out(now: Time, status: &DeploymentStatus, deadline: Duration) -> bool {
     condition(&status.conditions, "Progressing").is_some_and(|current| {
