@@ -118,12 +118,17 @@ impl NamespaceController {
         let Object::Namespace(namespace) = &item.object else { return Vec::new() };
         let name = namespace.metadata.name.as_str();
         let mut remaining: BTreeMap<String, (&KindInfo, usize, bool)> = BTreeMap::new();
+        let mut finalizers: BTreeMap<&str, usize> = BTreeMap::new();
         for object in graph.in_namespace(name) {
             let entry = remaining.entry(object.info.group_resource()).or_insert((&object.info, 0, false));
             entry.1 += 1;
             entry.2 |= !object.metadata().is_deleting();
+            for finalizer in &object.metadata().finalizers {
+                *finalizers.entry(finalizer).or_default() += 1;
+            }
         }
-        let mut requests: Vec<Request> = status_patch(now, namespace, &remaining).into_iter().collect();
+        let counts: Vec<(&str, usize)> = remaining.iter().map(|(resource, (_, count, _))| (resource.as_str(), *count)).collect();
+        let mut requests: Vec<Request> = status_patch(now, namespace, &counts, &finalizers).into_iter().collect();
         if remaining.is_empty() {
             out.trace_as(&self.name, What::Reconciled { object: namespace.object_ref(), decision: "let it go: it is empty".into() });
             // Events are not in the graph; they go with their namespace.
@@ -156,14 +161,25 @@ fn finalize(namespace: &Arc<Namespace>) -> Request {
     Request::new(Method::Put, path).body(Body::Object(changed.into()))
 }
 
-/// Tells in the conditions what still stands in the way, if that changed.
-fn status_patch(now: Time, namespace: &Namespace, remaining: &BTreeMap<String, (&KindInfo, usize, bool)>) -> Option<Request> {
-    let counts: Vec<String> =
-        remaining.iter().map(|(resource, (_, count, _))| format!("{resource} has {count} resource instances")).collect();
+/// Tells in the conditions what still stands in the way, if that changed: how many objects of each resource, and how many hold which
+/// finalizer. A resource of the core group is written with a dot and nothing after it, as upstream does.
+fn status_patch(now: Time, namespace: &Namespace, remaining: &[(&str, usize)], finalizers: &BTreeMap<&str, usize>) -> Option<Request> {
+    let told = |resource: &str, count: usize| {
+        let dot = if resource.contains('.') { "" } else { "." };
+        format!("{resource}{dot} has {count} resource instances")
+    };
+    let counts: Vec<String> = remaining.iter().map(|(resource, count)| told(resource, *count)).collect();
     let content = if counts.is_empty() {
         ("False", "ContentRemoved", "All content successfully removed".to_owned())
     } else {
         ("True", "SomeResourcesRemain", format!("Some resources are remaining: {}", counts.join(", ")))
+    };
+    let held: Vec<String> = finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
+    let held = if held.is_empty() {
+        ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())
+    } else {
+        let message = format!("Some content in the namespace has finalizers remaining: {}", held.join(", "));
+        ("True", "SomeFinalizersRemain", message)
     };
     let fine = |reason: &'static str, message: &str| ("False", reason, message.to_owned());
     let wanted = [
@@ -171,7 +187,7 @@ fn status_patch(now: Time, namespace: &Namespace, remaining: &BTreeMap<String, (
         ("NamespaceDeletionGroupVersionParsingFailure", fine("ParsedGroupVersions", "All legacy kube types successfully parsed")),
         ("NamespaceDeletionContentFailure", fine("ContentDeleted", "All content successfully deleted, may be waiting on finalization")),
         ("NamespaceContentRemaining", content),
-        ("NamespaceFinalizersRemaining", fine("ContentHasNoFinalizers", "All content-preserving finalizers finished")),
+        ("NamespaceFinalizersRemaining", held),
     ];
     let mut changed = false;
     let conditions: Vec<Value> = wanted
