@@ -176,8 +176,12 @@ fn finalize(namespace: &Arc<Namespace>) -> Request {
 
 /// Tells in the conditions what still stands in the way, if that changed.
 fn status_patch(now: Time, namespace: &Namespace, left: &Left<'_>) -> Option<Request> {
-    let counts: Vec<String> =
-        left.kinds.iter().map(|(resource, (_, count, _))| format!("{resource} has {count} resource instances")).collect();
+    // A resource of the core group is written with a dot and nothing after it, as upstream does.
+    let dot = |resource: &str| if resource.contains('.') { "" } else { "." };
+    let told = |(resource, (_, count, _)): (&String, &(&KindInfo, usize, bool))| {
+        format!("{resource}{} has {count} resource instances", dot(resource))
+    };
+    let counts: Vec<String> = left.kinds.iter().map(told).collect();
     let held: Vec<String> = left.finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
     let finalizers = if held.is_empty() {
         ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())

@@ -6,7 +6,7 @@
 use api::Object;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::{ContainerStatus, Node, Pod, Service};
-use api::meta::condition_is_true;
+use api::meta::{condition, condition_is_true};
 use cluster::{Cluster, Fault, MemberStatus};
 use serde::{Deserialize, Serialize};
 use sim::{EventId, Time, Trace, TraceEvent};
@@ -225,6 +225,9 @@ fn pod_status(pod: &Pod) -> String {
     match of_container {
         Some(reason) if reason == "Completed" && running => "Running".to_owned(),
         Some(reason) => reason,
+        None if condition(&pod.status.conditions, "PodScheduled").is_some_and(|condition| condition.reason == "SchedulingGated") => {
+            "SchedulingGated".to_owned()
+        }
         None if pod.status.reason.is_empty() => pod.status.phase.clone(),
         None => pod.status.reason.clone(),
     }
@@ -299,6 +302,8 @@ mod tests {
     fn a_pods_status_is_that_of_kubectl() {
         let with = |state: serde_json::Value| json!({"phase": "Running", "containerStatuses": [{"name": "c", "restartCount": 0, "ready": false, "image": "i", "imageID": "", "state": state}]});
         assert_eq!(shown(json!({"phase": "Pending"})), "Pending");
+        let gated = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]);
+        assert_eq!(shown(json!({"phase": "Pending", "conditions": gated})), "SchedulingGated");
         assert_eq!(shown(with(json!({"waiting": {"reason": "CrashLoopBackOff"}}))), "CrashLoopBackOff");
         assert_eq!(shown(with(json!({"running": {}}))), "Running");
         assert_eq!(shown(with(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}))), "Completed");

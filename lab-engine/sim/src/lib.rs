@@ -31,4 +31,4 @@ pub use network::{Link, LinkFault, Network, Route};
 pub use queue::EventQueue;
 pub use rng::{Rng, Seed};
 pub use time::{Time, TimeError};
-pub use trace::{EventId, NodeVerdict, ObjectRef, Trace, TraceEvent, Verb, What};
+pub use trace::{EventId, NodeVerdict, ObjectRef, PluginScore, Trace, TraceEvent, Verb, What};

@@ -275,10 +275,22 @@ pub struct NodeVerdict {
     pub node: Arc<str>,
     /// The plugin that filtered it out and its reason, or `None` when the node is feasible.
     pub rejected_by: Option<(&'static str, Arc<str>)>,
-    /// Each scoring plugin with its weighted score, in the order of their registration; empty when the node is not feasible.
-    pub scores: Vec<(&'static str, i64)>,
+    /// What each scoring plugin gave, in the order of their registration; empty when the node is not feasible, or the only one that is.
+    pub scores: Vec<PluginScore>,
     /// The sum of the weighted scores.
     pub total: i64,
+}
+
+/// What a scoring plugin of the scheduler gave to one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginScore {
+    /// The plugin.
+    pub plugin: &'static str,
+    /// Its normalized score, 0 to 100.
+    pub score: i64,
+    /// How often the score counts in the total.
+    pub weight: i64,
 }
 
 impl fmt::Display for What {

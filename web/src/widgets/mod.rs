@@ -11,6 +11,7 @@
 //! | terminal | `.cb-terminal input`, `.cb-terminal-output`, `.cb-terminal[data-busy]` |
 //! | controls | `.cb-controls button[data-action="play\|pause\|step\|reset\|deal"]`, `button.cb-advance[data-seconds]`, `select.cb-speed`, `.cb-clock` |
 //! | cluster | `.cb-cluster .cb-node[data-node]` with `button.cb-cut-node`, `.cb-cluster .cb-pod[data-pod][data-status][data-ready]` |
+//! | scheduler | `details.cb-scheduler` with `select`, `.cb-why[data-node]`, `.cb-verdicts tr[data-node][data-won]` |
 //! | timeline | `.cb-timeline li[data-kind][data-event][data-actor]`, `.cb-story` (how the chosen event came about) |
 //! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |
 //! | verdict | `.cb-verdict[data-passed]` (the whole lab), `.cb-task-verdict[data-passed]` |

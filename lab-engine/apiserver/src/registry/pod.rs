@@ -4,6 +4,7 @@ use super::report::Report;
 use super::{Strategy, pod_defaults, pod_spec};
 use api::core::{Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec};
 use api::json::Json;
+use api::meta::Condition;
 use api::status::FieldError;
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ impl Strategy for Pod {
     fn prepare_for_create(&mut self) {
         self.metadata.generation = Some(1);
         self.status = api::core::PodStatus { phase: "Pending".to_owned(), qos_class: qos_class(self).to_owned(), ..Default::default() };
+        self.status.conditions.extend(gated_condition(self));
     }
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
@@ -62,6 +64,17 @@ impl Strategy for Pod {
             _ => return None,
         }))
     }
+}
+
+/// What a Pod with scheduling gates says of itself (`applySchedulingGatedCondition`); the scheduler says nothing of it.
+fn gated_condition(pod: &Pod) -> Option<Condition> {
+    (!pod.spec.scheduling_gates.is_empty()).then(|| Condition {
+        type_: "PodScheduled".to_owned(),
+        status: "False".to_owned(),
+        reason: "SchedulingGated".to_owned(),
+        message: "Scheduling is blocked due to non-empty scheduling gates".to_owned(),
+        ..Condition::default()
+    })
 }
 
 /// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
@@ -230,4 +243,22 @@ fn changed_fields(new: &serde_json::Value, old: &serde_json::Value) -> String {
     let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "<unset>".to_owned(), ToString::to_string);
     let differing = names.into_iter().filter(|name| new.get(*name) != old.get(*name));
     differing.map(|name| format!("  {name}: {} -> {}\n", show(old.get(name)), show(new.get(name)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gated_pod_says_so_from_the_start() {
+        let spec = |gates: serde_json::Value| {
+            let pod = serde_json::json!({"metadata": {"name": "p"}, "spec": {"schedulingGates": gates}});
+            let mut pod: Pod = serde_json::from_value(pod).expect("a Pod");
+            pod.prepare_for_create();
+            pod.status.conditions
+        };
+        assert_eq!(spec(serde_json::json!([])), []);
+        let gated = spec(serde_json::json!([{"name": "example.com/quota"}]));
+        assert_eq!((gated[0].status.as_str(), gated[0].reason.as_str()), ("False", "SchedulingGated"));
+    }
 }

@@ -120,6 +120,12 @@ fn pause(now: Time, deployment: &Deployment, status: &mut DeploymentStatus) {
     set(status, now, Wanted { type_: "Progressing", status: "Unknown", reason, message: message.to_owned() });
 }
 
+/// Whether the ReplicaSet was made after the condition was written, which does not know of it: a new rollout has begun, and its time runs
+/// anew (`getNewReplicaSet`, which writes the condition as it creates).
+fn is_newer(rs: &ReplicaSet, progressing: &Condition) -> bool {
+    rs.metadata.creation_timestamp >= progressing.last_update_time && !progressing.message.contains(&format!("{:?}", rs.metadata.name))
+}
+
 fn progress(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, deadline: Duration, status: &mut DeploymentStatus) {
     let current = condition(&status.conditions, "Progressing");
     let settled = status.replicas == status.updated_replicas && current.is_some_and(|c| c.reason == "NewReplicaSetAvailable");
@@ -128,16 +134,17 @@ fn progress(now: Time, deployment: &Deployment, new: Option<&ReplicaSet>, deadli
     }
     let what = new.map_or_else(|| format!("Deployment {:?}", deployment.metadata.name), |rs| format!("ReplicaSet {:?}", rs.metadata.name));
     let timed_out = is_timed_out(now, status, deadline);
+    let created = new.filter(|rs| current.is_none_or(|current| is_newer(rs, current)));
     let wanted = if is_complete(deployment, status) {
         ("True", "NewReplicaSetAvailable", format!("{what} has successfully progressed."))
     } else if is_progressing(&deployment.status, status) {
         // Progress restarts the clock, also when the condition said so before.
         status.conditions.retain(|condition| condition.type_ != "Progressing" || condition.reason != "ReplicaSetUpdated");
         ("True", "ReplicaSetUpdated", format!("{what} is progressing."))
+    } else if let Some(rs) = created {
+        ("True", "NewReplicaSetCreated", format!("Created new replica set {:?}", rs.metadata.name))
     } else if timed_out {
         ("False", "ProgressDeadlineExceeded", format!("{what} has timed out progressing."))
-    } else if let (None, Some(rs)) = (current, new) {
-        ("True", "NewReplicaSetCreated", format!("Created new replica set {:?}", rs.metadata.name))
     } else {
         return;
     };
@@ -173,6 +180,31 @@ mod tests {
         assert_eq!(reason(71, 1), "ProgressDeadlineExceeded");
         assert_eq!(reason(80, 2), "NewReplicaSetAvailable");
         assert_eq!(deployment.status.conditions.len(), 2);
+    }
+
+    #[test]
+    fn a_second_rollout_that_makes_no_pod_times_out_too() {
+        let rs = |name: &str, made: &str, count: i32| -> Arc<ReplicaSet> {
+            let status = json!({"replicas": count, "readyReplicas": count, "availableReplicas": count});
+            Arc::new(
+                decode(json!({"metadata": {"name": name, "creationTimestamp": made}, "spec": {"replicas": count}, "status": status}))
+                    .unwrap(),
+            )
+        };
+        let (old, new) = (rs("web-1", "2026-05-04T08:00:00Z", 2), rs("web-2", "2026-05-04T08:01:40Z", 0));
+        let mut deployment: Deployment = decode(json!({"spec": {"replicas": 2, "progressDeadlineSeconds": 60}})).unwrap();
+        let mut reason = |at, new: &Arc<ReplicaSet>, all: &[Arc<ReplicaSet>]| {
+            deployment.status = calculate(Time::from_secs(at), &deployment, Some(new), all);
+            condition(&deployment.status.conditions, "Progressing").unwrap().reason.clone()
+        };
+        assert_eq!(reason(10, &old, std::slice::from_ref(&old)), "NewReplicaSetAvailable");
+        let both = [old.clone(), new.clone()];
+        assert_eq!(reason(100, &new, &both), "NewReplicaSetCreated");
+        assert_eq!(reason(160, &new, &both), "NewReplicaSetCreated");
+        assert_eq!(reason(161, &new, &both), "ProgressDeadlineExceeded");
+        assert_eq!(reason(200, &new, &both), "ProgressDeadlineExceeded");
+        // Back to the old template: its ReplicaSet was not made anew.
+        assert_eq!(reason(210, &old, &both), "NewReplicaSetAvailable");
     }
 
     #[test]

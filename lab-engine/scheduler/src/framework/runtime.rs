@@ -8,6 +8,7 @@ use crate::diagnosis::NodeStatuses;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::http::Request;
+use sim::PluginScore;
 use std::collections::BTreeSet;
 
 /// A plugin of a profile, and how much its scores weigh.
@@ -40,16 +41,21 @@ pub(crate) enum Scope {
 /// The scores of some nodes, plugin by plugin.
 #[derive(Debug, Default)]
 pub(crate) struct Scores {
-    /// Each plugin with its weighted score of each node, in the order of the profile.
-    by_plugin: Vec<(&'static str, Vec<i64>)>,
-    /// The sum for each node.
+    /// Each plugin with its weight and its score of each node, in the order of the profile.
+    by_plugin: Vec<(&'static str, i64, Vec<i64>)>,
+    /// The sum of the weighted scores for each node.
     pub(crate) totals: Vec<i64>,
 }
 
 impl Scores {
     /// What each plugin gave the node at this place, in the order of the profile.
-    pub(crate) fn of(&self, place: usize) -> Vec<(&'static str, i64)> {
-        self.by_plugin.iter().map(|(plugin, scores)| (*plugin, scores.get(place).copied().unwrap_or(0))).collect()
+    pub(crate) fn of(&self, place: usize) -> Vec<PluginScore> {
+        let of = |(plugin, weight, scores): &(&'static str, i64, Vec<i64>)| PluginScore {
+            plugin,
+            score: scores.get(place).copied().unwrap_or(0),
+            weight: *weight,
+        };
+        self.by_plugin.iter().map(of).collect()
     }
 }
 
@@ -233,11 +239,11 @@ impl Framework {
             scores.clear();
             scores.extend(nodes.iter().map(|node| NodeScore { node, score: point.score(state, pod, node, handle) }));
             point.normalize(state, &mut scores);
-            let weighted: Vec<i64> = scores.iter().map(|score| score.score.clamp(0, MAX_NODE_SCORE) * weight).collect();
-            for (total, score) in all.totals.iter_mut().zip(&weighted) {
-                *total += score;
+            let given: Vec<i64> = scores.iter().map(|score| score.score.clamp(0, MAX_NODE_SCORE)).collect();
+            for (total, score) in all.totals.iter_mut().zip(&given) {
+                *total += score * weight;
             }
-            all.by_plugin.push((plugin.name(), weighted));
+            all.by_plugin.push((plugin.name(), *weight, given));
         }
         all
     }

@@ -55,6 +55,11 @@ impl Events {
         self.kept.binary_search_by_key(&id, |event| event.id).ok().and_then(|index| self.kept.get(index))
     }
 
+    /// The numbers of the newest events that are wanted, at most `limit`, the newest first.
+    pub(crate) fn newest(&self, wanted: impl Fn(&EventView) -> bool, limit: usize) -> Vec<u64> {
+        self.kept.iter().rev().filter(|event| wanted(event)).take(limit).map(|event| event.id).collect()
+    }
+
     /// An event and everything that led to it, the first cause first.
     pub(crate) fn chain(&self, id: u64) -> Vec<&EventView> {
         let mut chain = Vec::new();

@@ -14,6 +14,7 @@ mod desk;
 mod editor;
 mod members;
 mod refill;
+mod scheduler;
 mod screen;
 mod tasks;
 mod terminal;
@@ -124,6 +125,7 @@ fn Workbench(desk: Desk, wide: RwSignal<bool>) -> impl IntoView {
         {editor::Editor(desk)}
         {terminal::Terminal(desk)}
         {cluster::ClusterView(desk)}
+        {scheduler::SchedulerView(desk)}
         {timeline::Timeline(desk)}
     }
 }

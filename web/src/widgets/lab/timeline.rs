@@ -4,19 +4,16 @@
 use super::chart::{Chart, LANE, ROW, Row};
 use super::controls::clock;
 use super::desk::Desk;
+use super::scheduler::{Decision, decision_view};
 use crate::i18n::fill;
 use lab::EventView;
 use leptos::html::Div;
 use leptos::prelude::*;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use web_sys::{HtmlDivElement, KeyboardEvent};
 
 /// How near to its end the list must stand to go on with new events, in pixels.
 const NEAR_END: i32 = 60;
-
-/// How many nodes the scheduler's table has.
-const MAX_VERDICTS: usize = 50;
 
 /// The list, and the story of the chosen event.
 #[expect(non_snake_case, reason = "views are named like the elements they make")]
@@ -122,41 +119,12 @@ fn choose_by_key(event: &KeyboardEvent, chart: Memo<Chart>, chosen: RwSignal<Opt
 fn story(desk: Desk, id: u64) -> impl IntoView {
     let words = desk.context().words;
     let chain = desk.events.with(|events| events.chain(id).into_iter().cloned().collect::<Vec<EventView>>());
-    let verdicts = chain.last().and_then(|event| event.what.get("nodes")).and_then(Value::as_array).map(|nodes| verdict_table(desk, nodes));
+    let decision = chain.last().and_then(Decision::of).map(|decision| decision_view(&decision, words));
     let begin = chain.first().map_or(0, |event| event.at_ms);
     let event = |event: EventView| {
         let after = fill(words.after_ms, &[&event.at_ms.saturating_sub(begin).to_string()]);
         view! { <li><span class="cb-actor">{event.actor}</span>" "{event.text}" "<span class="cb-note">{after}</span></li> }
     };
     let steps = chain.into_iter().map(event).collect_view();
-    view! { <h6>{words.how_so}</h6><ol class="cb-chain">{steps}</ol>{verdicts} }
-}
-
-/// What the scheduler's plugins said of each node.
-fn verdict_table(desk: Desk, nodes: &[Value]) -> impl IntoView + use<> {
-    let words = desk.context().words;
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let row = |verdict: &Value| {
-        let name = verdict.get("node").map(text).unwrap_or_default();
-        let rejected = verdict.get("rejected_by").or_else(|| verdict.get("rejectedBy")).and_then(Value::as_array);
-        let said = match rejected {
-            Some(reason) => format!("✗ {}", reason.iter().map(text).collect::<Vec<_>>().join(": ")),
-            None => {
-                let scores = verdict.get("scores").and_then(Value::as_array).cloned().unwrap_or_default();
-                let score = |score: &Value| score.as_array().map(|pair| pair.iter().map(text).collect::<Vec<_>>().join(" "));
-                scores.iter().filter_map(score).collect::<Vec<_>>().join(", ")
-            }
-        };
-        let total = if rejected.is_some() { "–".to_owned() } else { verdict.get("total").map(text).unwrap_or_default() };
-        view! { <tr><th scope="row">{name}</th><td>{total}</td><td>{said}</td></tr> }
-    };
-    let rows = nodes.iter().take(MAX_VERDICTS).map(row).collect_view();
-    view! {
-        <div class="cb-table-frame" tabindex="0" role="group" aria-label=words.verdicts>
-            <table class="cb-verdicts">
-                <thead><tr><th scope="col">"Node"</th><th scope="col">{words.total}</th><th scope="col">{words.plugins}</th></tr></thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
-    }
+    view! { <h6>{words.how_so}</h6><ol class="cb-chain">{steps}</ol>{decision} }
 }
