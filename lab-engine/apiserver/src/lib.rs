@@ -12,6 +12,7 @@
 //! resources; requests are not limited (API Priority and Fairness).
 
 pub mod admission;
+mod aggregator;
 mod authentication;
 mod authorization;
 mod bootstrap;

@@ -4,6 +4,7 @@
 //! etcd-1 ◄──► kube-apiserver ◄──► kube-scheduler, kube-controller-manager, kubelet/node-1 …, kubectl
 //! ```
 
+use crate::addons::Installer;
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::fault::Fault;
 use crate::host::Host;
@@ -17,6 +18,7 @@ use controllers::ControllerManager;
 use controllers::autoscaling::metrics::MetricsClient;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
+use metrics_server::MetricsServer;
 use scheduler::Scheduler;
 use sim::{Time, Trace, What};
 use std::collections::BTreeMap;
@@ -59,6 +61,8 @@ pub(crate) enum Part {
     Scheduler(Box<Scheduler>),
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
+    Metrics(Box<MetricsServer>),
+    Installer(Box<Installer>),
     Terminal(Box<Terminal>),
 }
 
@@ -68,6 +72,8 @@ impl Part {
             Part::Scheduler(part) => part.as_ref(),
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
+            Part::Metrics(part) => part.as_ref(),
+            Part::Installer(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
         }
     }
@@ -77,6 +83,8 @@ impl Part {
             Part::Scheduler(part) => part.as_mut(),
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
+            Part::Metrics(part) => part.as_mut(),
+            Part::Installer(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
         }
     }
@@ -126,6 +134,11 @@ impl Cluster {
             let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint))));
             let start = Time::from_millis(210 + u64::from(index) * 10);
             kubelets.insert(name, host.add(&endpoint, part, start));
+        }
+        if config.metrics_server {
+            host.add("addons", Part::Installer(Box::new(Installer::metrics_server())), Time::from_millis(150));
+            let server = Part::Metrics(Box::new(MetricsServer::new(&rng(&host, "metrics-server"))));
+            host.add("metrics-server", server, Time::from_millis(500));
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
         Ok(Cluster { host, terminal, controllers, kubelets, faults: Vec::new() })

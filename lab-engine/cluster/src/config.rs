@@ -17,6 +17,9 @@ pub struct ClusterConfig {
     pub etcd: EtcdConfig,
     /// How many API servers there are; 1 to 5.
     pub api_servers: u32,
+    /// Whether metrics-server is installed, so that there is the API `metrics.k8s.io`. A cluster as `kubeadm` makes it has none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub metrics_server: bool,
     /// How the API server encrypts values in etcd, as an `EncryptionConfiguration`; not at all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -55,7 +58,14 @@ impl Default for ClusterConfig {
 impl ClusterConfig {
     /// `count` nodes of the default size, seed 1.
     pub fn with_nodes(count: usize) -> Self {
-        ClusterConfig { seed: 1, nodes: vec![NodeConfig::default(); count], etcd: EtcdConfig::default(), api_servers: 1, encryption: None }
+        ClusterConfig {
+            seed: 1,
+            nodes: vec![NodeConfig::default(); count],
+            etcd: EtcdConfig::default(),
+            api_servers: 1,
+            metrics_server: false,
+            encryption: None,
+        }
     }
 }
 

@@ -7,9 +7,10 @@
 //! | `kubelet/NODE` | `system:node:NODE` | `system:nodes` |
 //! | `kube-proxy/NODE` | `system:kube-proxy` | `system:node-proxier` |
 //! | `coredns…` | `system:coredns` | |
+//! | `metrics-server` | `system:serviceaccount:kube-system:metrics-server` | those of a ServiceAccount |
 //! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
 //!
-//! **Simplified here:** kube-proxy and CoreDNS have certificates where `kubeadm` gives them ServiceAccounts; the controllers share the
+//! **Simplified here:** kube-proxy, CoreDNS and metrics-server have certificates where a real cluster gives them tokens of ServiceAccounts; the controllers share the
 //! identity of the controller manager.
 
 use api::http::{CertificateSubject, Credentials};
@@ -18,6 +19,14 @@ use std::sync::Arc;
 /// The certificate of the part with this endpoint.
 pub(crate) fn of(endpoint: &str) -> Credentials {
     let (part, node) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    if part == "metrics-server" {
+        let account = |group: &str| format!("system:serviceaccount{group}");
+        let organizations = vec![account("s"), account("s:kube-system")];
+        return Credentials::Certificate(Arc::new(CertificateSubject {
+            common_name: account(":kube-system:metrics-server"),
+            organizations,
+        }));
+    }
     let (common_name, organization) = match part {
         "kube-scheduler" | "kube-controller-manager" => (format!("system:{part}"), None),
         "kubelet" => (format!("system:node:{node}"), Some("system:nodes")),

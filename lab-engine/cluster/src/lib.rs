@@ -5,6 +5,7 @@
 //! - [`Fault`]: what can be done to it.
 //! - `host`: carries requests between the parts; `connection`: the client's end of a connection; `message`: what crosses the network.
 
+mod addons;
 mod cluster;
 mod config;
 mod connection;

@@ -310,6 +310,7 @@ impl PodWorker {
             (false, _) => [expanded(&spec.command), expanded(&spec.args)].concat(),
         };
         let memory_limit = spec.resources.limits.get("memory").and_then(|quantity| u64::try_from(quantity.value()).ok());
+        let cpu_limit = spec.resources.limits.get("cpu").and_then(|quantity| u64::try_from(quantity.milli_value()).ok());
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
         Ok(ContainerConfig {
             name: spec.name.clone(),
@@ -319,6 +320,7 @@ impl PodWorker {
             cwd,
             mounts: volumes::mounts(&self.pod, spec, lookup),
             memory_limit,
+            cpu_milli: cpu_limit.or(Some(cx.config.cpu_milli)),
             termination_message_path: spec.termination_message_path.clone(),
             env,
         })

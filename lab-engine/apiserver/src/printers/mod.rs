@@ -57,6 +57,7 @@ fn columns(kind: &str) -> &'static [Column] {
         "Role" | "ClusterRole" => rbac::ROLE,
         "RoleBinding" | "ClusterRoleBinding" => rbac::BINDING,
         "CustomResourceDefinition" => objects::DEFINITION,
+        "APIService" => objects::API_SERVICE,
         _ => objects::OTHER,
     }
 }
@@ -93,6 +94,7 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ClusterRole(role) => rbac::role(&role.metadata),
         Object::RoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
+        Object::Dynamic(service) if service.kind == "APIService" => objects::api_service(service, now),
         Object::Dynamic(_) if crate::crd::definition_of(object).is_some() => objects::definition(object.metadata()),
         Object::Binding(_) | Object::Dynamic(_) => objects::other(object.metadata(), now),
     }

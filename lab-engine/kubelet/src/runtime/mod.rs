@@ -3,8 +3,7 @@
 //! The kubelet reaches it as through the Container Runtime Interface: it pulls images, runs sandboxes, starts and stops containers, runs
 //! commands in them, and learns what happened from [`sandbox::Sandbox::advance`].
 //!
-//! **Simplified here:** Pods reach only themselves: without a Pod network, connections to any other address fail. Processes have no
-//! CPU accounting; memory counts only against a container's limit.
+//! **Simplified here:** Pods reach only themselves: without a Pod network, connections to any other address fail.
 
 pub(crate) mod fs;
 pub(crate) mod http;
@@ -15,6 +14,7 @@ pub(crate) mod registry;
 mod repositories;
 pub(crate) mod sandbox;
 pub(crate) mod shell;
+pub(crate) mod usage;
 
 use fs::Tree;
 use registry::{Image, Kind};

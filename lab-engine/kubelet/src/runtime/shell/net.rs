@@ -86,7 +86,7 @@ fn fetch(thread: &mut Thread, tool: &str, args: &[String], ctx: &mut Ctx<'_>, ou
         thread.write(2, &text, ctx, out);
         return status;
     };
-    ctx.spent += response.delay;
+    ctx.wait(response.delay);
     let failed = response.status >= 400;
     if failed && !curl {
         thread.write(2, &format!("wget: server returned error: HTTP/1.1 {} {}\n", response.status, reason(response.status)), ctx, out);
