@@ -5,6 +5,7 @@
 //! ```
 
 use crate::addons::Installer;
+use crate::candidate::{Candidate, Make};
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::fault::Fault;
 use crate::host::Host;
@@ -15,13 +16,14 @@ use api::meta::condition_is_true;
 use api::quantity::Quantity;
 use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
-use controllers::autoscaling::metrics::MetricsClient;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
 use metrics_server::MetricsServer;
 use scheduler::Scheduler;
-use sim::{Time, Trace, What};
+use serde::{Deserialize, Serialize};
+use sim::{EventId, Rng, Time, Trace, What};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long [`Cluster::booted`] waits for the nodes, in virtual time.
@@ -35,6 +37,9 @@ const STORE_QUOTA: usize = 60_000;
 
 /// How many more it holds for each node, whose kubelet renews its Lease and reports its status.
 const STORE_QUOTA_PER_NODE: usize = 1_000;
+
+/// How many schedulers or controller managers there may be.
+const MAX_REPLICAS: u32 = 5;
 
 /// What a command printed, and its exit status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +67,7 @@ pub(crate) enum Part {
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
     Metrics(Box<MetricsServer>),
+    Candidate(Box<Candidate>),
     Installer(Box<Installer>),
     Terminal(Box<Terminal>),
 }
@@ -73,6 +79,7 @@ impl Part {
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
             Part::Metrics(part) => part.as_ref(),
+            Part::Candidate(part) => part.as_ref(),
             Part::Installer(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
         }
@@ -84,6 +91,7 @@ impl Part {
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
             Part::Metrics(part) => part.as_mut(),
+            Part::Candidate(part) => part.as_mut(),
             Part::Installer(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
         }
@@ -100,12 +108,32 @@ impl Component for Part {
     }
 }
 
+/// How a component of the control plane stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentStatus {
+    /// Its name, for example `kube-scheduler-2`.
+    pub name: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether it leads; `None` where there is only one of its kind.
+    pub leads: Option<bool>,
+}
+
+/// How a component that can be killed is made anew.
+struct Recipe {
+    make: Make,
+    rng: Rng,
+    /// How often it was started.
+    starts: u32,
+}
+
 /// A cluster in virtual time.
 pub struct Cluster {
     pub(crate) host: Host<Part>,
     terminal: usize,
-    controllers: usize,
     kubelets: BTreeMap<String, usize>,
+    recipes: BTreeMap<usize, Recipe>,
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -121,10 +149,11 @@ impl Cluster {
         let settings = apiserver::Config { encryption, ..apiserver::Config::default() };
         let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers, &settings);
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
-        let scheduler = Part::Scheduler(Box::new(Scheduler::new(rng(&host, "kube-scheduler"))));
-        host.add("kube-scheduler", scheduler, Time::from_millis(100));
-        let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
-        let controllers = host.add("kube-controller-manager", controllers, Time::from_millis(100));
+        let mut recipes = BTreeMap::new();
+        let scheduler: Make = Arc::new(|rng| Part::Scheduler(Box::new(Scheduler::new(rng))));
+        let controllers: Make = Arc::new(|rng| Part::Controllers(Box::new(ControllerManager::new(rng))));
+        add_replicas(&mut host, "kube-scheduler", config.schedulers, &scheduler, &mut recipes);
+        add_replicas(&mut host, "kube-controller-manager", config.controller_managers, &controllers, &mut recipes);
         let mut kubelets = BTreeMap::new();
         for (index, node) in config.nodes.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -137,11 +166,12 @@ impl Cluster {
         }
         if config.metrics_server {
             host.add("addons", Part::Installer(Box::new(Installer::metrics_server())), Time::from_millis(150));
-            let server = Part::Metrics(Box::new(MetricsServer::new(&rng(&host, "metrics-server"))));
-            host.add("metrics-server", server, Time::from_millis(500));
+            let server: Make = Arc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))));
+            let number = host.add("metrics-server", server(rng(&host, "metrics-server")), Time::from_millis(500));
+            recipes.insert(number, Recipe { make: server, rng: rng(&host, "metrics-server"), starts: 0 });
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
-        Ok(Cluster { host, terminal, controllers, kubelets, faults: Vec::new() })
+        Ok(Cluster { host, terminal, kubelets, recipes, faults: Vec::new() })
     }
 
     /// A cluster whose nodes are all Ready, some virtual seconds after its start.
@@ -177,6 +207,32 @@ impl Cluster {
         self.host.etcd().status()
     }
 
+    /// How the components of the control plane stand that can be killed, in the order in which they were added.
+    pub fn components(&self) -> Vec<ComponentStatus> {
+        let status = |&number: &usize| {
+            let running = self.host.runs(number);
+            let leads = match self.host.component(number) {
+                Part::Candidate(candidate) => Some(running && candidate.leads()),
+                _ => None,
+            };
+            ComponentStatus { name: self.host.component_name(number).to_owned(), running, leads }
+        };
+        self.recipes.keys().map(status).collect()
+    }
+
+    /// The number of a component that can be killed.
+    pub(crate) fn mortal(&self, name: &str) -> Option<usize> {
+        self.host.component_named(name).filter(|number| self.recipes.contains_key(number))
+    }
+
+    /// Starts a component that was killed.
+    pub(crate) fn revive(&mut self, number: usize, cause: EventId) {
+        let Some(recipe) = self.recipes.get_mut(&number) else { return };
+        recipe.starts += 1;
+        let part = (recipe.make)(recipe.rng.stream(&format!("start/{}", recipe.starts)));
+        self.host.restart_component(number, part, Some(cause));
+    }
+
     /// What the API server holds, in the order of its keys.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.host.apiserver().objects()
@@ -207,13 +263,6 @@ impl Cluster {
         match self.host.component(self.terminal) {
             Part::Terminal(terminal) => terminal,
             _ => unreachable!("the slot was filled with the terminal"),
-        }
-    }
-
-    /// Takes the metrics that autoscalers go by from this source from now on; before, there are none.
-    pub fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
-        if let Part::Controllers(controllers) = self.host.component_mut(self.controllers) {
-            controllers.set_metrics(metrics);
         }
     }
 
@@ -262,6 +311,23 @@ impl Cluster {
         }
         result
     }
+}
+
+/// Adds so many replicas of a component, 1 to 5. Several of them elect a leader.
+fn add_replicas(host: &mut Host<Part>, name: &'static str, count: u32, make: &Make, recipes: &mut BTreeMap<usize, Recipe>) {
+    let count = count.clamp(1, MAX_REPLICAS);
+    for replica in 1..=count {
+        let endpoint = if replica == 1 { name.to_owned() } else { format!("{name}-{replica}") };
+        let rng = host.kernel().rng(&endpoint);
+        let of_one: Make = if count == 1 { make.clone() } else { candidate(name, endpoint.clone(), make.clone()) };
+        let start = Time::from_millis(90 + u64::from(replica) * 10);
+        let number = host.add(&endpoint, of_one(rng.clone()), start);
+        recipes.insert(number, Recipe { make: of_one, rng, starts: 0 });
+    }
+}
+
+fn candidate(name: &'static str, endpoint: String, make: Make) -> Make {
+    Arc::new(move |rng| Part::Candidate(Box::new(Candidate::new(name, &endpoint, rng, make.clone()))))
 }
 
 /// Reads a node's configuration; `index` counts from 0.

@@ -2,8 +2,8 @@
 //!
 //! | part | user | groups |
 //! | --- | --- | --- |
-//! | `kube-scheduler` | `system:kube-scheduler` | |
-//! | `kube-controller-manager` | `system:kube-controller-manager` | |
+//! | `kube-scheduler`, `kube-scheduler-2` … | `system:kube-scheduler` | |
+//! | `kube-controller-manager` … | `system:kube-controller-manager` | |
 //! | `kubelet/NODE` | `system:node:NODE` | `system:nodes` |
 //! | `kube-proxy/NODE` | `system:kube-proxy` | `system:node-proxier` |
 //! | `coredns…` | `system:coredns` | |
@@ -27,8 +27,10 @@ pub(crate) fn of(endpoint: &str) -> Credentials {
             organizations,
         }));
     }
+    let replica = |name: &str| part.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     let (common_name, organization) = match part {
-        "kube-scheduler" | "kube-controller-manager" => (format!("system:{part}"), None),
+        _ if replica("kube-scheduler") => ("system:kube-scheduler".to_owned(), None),
+        _ if replica("kube-controller-manager") => ("system:kube-controller-manager".to_owned(), None),
         "kubelet" => (format!("system:node:{node}"), Some("system:nodes")),
         "kube-proxy" => ("system:kube-proxy".to_owned(), Some("system:node-proxier")),
         _ if part.starts_with("coredns") => ("system:coredns".to_owned(), None),

@@ -6,6 +6,7 @@
 //! - `host`: carries requests between the parts; `connection`: the client's end of a connection; `message`: what crosses the network.
 
 mod addons;
+mod candidate;
 mod cluster;
 mod config;
 mod connection;
@@ -14,7 +15,7 @@ mod host;
 mod identity;
 mod message;
 
-pub use cluster::{Advanced, Cluster, CommandResult};
+pub use cluster::{Advanced, Cluster, CommandResult, ComponentStatus};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError, FaultSyntaxError};
 pub use host::MemberStatus;

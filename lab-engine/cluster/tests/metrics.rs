@@ -1,5 +1,6 @@
-//! The use of CPU and memory, from the programs in containers to `kubectl top`.
+//! The use of CPU and memory, from the programs in containers to `kubectl top` and autoscalers.
 
+use api::autoscaling::HorizontalPodAutoscaler;
 use cluster::{Cluster, ClusterConfig};
 use std::time::Duration;
 
@@ -73,4 +74,114 @@ fn the_metrics_api_is_found_read_and_guarded_like_any_other() {
     assert!(refused.contains("User \"jane\" cannot list resource \"pods\" in API group \"metrics.k8s.io\""), "{refused}");
     run(&mut cluster, "kubectl delete apiservice v1beta1.metrics.k8s.io");
     assert_eq!(run(&mut cluster, "kubectl top pods"), "error: Metrics API not available\n");
+}
+
+/// Workers that take orders from a directory of their node, and an autoscaler for them. An order costs 200 ms of CPU.
+const SHOP: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: worker}
+spec:
+  selector: {matchLabels: {app: worker}}
+  template:
+    metadata: {labels: {app: worker}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: worker
+          image: demo-app:1.0
+          command: [sh, -c]
+          args:
+            - |
+              /demo-app --request-cpu=200ms &
+              while true; do
+                order=$(ls /orders | head -n 1)
+                if [ -n "$order" ] && rm /orders/$order 2>/dev/null; then wget -q -O- localhost:8080 >/dev/null; else sleep 0.5; fi
+              done
+          resources: {requests: {cpu: 200m}, limits: {cpu: 500m}}
+          volumeMounts: [{name: orders, mountPath: /orders}]
+      volumes: [{name: orders, hostPath: {path: /var/orders, type: DirectoryOrCreate}}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: customers}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: customers}}
+  template:
+    metadata: {labels: {app: customers}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: customers
+          image: busybox
+          command: [sh, -c, "n=0; while sleep 1; do n=$((n+1)); touch /orders/$HOSTNAME-$n; done"]
+          volumeMounts: [{name: orders, mountPath: /orders}]
+      volumes: [{name: orders, hostPath: {path: /var/orders, type: DirectoryOrCreate}}]
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: worker}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: worker}
+  minReplicas: 1
+  maxReplicas: 5
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]
+  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}
+"#;
+
+fn autoscaler(cluster: &Cluster) -> HorizontalPodAutoscaler {
+    let mut all = cluster.objects().filter_map(|object| object.as_kind::<HorizontalPodAutoscaler>());
+    HorizontalPodAutoscaler::clone(all.next().expect("there is one"))
+}
+
+fn reason(hpa: &HorizontalPodAutoscaler, condition: &str) -> String {
+    api::meta::condition(&hpa.status.conditions, condition).map(|condition| condition.reason.clone()).unwrap_or_default()
+}
+
+fn shop(metrics_server: bool) -> Cluster {
+    let mut config = ClusterConfig::with_nodes(1);
+    config.metrics_server = metrics_server;
+    let mut cluster = Cluster::booted(&config).unwrap();
+    cluster.terminal_mut().files_mut().write("shop.yaml", SHOP).unwrap();
+    run(&mut cluster, "kubectl apply -f shop.yaml");
+    cluster
+}
+
+#[test]
+fn an_autoscaler_follows_real_load_up_and_down_after_a_while() {
+    let mut cluster = shop(true);
+    pass(&mut cluster, 120);
+    assert_eq!(autoscaler(&cluster).status.current_replicas, Some(1));
+    // Four orders a second cost 800m and a bit for the shell; 60 % of 200m a Pod are 120m: more than 5 Pods would do.
+    run(&mut cluster, "kubectl scale deployment customers --replicas=4");
+    pass(&mut cluster, 180);
+    let hpa = autoscaler(&cluster);
+    assert_eq!((hpa.status.desired_replicas, reason(&hpa, "ScalingLimited").as_str()), (5, "TooManyReplicas"));
+    let events = run(&mut cluster, "kubectl get events");
+    assert!(events.contains("reason: cpu resource utilization (percentage of request) above target"), "{events}");
+    let top = run(&mut cluster, "kubectl top pods -l app=worker --sum");
+    let total: u64 = row(top.lines().last().unwrap(), " ")[0].trim_end_matches('m').parse().unwrap();
+    assert!((800..950).contains(&total), "{top}");
+    run(&mut cluster, "kubectl scale deployment customers --replicas=1");
+    pass(&mut cluster, 45);
+    assert_eq!(reason(&autoscaler(&cluster), "AbleToScale"), "ScaleDownStabilized");
+    pass(&mut cluster, 120);
+    let hpa = autoscaler(&cluster);
+    assert_eq!(hpa.status.desired_replicas, 2, "one order a second costs a bit more than 200m");
+    let shown = hpa.status.current_metrics[0].resource.as_ref().and_then(|resource| resource.current.average_utilization);
+    assert!(shown.is_some_and(|percent| (48..60).contains(&percent)), "{shown:?}");
+}
+
+#[test]
+fn an_autoscaler_without_metrics_says_so_and_keeps_its_hands_off() {
+    let mut cluster = shop(false);
+    pass(&mut cluster, 45);
+    let hpa = autoscaler(&cluster);
+    let active = api::meta::condition(&hpa.status.conditions, "ScalingActive").unwrap();
+    assert_eq!((active.status.as_str(), active.reason.as_str()), ("False", "FailedGetResourceMetric"));
+    let why = "the HPA was unable to compute the replica count: failed to get cpu utilization: unable to get metrics for resource cpu: \
+               unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)";
+    assert_eq!(active.message, why);
+    assert!(run(&mut cluster, "kubectl get hpa").contains("cpu: <unknown>/60%"));
 }

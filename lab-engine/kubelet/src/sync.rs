@@ -85,7 +85,8 @@ impl PodWorker {
             return;
         }
         let host_ip = node_ip(cx.config.index);
-        match volumes::set_up(&self.source(cx, &host_ip)) {
+        let made = volumes::make_host_paths(&self.pod, cx.host);
+        match made.and_then(|()| volumes::set_up(&self.source(cx, &host_ip))) {
             Ok(trees) => {
                 self.sandbox.volumes = trees;
                 let takes = cx.rng.duration(Duration::from_millis(150), Duration::from_millis(350));

@@ -109,6 +109,29 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
     found
 }
 
+/// Makes what `hostPath` volumes find missing on their node, or refuses (`pkg/volume/hostpath`). A path without a type is made as a
+/// directory, which is the container runtime's doing.
+///
+/// # Errors
+/// The name of the first volume whose path is not what its type says, and why.
+pub(crate) fn make_host_paths(pod: &Pod, host: &mut Tree) -> Result<(), (String, String)> {
+    for volume in &pod.spec.volumes {
+        let Some(source) = &volume.host_path else { continue };
+        let path = crate::runtime::fs::normalize("/", &source.path);
+        let (exists, is_dir) = (host.exists(&path), host.is_dir(&path));
+        let wrong = |what: &str| Err((volume.name.clone(), format!("hostPath type check failed: {} is not a {what}", source.path)));
+        // A path below a file cannot be made: then the mount is what it is, and the program that looks for it says so.
+        match source.type_.as_deref().unwrap_or_default() {
+            "" | "DirectoryOrCreate" if !exists => drop(host.make_dirs(&path)),
+            "FileOrCreate" if !exists => drop(host.write(&path, "", false)),
+            "DirectoryOrCreate" | "Directory" if !is_dir => return wrong("directory"),
+            "FileOrCreate" | "File" if !exists || is_dir => return wrong("file"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The tree of each volume of the Pod, in the order of the spec.
 ///
 /// # Errors
