@@ -187,7 +187,19 @@ pub(crate) fn deck() -> Deck {
 #[test]
 fn the_cards_of_the_book_keep_every_rule() {
     let ids: Vec<_> = deck().iter().map(|card| card.id.clone()).collect();
-    assert_eq!(ids, ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"]);
+    assert_eq!(
+        ids,
+        [
+            "deployment-rollout",
+            "etcd-consistency",
+            "hpa",
+            "job-and-cronjob",
+            "pod-creation",
+            "request-path",
+            "resource-version",
+            "restart-policy"
+        ]
+    );
 }
 
 #[test]

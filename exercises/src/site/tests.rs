@@ -20,9 +20,18 @@ struct AnyCard;
 
 impl CardRenderer for AnyCard {
     fn ids(&self) -> Vec<String> {
-        ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "deployment-rollout",
+            "etcd-consistency",
+            "hpa",
+            "job-and-cronjob",
+            "pod-creation",
+            "request-path",
+            "resource-version",
+            "restart-policy",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 
     fn html(&self, id: &str, lang: Lang) -> Result<String, String> {

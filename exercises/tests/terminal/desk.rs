@@ -7,7 +7,16 @@ use serde_json::Value;
 fn the_list_shows_every_card_and_where_to_begin() {
     let book = Book::new();
     let list = book.run(&["list"]).good();
-    for id in ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"] {
+    for id in [
+        "deployment-rollout",
+        "etcd-consistency",
+        "hpa",
+        "job-and-cronjob",
+        "pod-creation",
+        "request-path",
+        "resource-version",
+        "restart-policy",
+    ] {
         assert!(list.stdout.contains(id), "{list:?}");
     }
     assert!(list.stdout.ends_with("Next: cargo run -- start pod-creation\n"), "{list:?}");

@@ -127,7 +127,9 @@ pub(crate) fn attributes<'a>(request: &'a Request, selected: &'a str) -> Attribu
         Path::Other(path) => return Attributes::Path { verb: method_name(request.method), path: path.split('?').next().unwrap_or("") },
     };
     let ResourcePath { resource, namespace, name, subresource } = path;
-    let verb = if matches!(subresource.as_ref(), "exec" | "attach") { "create" } else { verb(request, path) };
+    // What follows a proxy is no part of the subresource.
+    let subresource = subresource.split('/').next().unwrap_or_default();
+    let verb = if matches!(subresource, "exec" | "attach") { "create" } else { verb(request, path) };
     let name = name.as_deref().unwrap_or(selected);
     // A namespace is in itself.
     let is_namespace = resource.group.is_empty() && resource.resource == "namespaces";

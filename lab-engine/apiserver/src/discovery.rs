@@ -3,6 +3,7 @@
 //!
 //! **Simplified here:** groups come in the order of their names, where upstream's have priorities.
 
+use crate::aggregator::Extension;
 use crate::crd::{CustomResources, Served, priority};
 use crate::openapi;
 use api::http::{Accept, Body, Response};
@@ -31,7 +32,7 @@ pub(crate) const VERSION: &str = "v1.36.0";
 type Sub<'a> = (&'a str, &'a str, &'a [&'a str]);
 
 /// Answers a GET of a path that names no resource.
-pub(crate) fn answer(path: &str, accept: Accept, custom: &CustomResources) -> Response {
+pub(crate) fn answer(path: &str, accept: Accept, custom: &CustomResources, extensions: &[&'static Extension]) -> Response {
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let body = match parts[..] {
@@ -39,22 +40,25 @@ pub(crate) fn answer(path: &str, accept: Accept, custom: &CustomResources) -> Re
             "major": "1", "minor": "36", "gitVersion": VERSION, "gitTreeState": "clean", "platform": "linux/amd64",
         })),
         ["healthz" | "livez" | "readyz", ..] => return Response::ok(Body::Text("ok".into())),
-        ["api"] if accept == Accept::Discovery => Some(aggregated(custom, true)),
-        ["apis"] if accept == Accept::Discovery => Some(aggregated(custom, false)),
+        ["api"] if accept == Accept::Discovery => Some(aggregated(custom, &[], true)),
+        ["apis"] if accept == Accept::Discovery => Some(aggregated(custom, extensions, false)),
         ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
         ["apis"] => {
-            let groups: Vec<Value> = groups(custom).into_iter().map(|(group, versions)| group_json(group, &versions)).collect();
+            let groups: Vec<Value> = groups(custom, extensions).into_iter().map(|(group, versions)| group_json(group, &versions)).collect();
             Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
         }
-        ["apis", group] => groups(custom).get(group).map(|versions| {
+        ["apis", group] => groups(custom, extensions).get(group).map(|versions| {
             let mut body = group_json(group, versions);
             body["kind"] = json!("APIGroup");
             body["apiVersion"] = json!("v1");
             body
         }),
         ["api", version] => resources("", version, custom),
-        ["apis", group, version] => resources(group, version, custom),
-        ["openapi", "v3"] => Some(openapi::index(groups(custom), custom)),
+        ["apis", group, version] => match extensions.iter().find(|extension| extension.group == group && extension.version == version) {
+            Some(extension) => Some(extension_resources(extension)),
+            None => resources(group, version, custom),
+        },
+        ["openapi", "v3"] => Some(openapi::index(groups(custom, &[]), custom)),
         ["openapi", "v3", "api", version] => openapi::document("", version, custom),
         ["openapi", "v3", "apis", group, version] => openapi::document(group, version, custom),
         _ => None,
@@ -63,7 +67,7 @@ pub(crate) fn answer(path: &str, accept: Accept, custom: &CustomResources) -> Re
 }
 
 /// The groups that have a name, with their versions, most preferred first.
-fn groups(custom: &CustomResources) -> BTreeMap<&str, Vec<&str>> {
+fn groups<'a>(custom: &'a CustomResources, extensions: &[&'static Extension]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let custom = custom.all().map(|served| &*served.kind);
     for info in KINDS.iter().chain(custom).filter(|info| !info.group.is_empty()) {
@@ -74,6 +78,9 @@ fn groups(custom: &CustomResources) -> BTreeMap<&str, Vec<&str>> {
     }
     for (group, ..) in REVIEWS {
         groups.insert(group, vec!["v1"]);
+    }
+    for extension in extensions {
+        groups.insert(extension.group, vec![extension.version]);
     }
     for versions in groups.values_mut() {
         versions.sort_by_key(|version| priority(version));
@@ -109,6 +116,17 @@ fn resources(group: &str, version: &str, custom: &CustomResources) -> Option<Val
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!resources.is_empty())
         .then(|| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}))
+}
+
+/// What can be done with a resource of an extension server.
+const EXTENSION_VERBS: &[&str] = &["get", "list"];
+
+/// The `APIResourceList` of an extension server.
+fn extension_resources(extension: &Extension) -> Value {
+    let resource = |(name, kind, namespaced): &(&str, &str, bool)| json!({"name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": EXTENSION_VERBS});
+    let resources: Vec<Value> = extension.resources.iter().map(resource).collect();
+    let group_version = format!("{}/{}", extension.group, extension.version);
+    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
 }
 
 fn verbs(info: &KindInfo) -> &'static [&'static str] {
@@ -173,8 +191,8 @@ fn subresources<'a>(info: &'a KindInfo, served: Option<&Served>) -> Vec<Sub<'a>>
 }
 
 /// All groups with their resources in one answer: those with a name, or the core group (`aggregated discovery`, KEP-3352).
-fn aggregated(custom: &CustomResources, core: bool) -> Value {
-    let all = if core { BTreeMap::from([("", vec!["v1"])]) } else { groups(custom) };
+fn aggregated(custom: &CustomResources, extensions: &[&'static Extension], core: bool) -> Value {
+    let all = if core { BTreeMap::from([("", vec!["v1"])]) } else { groups(custom, extensions) };
     let item = |(group, versions): (&str, Vec<&str>)| {
         let versions: Vec<Value> = versions
             .into_iter()
@@ -186,7 +204,14 @@ fn aggregated(custom: &CustomResources, core: bool) -> Value {
                         "scope": scope(*namespaced), "singularResource": kind.to_lowercase(), "verbs": ["create"],
                     })
                 };
-                let resources: Vec<Value> = stored.chain(reviews(group, version).map(review)).collect();
+                let extended = Extension::find(group, version).map_or(&[][..], |extension| extension.resources).iter();
+                let extended = extended.map(|(name, kind, namespaced)| {
+                    json!({
+                        "resource": name, "responseKind": {"group": group, "version": version, "kind": kind},
+                        "scope": scope(*namespaced), "singularResource": "", "verbs": EXTENSION_VERBS,
+                    })
+                });
+                let resources: Vec<Value> = stored.chain(reviews(group, version).map(review)).chain(extended).collect();
                 json!({"version": version, "freshness": "Current", "resources": resources})
             })
             .collect();

@@ -11,6 +11,7 @@
 //! **Simplified here:** no OpenAPI v2; one watch on etcd for all resources; one limit for all requests in flight (`inflight`).
 
 pub mod admission;
+mod aggregator;
 mod authentication;
 mod authorization;
 mod bootstrap;

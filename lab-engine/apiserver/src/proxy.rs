@@ -1,7 +1,10 @@
-//! Requests that the API server passes on to a kubelet: logs, exec, attach.
+//! Requests that the API server passes on: to a kubelet (logs, exec, attach, its own pages), or to an extension server.
 
+use crate::aggregator;
+use crate::authorization::verb;
+use crate::params::Origin;
 use crate::server::Output;
-use api::http::{Request, Response};
+use api::http::{Request, ResourcePath, Response};
 use api::status::Status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +13,8 @@ use std::sync::Arc;
 struct Proxy {
     client: u32,
     id: u64,
-    node: Arc<str>,
+    /// What the client is told when nobody is there to pass the request on to.
+    unreachable: Box<Status>,
     /// Whether text follows a successful answer: a log is followed.
     streams: bool,
 }
@@ -23,11 +27,30 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    /// Passes a request on.
-    pub(crate) fn send(&mut self, client: u32, id: u64, node: Arc<str>, request: Request, out: &mut Vec<Output>) {
+    fn add(&mut self, client: u32, id: u64, unreachable: Status, streams: bool) -> u64 {
         self.next += 1;
-        self.proxies.insert(self.next, Proxy { client, id, node: node.clone(), streams: request.flag("follow") });
-        out.push(Output::Kubelet { node, id: self.next, request: Box::new(request) });
+        self.proxies.insert(self.next, Proxy { client, id, unreachable: Box::new(unreachable), streams });
+        self.next
+    }
+
+    /// Passes a request on to the kubelet of a node.
+    pub(crate) fn send(&mut self, client: u32, id: u64, node: Arc<str>, request: Request, out: &mut Vec<Output>) {
+        let unreachable = Status::internal(format!("dial tcp: lookup {node} on 10.96.0.10:53: no such host"));
+        let id = self.add(client, id, unreachable, request.flag("follow"));
+        out.push(Output::Kubelet { node, id, request: Box::new(request) });
+    }
+
+    /// Passes a request on to the server behind a Service.
+    pub(crate) fn send_to_service(
+        &mut self,
+        origin: &Origin,
+        service: Arc<str>,
+        request: Request,
+        path: &ResourcePath,
+        out: &mut Vec<Output>,
+    ) {
+        let id = self.add(origin.client, origin.id, aggregator::unavailable(verb(&request, path), path), false);
+        out.push(Output::Extension { service, id, request: Box::new(request) });
     }
 
     /// The kubelet answers; of a log that is followed, more text comes after a success.
@@ -49,11 +72,10 @@ impl Proxies {
         }
     }
 
-    /// There is no such kubelet.
+    /// There is nobody to pass it on to.
     pub(crate) fn unreachable(&mut self, number: u64, out: &mut Vec<Output>) {
         let Some(proxy) = self.proxies.remove(&number) else { return };
-        let message = format!("dial tcp: lookup {} on 10.96.0.10:53: no such host", proxy.node);
-        out.push(Output::Respond { client: proxy.client, id: proxy.id, response: Response::from(Status::internal(message)) });
+        out.push(Output::Respond { client: proxy.client, id: proxy.id, response: Response::from(*proxy.unreachable) });
     }
 
     /// The client no longer waits.

@@ -117,7 +117,7 @@ pub enum Input {
         /// Whether it is the last.
         last: bool,
     },
-    /// There is no such kubelet to pass a request on to.
+    /// There is no such kubelet, or no such extension server, to pass a request on to.
     KubeletUnreachable {
         /// The number under which it was passed on.
         id: u64,
@@ -169,6 +169,15 @@ pub enum Output {
     Kubelet {
         /// The node.
         node: Arc<str>,
+        /// The number under which the answer shall come.
+        id: u64,
+        /// The request.
+        request: Box<Request>,
+    },
+    /// Pass a request on to the extension server behind a Service; answered as by a kubelet.
+    Extension {
+        /// The Service.
+        service: Arc<str>,
         /// The number under which the answer shall come.
         id: u64,
         /// The request.
@@ -631,7 +640,7 @@ impl ApiServer {
         }
         let served = match &request.path {
             Path::Other(path) => {
-                let response = crate::discovery::answer(path, request.accept, &self.custom);
+                let response = crate::discovery::answer(path, request.accept, &self.custom, &self.extensions());
                 out.push(Output::Respond { client, id, response });
                 Ok(())
             }

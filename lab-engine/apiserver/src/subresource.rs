@@ -1,6 +1,7 @@
-//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`.
+//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`, and
+//! `proxy` of nodes.
 //!
-//! **Simplified here:** `portforward` and `proxy` are not there.
+//! **Simplified here:** `portforward`, and `proxy` of Pods and Services, are not there.
 
 use crate::crd::Served;
 use crate::params::{DeleteOptions, Origin};
@@ -35,6 +36,7 @@ pub(crate) enum Subresource {
     Log,
     Exec,
     Attach,
+    Proxy,
 }
 
 impl Subresource {
@@ -56,6 +58,8 @@ impl Subresource {
             "log" if pods => Subresource::Log,
             "exec" if pods => Subresource::Exec,
             "attach" if pods => Subresource::Attach,
+            "proxy" if info == api::core::Node::INFO => Subresource::Proxy,
+            _ if info == api::core::Node::INFO && name.starts_with("proxy/") => Subresource::Proxy,
             _ => return None,
         })
     }
@@ -74,6 +78,7 @@ impl Subresource {
             Subresource::Log => "log",
             Subresource::Exec => "exec",
             Subresource::Attach => "attach",
+            Subresource::Proxy => "proxy",
         }
     }
 
@@ -122,6 +127,24 @@ impl ApiServer {
         }
         let node: Arc<str> = pod.spec.node_name.as_str().into();
         self.proxies.send(origin.client, origin.id, node, request, out);
+        Ok(())
+    }
+
+    /// Passes a request for a page of a kubelet on to it.
+    pub(crate) fn pass_to_node(
+        &mut self,
+        origin: &Origin,
+        request: Request,
+        path: &ResourcePath,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Box<Status>> {
+        let name = path.name.as_deref().unwrap_or_default();
+        let known = self.cache.get(&storage::key(api::core::Node::INFO, "", name)).is_some();
+        if request.method != Method::Get || !known {
+            let refusal = if known { Status::method_not_allowed() } else { Status::not_found(&path.resource, name) };
+            return Err(Box::new(refusal));
+        }
+        self.proxies.send(origin.client, origin.id, name.into(), request, out);
         Ok(())
     }
 

@@ -104,7 +104,7 @@ impl ApiServer {
         out: &mut Vec<Output>,
     ) -> Refused<()> {
         let gvr = &path.resource;
-        let info = self.kind_at(gvr).ok_or_else(|| Box::new(Status::no_such_path()))?;
+        let Some(info) = self.kind_at(gvr) else { return self.pass_to_extension(origin, request, path, out) };
         if info.namespaced && path.namespace.is_none() && path.name.is_some() {
             return Err(Box::new(Status::no_such_path()));
         }
@@ -118,6 +118,9 @@ impl ApiServer {
         trace_request(&info, subresource, &request, path, origin, out);
         if request.method == Method::Get && subresource.is_state() && subresource != Subresource::Scale {
             return self.get_or_list(now, origin, &request, &info, path, out);
+        }
+        if subresource == Subresource::Proxy {
+            return self.pass_to_node(origin, request, path, out);
         }
         if subresource.is_kubelets() {
             return self.pass_on(origin, request, path, out);
@@ -491,8 +494,8 @@ impl Write {
             let own = crate::crd::definition::warnings(object).into_iter();
             return self.warnings.extend(own.filter(|warning| !known.contains(warning)));
         }
-        // Admission reads the classes of Pods' priorities.
-        if object.is_dynamic() && self.info.kind != "PriorityClass" {
+        // Admission reads the classes of Pods' priorities, and the aggregation layer reads APIServices.
+        if object.is_dynamic() && !matches!(&*self.info.kind, "PriorityClass" | "APIService") {
             let text = format!("{} {}: stored, but nothing acts on it here yet", self.info.api_version(), self.info.kind);
             self.warnings.push(text);
         } else if self.subresource == Subresource::None {

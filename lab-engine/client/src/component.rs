@@ -191,6 +191,11 @@ impl Outbox {
         self.actions.push(Action::Trace(Some(actor.clone()), what));
     }
 
+    /// What has been collected so far.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.actions.iter()
+    }
+
     /// Takes all actions out, and says which number the next request gets.
     pub fn take(&mut self) -> (Vec<Action>, u64) {
         (std::mem::take(&mut self.actions), self.next_request)

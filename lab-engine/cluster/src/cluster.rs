@@ -4,6 +4,8 @@
 //! etcd-1 ◄──► kube-apiserver ◄──► kube-scheduler, kube-controller-manager, kubelet/node-1 …, kubectl
 //! ```
 
+use crate::addons::Installer;
+use crate::candidate::{Candidate, Make};
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::fault::Fault;
 use crate::host::Host;
@@ -14,14 +16,16 @@ use api::meta::condition_is_true;
 use api::quantity::Quantity;
 use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
-use controllers::autoscaling::metrics::MetricsClient;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig};
+use metrics_server::MetricsServer;
 use network::{Cidr, CoreDns, KubeProxy};
 use scheduler::Scheduler;
-use sim::{Rng, Time, Trace, What};
+use serde::{Deserialize, Serialize};
+use sim::{EventId, Rng, Time, Trace, What};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long [`Cluster::booted`] waits for the nodes, in virtual time.
@@ -35,6 +39,9 @@ const STORE_QUOTA: usize = 60_000;
 
 /// How many more it holds for each node, whose kubelet renews its Lease and reports its status.
 const STORE_QUOTA_PER_NODE: usize = 1_000;
+
+/// How many schedulers or controller managers there may be.
+const MAX_REPLICAS: u32 = 5;
 
 /// What a command printed, and its exit status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +68,9 @@ pub(crate) enum Part {
     Scheduler(Box<Scheduler>),
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
+    Metrics(Box<MetricsServer>),
+    Candidate(Box<Candidate>),
+    Installer(Box<Installer>),
     Terminal(Box<Terminal>),
     KubeProxy(Box<KubeProxy>),
     CoreDns(Box<CoreDns>),
@@ -74,6 +84,9 @@ impl Part {
             Part::Scheduler(part) => part.as_ref(),
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
+            Part::Metrics(part) => part.as_ref(),
+            Part::Candidate(part) => part.as_ref(),
+            Part::Installer(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
             Part::KubeProxy(part) => part.as_ref(),
             Part::CoreDns(part) => part.as_ref(),
@@ -86,6 +99,9 @@ impl Part {
             Part::Scheduler(part) => part.as_mut(),
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
+            Part::Metrics(part) => part.as_mut(),
+            Part::Candidate(part) => part.as_mut(),
+            Part::Installer(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
             Part::KubeProxy(part) => part.as_mut(),
             Part::CoreDns(part) => part.as_mut(),
@@ -104,12 +120,32 @@ impl Component for Part {
     }
 }
 
+/// How a component of the control plane stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentStatus {
+    /// Its name, for example `kube-scheduler-2`.
+    pub name: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether it leads; `None` where there is only one of its kind.
+    pub leads: Option<bool>,
+}
+
+/// How a component that can be killed is made anew.
+struct Recipe {
+    make: Make,
+    rng: Rng,
+    /// How often it was started.
+    starts: u32,
+}
+
 /// A cluster in virtual time.
 pub struct Cluster {
     pub(crate) host: Host<Part>,
     terminal: usize,
-    controllers: usize,
     kubelets: BTreeMap<String, usize>,
+    recipes: BTreeMap<usize, Recipe>,
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -137,14 +173,17 @@ impl Cluster {
         let settings = apiserver::Config { encryption, ..apiserver::Config::default() };
         let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers, &settings);
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
-        let mut part = |host: &Host<Part>, name: &str, usual: fn(Rng) -> Part| {
-            let rng = rng(host, name);
-            substitute(name, &rng).map_or_else(|| usual(rng), Part::Other)
-        };
-        let scheduler = part(&host, "kube-scheduler", |rng| Part::Scheduler(Box::new(Scheduler::new(rng))));
-        host.add("kube-scheduler", scheduler, Time::from_millis(100));
-        let controllers = part(&host, "kube-controller-manager", |rng| Part::Controllers(Box::new(ControllerManager::new(rng))));
-        let controllers = host.add("kube-controller-manager", controllers, Time::from_millis(100));
+        let mut recipes = BTreeMap::new();
+        let scheduler: Make = Arc::new(|rng| Part::Scheduler(Box::new(Scheduler::new(rng))));
+        let controllers: Make = Arc::new(|rng| Part::Controllers(Box::new(ControllerManager::new(rng))));
+        let parts =
+            [("kube-scheduler", config.schedulers, scheduler), ("kube-controller-manager", config.controller_managers, controllers)];
+        for (name, count, make) in &parts {
+            match substitute(name, &rng(&host, name)) {
+                Some(other) => drop(host.add(name, Part::Other(other), Time::from_millis(100))),
+                None => add_replicas(&mut host, name, *count, make, &mut recipes),
+            }
+        }
         let mut kubelets = BTreeMap::new();
         for (index, node) in config.nodes.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -155,9 +194,15 @@ impl Cluster {
             let start = Time::from_millis(210 + u64::from(index) * 10);
             kubelets.insert(name, host.add(&endpoint, part, start));
         }
+        if config.metrics_server {
+            host.add("addons", Part::Installer(Box::new(Installer::metrics_server())), Time::from_millis(150));
+            let server: Make = Arc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))));
+            let number = host.add("metrics-server", server(rng(&host, "metrics-server")), Time::from_millis(500));
+            recipes.insert(number, Recipe { make: server, rng: rng(&host, "metrics-server"), starts: 0 });
+        }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
         add_network(&mut host, config, &kubelets);
-        Ok(Cluster { host, terminal, controllers, kubelets, faults: Vec::new() })
+        Ok(Cluster { host, terminal, kubelets, recipes, faults: Vec::new() })
     }
 
     /// A cluster whose nodes are all Ready, some virtual seconds after its start.
@@ -198,6 +243,32 @@ impl Cluster {
         self.host.etcd().status()
     }
 
+    /// How the components of the control plane stand that can be killed, in the order in which they were added.
+    pub fn components(&self) -> Vec<ComponentStatus> {
+        let status = |&number: &usize| {
+            let running = self.host.runs(number);
+            let leads = match self.host.component(number) {
+                Part::Candidate(candidate) => Some(running && candidate.leads()),
+                _ => None,
+            };
+            ComponentStatus { name: self.host.component_name(number).to_owned(), running, leads }
+        };
+        self.recipes.keys().map(status).collect()
+    }
+
+    /// The number of a component that can be killed.
+    pub(crate) fn mortal(&self, name: &str) -> Option<usize> {
+        self.host.component_named(name).filter(|number| self.recipes.contains_key(number))
+    }
+
+    /// Starts a component that was killed.
+    pub(crate) fn revive(&mut self, number: usize, cause: EventId) {
+        let Some(recipe) = self.recipes.get_mut(&number) else { return };
+        recipe.starts += 1;
+        let part = (recipe.make)(recipe.rng.stream(&format!("start/{}", recipe.starts)));
+        self.host.restart_component(number, part, Some(cause));
+    }
+
     /// What the API server holds, in the order of its keys.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.host.apiserver().objects()
@@ -228,13 +299,6 @@ impl Cluster {
         match self.host.component(self.terminal) {
             Part::Terminal(terminal) => terminal,
             _ => unreachable!("the slot was filled with the terminal"),
-        }
-    }
-
-    /// Takes the metrics that autoscalers go by from this source from now on; before, there are none.
-    pub fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
-        if let Part::Controllers(controllers) = self.host.component_mut(self.controllers) {
-            controllers.set_metrics(metrics);
         }
     }
 
@@ -308,6 +372,23 @@ fn add_network(host: &mut Host<Part>, config: &ClusterConfig, kubelets: &BTreeMa
     let dns = CoreDns::new(&host.kernel().rng("coredns"));
     let number = host.add("coredns", Part::CoreDns(Box::new(dns)), Time::ZERO);
     host.add_address(CLUSTER_DNS, number);
+}
+
+/// Adds so many replicas of a component, 1 to 5. Several of them elect a leader.
+fn add_replicas(host: &mut Host<Part>, name: &'static str, count: u32, make: &Make, recipes: &mut BTreeMap<usize, Recipe>) {
+    let count = count.clamp(1, MAX_REPLICAS);
+    for replica in 1..=count {
+        let endpoint = if replica == 1 { name.to_owned() } else { format!("{name}-{replica}") };
+        let rng = host.kernel().rng(&endpoint);
+        let of_one: Make = if count == 1 { make.clone() } else { candidate(name, endpoint.clone(), make.clone()) };
+        let start = Time::from_millis(90 + u64::from(replica) * 10);
+        let number = host.add(&endpoint, of_one(rng.clone()), start);
+        recipes.insert(number, Recipe { make: of_one, rng, starts: 0 });
+    }
+}
+
+fn candidate(name: &'static str, endpoint: String, make: Make) -> Make {
+    Arc::new(move |rng| Part::Candidate(Box::new(Candidate::new(name, &endpoint, rng, make.clone()))))
 }
 
 /// Reads a node's configuration; `index` counts from 0.

@@ -18,6 +18,13 @@ pub struct ClusterConfig {
     pub etcd: EtcdConfig,
     /// How many API servers there are; 1 to 5.
     pub api_servers: u32,
+    /// How many schedulers there are; 1 to 5. Of several, one leads by the Lease `kube-scheduler`; a single one does not ask for it.
+    pub schedulers: u32,
+    /// How many controller managers there are; the same holds for them.
+    pub controller_managers: u32,
+    /// Whether metrics-server is installed, so that there is the API `metrics.k8s.io`. A cluster as `kubeadm` makes it has none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub metrics_server: bool,
     /// How the API server encrypts values in etcd, as an `EncryptionConfiguration`; not at all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -64,6 +71,9 @@ impl ClusterConfig {
             nodes: vec![NodeConfig::default(); count],
             etcd: EtcdConfig::default(),
             api_servers: 1,
+            schedulers: 1,
+            controller_managers: 1,
+            metrics_server: false,
             encryption: None,
             proxy_mode: ProxyMode::default(),
         }

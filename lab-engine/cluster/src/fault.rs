@@ -18,8 +18,8 @@ pub enum Fault {
     Isolate(String),
     /// Nothing passes between the two parts.
     Cut(String, String),
-    /// The process of a member of etcd or of an API server is killed; it is started again when the fault is taken away. What a disk was
-    /// writing may be lost.
+    /// The process of a member of etcd, of an API server, scheduler, controller manager or metrics-server is killed; it is started again
+    /// when the fault is taken away, with nothing in memory. What a disk was writing may be lost.
     Crash(String),
     /// The disk of a member of etcd takes so many milliseconds to make a write safe.
     SlowDisk(String, u32),
@@ -124,7 +124,11 @@ impl Cluster {
             Fault::Crash(part) => match (self.host.member_named(part), self.host.server_named(part)) {
                 (Some(place), _) => self.host.crash_member(place, Some(cause)),
                 (_, Some(number)) => self.host.crash_server(number, Some(cause)),
-                _ => {}
+                _ => {
+                    if let Some(number) = self.mortal(part) {
+                        self.host.crash_component(number, Some(cause));
+                    }
+                }
             },
             Fault::SlowDisk(part, millis) => {
                 if let Some(place) = self.host.member_named(part) {
@@ -153,7 +157,11 @@ impl Cluster {
                     return started.map_err(|reason| FaultError::DoesNotStart(part.clone(), reason));
                 }
                 (_, Some(number)) => self.host.restart_server(number, Some(cause)),
-                _ => {}
+                _ => {
+                    if let Some(number) = self.mortal(part) {
+                        self.revive(number, cause);
+                    }
+                }
             },
             Fault::SlowDisk(part, _) => {
                 if let Some(place) = self.host.member_named(part) {
@@ -182,7 +190,7 @@ impl Cluster {
             Fault::CutNode(node) => exists(&kubelet(node)),
             Fault::Isolate(part) => exists(part),
             Fault::Cut(one, other) => exists(one).and(exists(other)),
-            Fault::Crash(part) => is_one_of(part, &|part| is_member(part) || is_server(part)),
+            Fault::Crash(part) => is_one_of(part, &|part| is_member(part) || is_server(part) || self.mortal(part).is_some()),
             Fault::SlowDisk(part, _) => is_one_of(part, &is_member),
         }
     }

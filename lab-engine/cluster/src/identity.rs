@@ -2,14 +2,15 @@
 //!
 //! | part | user | groups |
 //! | --- | --- | --- |
-//! | `kube-scheduler` | `system:kube-scheduler` | |
-//! | `kube-controller-manager` | `system:kube-controller-manager` | |
+//! | `kube-scheduler`, `kube-scheduler-2` … | `system:kube-scheduler` | |
+//! | `kube-controller-manager` … | `system:kube-controller-manager` | |
 //! | `kubelet/NODE` | `system:node:NODE` | `system:nodes` |
 //! | `kube-proxy/NODE` | `system:kube-proxy` | `system:node-proxier` |
 //! | `coredns…` | `system:coredns` | |
+//! | `metrics-server` | `system:serviceaccount:kube-system:metrics-server` | those of a ServiceAccount |
 //! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
 //!
-//! **Simplified here:** kube-proxy and CoreDNS have certificates where `kubeadm` gives them ServiceAccounts; the controllers share the
+//! **Simplified here:** kube-proxy, CoreDNS and metrics-server have certificates where a real cluster gives them tokens of ServiceAccounts; the controllers share the
 //! identity of the controller manager.
 
 use api::http::{CertificateSubject, Credentials};
@@ -18,8 +19,18 @@ use std::sync::Arc;
 /// The certificate of the part with this endpoint.
 pub(crate) fn of(endpoint: &str) -> Credentials {
     let (part, node) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    if part == "metrics-server" {
+        let account = |group: &str| format!("system:serviceaccount{group}");
+        let organizations = vec![account("s"), account("s:kube-system")];
+        return Credentials::Certificate(Arc::new(CertificateSubject {
+            common_name: account(":kube-system:metrics-server"),
+            organizations,
+        }));
+    }
+    let replica = |name: &str| part.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     let (common_name, organization) = match part {
-        "kube-scheduler" | "kube-controller-manager" => (format!("system:{part}"), None),
+        _ if replica("kube-scheduler") => ("system:kube-scheduler".to_owned(), None),
+        _ if replica("kube-controller-manager") => ("system:kube-controller-manager".to_owned(), None),
         "kubelet" => (format!("system:node:{node}"), Some("system:nodes")),
         "kube-proxy" => ("system:kube-proxy".to_owned(), Some("system:node-proxier")),
         _ if part.starts_with("coredns") => ("system:coredns".to_owned(), None),

@@ -5,6 +5,8 @@
 //! - [`Fault`]: what can be done to it.
 //! - `host`: carries requests between the parts; `connection`: the client's end of a connection; `message`: what crosses the network.
 
+mod addons;
+mod candidate;
 mod cluster;
 mod config;
 mod connection;
@@ -13,7 +15,7 @@ mod host;
 mod identity;
 mod message;
 
-pub use cluster::{Advanced, Cluster, CommandResult};
+pub use cluster::{Advanced, Cluster, CommandResult, ComponentStatus};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError, FaultSyntaxError};
 pub use host::MemberStatus;

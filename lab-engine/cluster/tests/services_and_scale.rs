@@ -1,14 +1,9 @@
 //! What follows from Services, autoscalers, budgets and claims on a whole cluster.
 
-use api::autoscaling::{CrossVersionObjectReference, HorizontalPodAutoscaler, MetricIdentifier};
 use api::core::{Endpoints, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use api::discovery::EndpointSlice;
-use api::labels::Selector;
 use api::policy::PodDisruptionBudget;
 use cluster::{Cluster, ClusterConfig};
-use controllers::autoscaling::metrics::{MetricsClient, PodMetric, PodMetricsInfo};
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -62,87 +57,9 @@ fn a_service_has_the_addresses_of_its_ready_pods() {
     assert_eq!((named::<EndpointSlice>(&cluster, "web-").len(), named::<Endpoints>(&cluster, "web").len()), (0, 0));
 }
 
-/// What each Pod uses, told by the test.
-#[derive(Clone, Debug, Default)]
-struct Told(Rc<RefCell<PodMetricsInfo>>);
-
-impl MetricsClient for Told {
-    fn resource(&self, _: &str, _: &str, _: &Selector, _: &str) -> Result<PodMetricsInfo, String> {
-        Ok(self.0.borrow().clone())
-    }
-
-    fn raw(&self, _: &MetricIdentifier, _: &str, _: &Selector) -> Result<PodMetricsInfo, String> {
-        Err("not told".to_owned())
-    }
-
-    fn object(&self, _: &MetricIdentifier, _: &str, _: &CrossVersionObjectReference) -> Result<i64, String> {
-        Err("not told".to_owned())
-    }
-
-    fn external(&self, _: &MetricIdentifier, _: &str) -> Result<Vec<i64>, String> {
-        Err("not told".to_owned())
-    }
-}
-
-impl Told {
-    /// Every Pod whose name begins so has used this much, in thousandths, in the last minute.
-    fn all_use(&self, cluster: &Cluster, prefix: &str, value: i64) {
-        let metric = PodMetric { timestamp: cluster.now(), window: MINUTE, value };
-        let pods = named::<Pod>(cluster, prefix).into_iter().map(|pod| (pod.metadata.name, metric)).collect();
-        *self.0.borrow_mut() = pods;
-    }
-}
-
 fn apply(cluster: &mut Cluster, manifest: &str) {
     cluster.terminal_mut().files_mut().write("m.yaml", manifest).expect("there is room for it");
     printed(cluster, "kubectl apply -f m.yaml");
-}
-
-const AUTOSCALER: &str = "
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: web}
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
-  minReplicas: 1
-  maxReplicas: 5
-  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]
-  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}
-";
-
-#[test]
-fn an_autoscaler_follows_the_load_up_at_once_and_down_after_a_while() {
-    let mut cluster = booted();
-    let told = Told::default();
-    printed(&mut cluster, "kubectl create deployment web --image=nginx");
-    printed(&mut cluster, "kubectl set resources deployment web --requests=cpu=100m");
-    printed(&mut cluster, "kubectl rollout status deployment/web");
-    apply(&mut cluster, AUTOSCALER);
-    advance(&mut cluster, 20);
-    let condition = |cluster: &Cluster, type_: &str| {
-        let hpa: Vec<HorizontalPodAutoscaler> = named(cluster, "web");
-        api::meta::condition(&hpa[0].status.conditions, type_).map(|condition| condition.reason.clone()).unwrap_or_default()
-    };
-    assert_eq!(condition(&cluster, "ScalingActive"), "FailedGetResourceMetric", "there is no metrics API");
-    cluster.set_metrics(Box::new(told.clone()));
-    advance(&mut cluster, 300);
-    told.all_use(&cluster, "web-", 150);
-    advance(&mut cluster, 16);
-    assert_eq!(condition(&cluster, "AbleToScale"), "SucceededRescale");
-    let events = printed(&mut cluster, "kubectl get events");
-    assert!(events.contains("New size: 3; reason: cpu resource utilization (percentage of request) above target"), "{events}");
-    advance(&mut cluster, 20);
-    assert_eq!(named::<Pod>(&cluster, "web-").len(), 3);
-    told.all_use(&cluster, "web-", 10);
-    advance(&mut cluster, 30);
-    let described = printed(&mut cluster, "kubectl describe hpa web");
-    assert!(described.contains("resource cpu on pods  (as a percentage of request):"), "{described}");
-    assert!(described.contains("10% (10m) / 50%") && described.contains("ScaleDownStabilized"), "{described}");
-    let table = printed(&mut cluster, "kubectl get hpa");
-    assert!(table.contains("cpu: 10%/50%"), "{table}");
-    assert_eq!(named::<Pod>(&cluster, "web-").len(), 3, "the higher recommendation still holds");
-    advance(&mut cluster, 120);
-    assert_eq!(named::<Pod>(&cluster, "web-").len(), 1);
 }
 
 #[test]

@@ -42,7 +42,6 @@ use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::batch::CronJob;
 use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
-use autoscaling::metrics::MetricsClient;
 use autoscaling::{AutoscalerController, SYNC_PERIOD};
 use caches::Caches;
 use client::{Component, Delta, Expectations, Input, ObjectKey, Outbox, WorkQueue};
@@ -122,11 +121,6 @@ impl ControllerManager {
             load_balancers: Driver::new("service-controller", &agent, ServiceLoadBalancers::default()),
             namespace_content: Driver::new("root-ca-cert-publisher", &agent, NamespaceContent),
         }
-    }
-
-    /// Takes the metrics of autoscalers from this source from now on; before, there are none.
-    pub fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
-        self.autoscalers.controller.set_metrics(metrics);
     }
 
     /// Passes the input to the informers, and what changed to the queues of those whom it concerns.

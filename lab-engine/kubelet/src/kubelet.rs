@@ -117,6 +117,8 @@ pub struct Kubelet {
     pub(crate) execs: Execs,
     pub(crate) followers: Vec<Follower>,
     pub(crate) pod_calls: PodCalls,
+    /// CPU time that Pods used which are gone.
+    pub(crate) gone_cpu: Duration,
 }
 
 /// How long the kubelet waits before it tries a failed request again.
@@ -157,8 +159,14 @@ impl Kubelet {
             execs: Execs::default(),
             followers: Vec::new(),
             pod_calls: PodCalls::default(),
+            gone_cpu: Duration::ZERO,
             config,
         }
+    }
+
+    /// When it started; the start of the run before its first input.
+    pub(crate) fn started_at(&self) -> Time {
+        self.started.unwrap_or_default()
     }
 
     fn send(&mut self, request: Request, why: Pending, out: &mut Outbox) {
@@ -311,9 +319,9 @@ impl Kubelet {
     fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
         self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
         self.end_followers(uid, out);
-        if let Some(managed) = self.managed.remove(uid)
-            && let Some(wake) = managed.wake
-        {
+        let Some(managed) = self.managed.remove(uid) else { return };
+        self.gone_cpu = self.gone_cpu.saturating_add(managed.worker.cpu(now));
+        if let Some(wake) = managed.wake {
             self.wakes.remove(&(wake, uid.clone()));
         }
     }

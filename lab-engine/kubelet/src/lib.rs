@@ -30,6 +30,7 @@ mod serve;
 mod status;
 mod sync;
 mod termination;
+mod usage;
 mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};

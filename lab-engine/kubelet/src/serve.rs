@@ -1,4 +1,5 @@
-//! What the API server asks of a kubelet: logs and commands (`pkg/kubelet/server`, `GetKubeletContainerLogs`).
+//! What the API server asks of a kubelet: logs, commands, and the pages of its own that `nodes/NODE/proxy/…` leads to (`pkg/kubelet/server`,
+//! `GetKubeletContainerLogs`).
 //!
 //! **Simplified here:** `exec` runs a command to its end and answers once, with its output and exit code; `attach` and `portforward` are not
 //! served.
@@ -39,6 +40,18 @@ impl Kubelet {
             Path::Resource(path) => match path.subresource.as_ref() {
                 "log" => self.log(now, id, path, request, out),
                 "exec" => self.exec(now, id, path, request, out),
+                "proxy/metrics/resource" => {
+                    out.respond(id, Response::ok(Body::Text(self.resource_metrics(now).into())));
+                    Ok(())
+                }
+                "proxy/stats/summary" => {
+                    out.respond(id, Response::ok(Body::Json(self.stats_summary(now))));
+                    Ok(())
+                }
+                "proxy/healthz" => {
+                    out.respond(id, Response::ok(Body::Text("ok".into())));
+                    Ok(())
+                }
                 _ => Err(Status::no_such_path()),
             },
             Path::Other(_) => Err(Status::no_such_path()),

@@ -408,7 +408,9 @@ impl PodWorker {
             (true, false) => [owned(image.entrypoint), expanded(&spec.args)].concat(),
             (false, _) => [expanded(&spec.command), expanded(&spec.args)].concat(),
         };
-        let memory_limit = memory_limit(&self.records[index].allocated);
+        let allocated = &self.records[index].allocated;
+        let memory_limit = memory_limit(allocated);
+        let cpu_limit = allocated.limits.get("cpu").and_then(|quantity| u64::try_from(quantity.milli_value()).ok());
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
         // The copies of `subPath` mounts that no container uses any more are let go.
         if !self.records.iter().any(|record| record.is_alive()) {
@@ -423,6 +425,7 @@ impl PodWorker {
             cwd,
             mounts,
             memory_limit,
+            cpu_milli: cpu_limit.or(Some(cx.config.cpu_milli)),
             termination_message_path: spec.termination_message_path.clone(),
             env,
         })

@@ -26,6 +26,7 @@ const KINDS: &[(&str, &str)] = &[
     ("deployments", "Deployment"),
     ("endpointslices", "EndpointSlice"),
     ("events", "Event"),
+    ("horizontalpodautoscalers", "HorizontalPodAutoscaler"),
     ("jobs", "Job"),
     ("leases", "Lease"),
     ("limitranges", "LimitRange"),

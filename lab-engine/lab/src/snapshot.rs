@@ -7,7 +7,7 @@ use api::Object;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::{ContainerStatus, Node, Pod, Service};
 use api::meta::{condition, condition_is_true};
-use cluster::{Cluster, Fault, MemberStatus};
+use cluster::{Cluster, ComponentStatus, Fault, MemberStatus};
 use serde::{Deserialize, Serialize};
 use sim::{EventId, Time, Trace, TraceEvent};
 
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub services: Vec<ServiceView>,
     /// The members of etcd, in order.
     pub members: Vec<MemberStatus>,
+    /// The components of the control plane that can be killed, in order.
+    pub components: Vec<ComponentStatus>,
     /// The faults on the cluster, in the order in which they came.
     pub faults: Vec<Fault>,
     /// How many older events the trace has dropped.
@@ -153,7 +155,7 @@ impl Snapshot {
     /// A cluster at present.
     pub fn of(cluster: &Cluster) -> Self {
         let (members, faults) = (cluster.etcd_members(), cluster.faults().to_vec());
-        Snapshot { members, faults, ..Snapshot::new(cluster.now(), cluster.trace(), cluster.objects()) }
+        Snapshot { members, faults, components: cluster.components(), ..Snapshot::new(cluster.now(), cluster.trace(), cluster.objects()) }
     }
 
     /// The cluster that holds these objects, which come in the order of the API server's keys.

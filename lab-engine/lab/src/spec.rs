@@ -57,6 +57,13 @@ pub struct ClusterShape {
     pub etcd: EtcdConfig,
     /// How many API servers there are; one if the card does not say.
     pub api_servers: u32,
+    /// How many schedulers there are, of which one leads; one if the card does not say.
+    pub schedulers: u32,
+    /// How many controller managers there are, of which one leads; one if the card does not say.
+    pub controller_managers: u32,
+    /// Whether metrics-server is installed; not if the card does not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub metrics_server: bool,
     /// An `EncryptionConfiguration` for what is in etcd; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -72,6 +79,9 @@ impl ClusterShape {
             nodes: self.nodes.clone(),
             etcd: self.etcd,
             api_servers: self.api_servers,
+            schedulers: self.schedulers,
+            controller_managers: self.controller_managers,
+            metrics_server: self.metrics_server,
             encryption: self.encryption.clone(),
             proxy_mode: self.proxy_mode,
         }
@@ -80,8 +90,8 @@ impl ClusterShape {
 
 impl Default for ClusterShape {
     fn default() -> Self {
-        let ClusterConfig { nodes, etcd, api_servers, proxy_mode, .. } = ClusterConfig::default();
-        ClusterShape { nodes, etcd, api_servers, encryption: None, proxy_mode }
+        let ClusterConfig { nodes, etcd, api_servers, schedulers, controller_managers, proxy_mode, .. } = ClusterConfig::default();
+        ClusterShape { nodes, etcd, api_servers, schedulers, controller_managers, metrics_server: false, encryption: None, proxy_mode }
     }
 }
 

@@ -159,7 +159,10 @@ impl Rules<'_> {
             name == first || (2..=count).any(|number| name.strip_prefix(base).is_some_and(|rest| rest == number.to_string()))
         };
         let shape = &self.lab.cluster;
-        matches!(name, "kube-scheduler" | "kube-controller-manager" | "kubectl")
+        name == "kubectl"
+            || (name == "metrics-server" && shape.metrics_server)
+            || numbered("kube-scheduler", "kube-scheduler-", shape.schedulers)
+            || numbered("kube-controller-manager", "kube-controller-manager-", shape.controller_managers)
             || numbered("etcd-1", "etcd-", shape.etcd.members)
             || numbered("kube-apiserver", "kube-apiserver-", shape.api_servers)
             || name.strip_prefix("kubelet/").is_some_and(|node| self.has_node(node))

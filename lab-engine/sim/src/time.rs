@@ -74,6 +74,11 @@ impl Time {
         Time(self.0.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX)))
     }
 
+    /// Milliseconds since 1970-01-01T00:00:00Z, rounded down.
+    pub const fn unix_millis(self) -> u64 {
+        Self::EPOCH.unsigned_abs() * 1000 + self.as_millis()
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z, rounded down.
     pub const fn unix_seconds(self) -> i64 {
         Self::EPOCH + (self.0 / NANOS) as i64

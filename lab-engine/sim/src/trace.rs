@@ -155,6 +155,21 @@ pub enum What {
         /// What it decided, in words, for example `create 3 Pods`.
         decision: Arc<str>,
     },
+    /// An autoscaler looked at its target.
+    Autoscaled {
+        /// The autoscaler.
+        object: ObjectRef,
+        /// How many replicas the target should have had so far.
+        current: i32,
+        /// What the metrics want; `None` when they could not be had, or were not asked.
+        proposed: Option<i32>,
+        /// How many replicas there shall be, after stabilisation and limits.
+        desired: i32,
+        /// What the Pods use, in percent of their requests, if the autoscaler goes by that.
+        utilization: Option<i32>,
+        /// What they should use.
+        target: Option<i32>,
+    },
     /// The scheduler looked for a node.
     Scheduled {
         /// The Pod.
@@ -318,6 +333,16 @@ impl fmt::Display for What {
             What::LogPersisted { index, object, .. } => write!(f, "log entry {index} on disk{}", of(object)),
             What::LogCommitted { index, object } => write!(f, "log entry {index} committed{}", of(object)),
             What::Reconciled { object, decision } => write!(f, "{object}: {decision}"),
+            What::Autoscaled { object, current, proposed, desired, utilization, target } => {
+                let percent = |value: &Option<i32>| value.map_or("<unknown>".to_owned(), |value| format!("{value}%"));
+                let wanted = proposed.map_or("nothing".to_owned(), |count| count.to_string());
+                write!(
+                    f,
+                    "{object}: {}/{}, {current} replicas, metrics want {wanted}, set to {desired}",
+                    percent(utilization),
+                    percent(target)
+                )
+            }
             What::Scheduled { pod, node: Some(node), nodes, .. } => write!(f, "{pod} fits {node}, best of {}", feasible(nodes)),
             What::Scheduled { pod, node: None, message, .. } => write!(f, "{pod} fits no node: {message}"),
             What::SandboxReady { pod, ip } => write!(f, "{pod} sandbox ready, IP {ip}"),

@@ -7,7 +7,7 @@
 //!
 //! A write is any request that is no read, but for Events and Leases: nothing is decided by those.
 
-use api::http::{Method, Path, Request};
+use api::http::{Method, Path, Request, Response};
 use client::{Action, Component, Input, Outbox, RequestId, Transport};
 use sim::{Rng, Time, What};
 use std::cell::RefCell;
@@ -99,6 +99,9 @@ pub struct Ledger {
 /// Makes the component anew.
 pub type Make<C> = Box<dyn Fn(Rng) -> C>;
 
+/// Answers a request, if it is one that it knows.
+pub type Front = Box<dyn Fn(&Request) -> Option<Response>>;
+
 /// A component that is disturbed.
 pub struct Disturbed<C> {
     make: Make<C>,
@@ -120,6 +123,10 @@ pub struct Disturbed<C> {
     lags: BTreeMap<RequestId, (Duration, Time)>,
     next_late: u64,
     ledger: Rc<RefCell<Ledger>>,
+    /// Answers some requests in place of the API server.
+    front: Option<Front>,
+    /// What it answers to requests that are under way.
+    answered: BTreeMap<RequestId, Response>,
 }
 
 impl<C: Component> Disturbed<C> {
@@ -141,7 +148,15 @@ impl<C: Component> Disturbed<C> {
             lags: BTreeMap::new(),
             next_late: 0,
             ledger,
+            front: None,
+            answered: BTreeMap::new(),
         }
+    }
+
+    /// With something that answers some requests in place of the API server, which sees them nevertheless.
+    pub fn behind(mut self, front: Front) -> Self {
+        self.front = Some(front);
+        self
     }
 
     fn start(&mut self, now: Time, out: &mut Outbox) {
@@ -159,6 +174,7 @@ impl<C: Component> Disturbed<C> {
         self.late.clear();
         self.lags.clear();
         self.lost_answers.clear();
+        self.answered.clear();
         self.life_begins = RequestId(self.next_request);
         std::mem::take(&mut self.watches).into_iter().for_each(|id| out.cancel(id));
     }
@@ -197,6 +213,7 @@ impl<C: Component> Disturbed<C> {
         let Some(component) = &mut self.component else { return };
         let input = match input {
             Input::Response(id, _) if self.lost_answers.remove(&id) => Input::Response(id, Err(Transport::Closed)),
+            Input::Response(id, Ok(response)) => Input::Response(id, Ok(self.answered.remove(&id).unwrap_or(response))),
             input => input,
         };
         if let Input::WatchEnded(id, _) | Input::Response(id, _) = &input {
@@ -218,7 +235,13 @@ impl<C: Component> Disturbed<C> {
                 Action::Trace(Some(actor), what) => out.trace_as(&actor, what),
                 Action::Trace(None, what) => out.trace(what),
                 // Parts of the control plane serve nothing and do not talk to etcd.
-                Action::Etcd(..) | Action::Respond(..) | Action::Stream(..) => {}
+                Action::Etcd(..)
+                | Action::StartEtcd(..)
+                | Action::Respond(..)
+                | Action::Stream(..)
+                | Action::Dial(..)
+                | Action::Forward(..)
+                | Action::Answer(..) => {}
             }
         }
     }
@@ -234,7 +257,9 @@ impl<C: Component> Disturbed<C> {
         if request.is_watch() {
             self.watches.insert(id);
         }
+        let answer = self.front.as_ref().and_then(|front| front(&request));
         let given = out.request(request);
+        self.answered.extend(answer.map(|answer| (given, answer)));
         debug_assert_eq!(given, id, "the outboxes count alike");
         self.next_request = given.0 + 1;
         match disturbance {

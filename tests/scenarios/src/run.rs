@@ -66,12 +66,8 @@ pub fn run(scenario: &Scenario, seed: u64, disturbances: &[Disturbance], keep_tr
             "kube-scheduler" => Box::new(Disturbed::new(rng, Box::new(Scheduler::new), ledger)),
             _ => {
                 let metrics = metrics.clone();
-                let make = move |rng| {
-                    let mut manager = ControllerManager::new(rng);
-                    manager.set_metrics(Box::new(metrics.clone()));
-                    manager
-                };
-                Box::new(Disturbed::new(rng, Box::new(make), ledger))
+                let manager = Disturbed::new(rng, Box::new(ControllerManager::new), ledger);
+                Box::new(manager.behind(Box::new(move |request| metrics.answer(request))))
             }
         })
     };

@@ -1,12 +1,12 @@
 //! What Pods use, as a scenario says: the metrics that autoscalers go by.
 
 use crate::expect::fits;
-use api::autoscaling::{CrossVersionObjectReference, MetricIdentifier};
 use api::core::Pod;
+use api::http::{Body, Path, Request, Response};
 use api::labels::Selector;
 use api::quantity::Quantity;
 use cluster::Cluster;
-use controllers::autoscaling::metrics::{MetricsClient, NoMetrics, PodMetricsInfo, PodUsage, usage_of};
+use serde_json::{Map, Value, json};
 use sim::Time;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,39 +37,35 @@ impl Usage {
         self.asked = Some(now);
     }
 
-    fn of(&self, pod: &Pod) -> Option<PodUsage> {
+    /// The `PodMetrics` of a Pod.
+    fn of(&self, pod: &Pod) -> Option<Value> {
         let (_, amounts) = self.rules.iter().rev().find(|(pattern, _)| fits(pattern, &pod.metadata.name))?;
-        let usage = amounts.iter().map(|(resource, amount)| (resource.as_str().into(), amount.clone())).collect();
-        let container = pod.spec.containers.first()?.name.to_string();
-        let containers = vec![(container, usage)];
-        Some(PodUsage { name: pod.metadata.name.clone(), timestamp: self.asked?, window: RESOLUTION, containers })
+        let usage: Map<String, Value> = amounts.iter().map(|(resource, amount)| (resource.clone(), amount.to_string().into())).collect();
+        let containers = json!([{"name": pod.spec.containers.first()?.name.to_string(), "usage": usage}]);
+        let window = format!("{}s", RESOLUTION.as_secs());
+        Some(
+            json!({"metadata": {"name": pod.metadata.name}, "timestamp": self.asked?.rfc3339(), "window": window, "containers": containers}),
+        )
     }
 }
 
-/// The metrics API in front of it.
+/// The resource metrics API in front of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics(pub(crate) Rc<RefCell<Usage>>);
 
-impl MetricsClient for Metrics {
-    fn resource(&self, resource: &str, namespace: &str, selector: &Selector, container: &str) -> Result<PodMetricsInfo, String> {
+impl Metrics {
+    /// What the API answers to a request, if it is one for the use of Pods.
+    pub(crate) fn answer(&self, request: &Request) -> Option<Response> {
+        let Path::Resource(path) = &request.path else { return None };
+        if (&*path.resource.group, &*path.resource.resource) != ("metrics.k8s.io", "pods") {
+            return None;
+        }
+        let namespace = path.namespace.as_deref()?;
+        let wanted = request.query.iter().find(|(name, _)| name == "labelSelector").map_or("", |(_, text)| text);
+        let selector = Selector::parse(wanted).ok()?;
         let usage = self.0.borrow();
         let selected = usage.pods.iter().filter(|pod| pod.metadata.namespace == namespace && selector.matches(&pod.metadata.labels));
-        let pods: Vec<PodUsage> = selected.filter_map(|pod| usage.of(pod)).collect();
-        if pods.is_empty() {
-            return Err("unable to get metrics for resource cpu: no metrics returned from resource metrics API".to_owned());
-        }
-        usage_of(&pods, resource, namespace, container)
-    }
-
-    fn raw(&self, metric: &MetricIdentifier, namespace: &str, selector: &Selector) -> Result<PodMetricsInfo, String> {
-        NoMetrics.raw(metric, namespace, selector)
-    }
-
-    fn object(&self, metric: &MetricIdentifier, namespace: &str, object: &CrossVersionObjectReference) -> Result<i64, String> {
-        NoMetrics.object(metric, namespace, object)
-    }
-
-    fn external(&self, metric: &MetricIdentifier, namespace: &str) -> Result<Vec<i64>, String> {
-        NoMetrics.external(metric, namespace)
+        let items: Vec<Value> = selected.filter_map(|pod| usage.of(pod)).collect();
+        Some(Response::ok(Body::Json(json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "items": items}))))
     }
 }

@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "controllers",
     "kubelet",
     "network",
+    "metrics-server",
     "kubectl",
     "cluster",
     "lab",
@@ -24,7 +25,7 @@ const LAYERS: &[&str] = &[
 ];
 
 /// Parts that meet only at the API server, and so never depend on one another.
-const PEERS: &[&str] = &["apiserver", "scheduler", "controllers", "kubelet", "network", "kubectl"];
+const PEERS: &[&str] = &["apiserver", "scheduler", "controllers", "kubelet", "network", "metrics-server", "kubectl"];
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -69,7 +70,7 @@ fn dependencies_point_downwards() {
     }
     assert!(engine_dependencies("apiserver").contains(&"etcd".to_owned()), "the reader of manifests finds dependencies");
     // The terminal's `etcdctl` talks to etcd, in the open; `client` knows its messages for that.
-    for name in ["scheduler", "controllers", "kubelet", "network"] {
+    for name in ["scheduler", "controllers", "kubelet", "network", "metrics-server"] {
         assert!(!engine_dependencies(name).contains(&"etcd".to_owned()), "{name}: only the API server talks to etcd");
     }
 }

@@ -12,6 +12,8 @@
 //! | controls | `.cb-controls button[data-action="play\|pause\|step\|reset\|deal"]`, `button.cb-advance[data-seconds]`, `select.cb-speed`, `.cb-clock` |
 //! | cluster | `.cb-cluster .cb-node[data-node]` with `button.cb-cut-node`, `.cb-cluster .cb-pod[data-pod][data-status][data-ready]` |
 //! | scheduler | `details.cb-scheduler` with `select`, `.cb-why[data-node]`, `.cb-verdicts tr[data-node][data-won]` |
+//! | control plane | `.cb-components li[data-component][data-running]` with `button.cb-kill-component` |
+//! | autoscalers | `.cb-autoscaler[data-autoscaler]` with `svg.cb-curve`, and the same as a table |
 //! | timeline | `.cb-timeline li[data-kind][data-event][data-actor]`, `.cb-story` (how the chosen event came about) |
 //! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |
 //! | verdict | `.cb-verdict[data-passed]` (the whole lab), `.cb-task-verdict[data-passed]` |

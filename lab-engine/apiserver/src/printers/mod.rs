@@ -64,6 +64,7 @@ fn columns(kind: &str) -> &'static [Column] {
         "CustomResourceDefinition" => objects::DEFINITION,
         "IPAddress" => addresses::ADDRESS,
         "ServiceCIDR" => addresses::RANGE,
+        "APIService" => objects::API_SERVICE,
         _ => objects::OTHER,
     }
 }
@@ -103,6 +104,7 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ClusterRole(role) => rbac::role(&role.metadata),
         Object::RoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
+        Object::Dynamic(service) if service.kind == "APIService" => objects::api_service(service, now),
         Object::Dynamic(_) if crate::crd::definition_of(object).is_some() => objects::definition(object.metadata()),
         Object::Dynamic(address) if address.kind == "IPAddress" => addresses::address(address),
         Object::Dynamic(range) if range.kind == "ServiceCIDR" => addresses::range(range, now),

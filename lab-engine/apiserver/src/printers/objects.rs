@@ -9,6 +9,8 @@ use sim::Time;
 
 /// Definitions have the columns of kinds without a printer of their own (`rest.NewDefaultTableConvertor`).
 pub(super) const DEFINITION: &[Column] = &[("Name", "string", 0), ("Created At", "date", 0)];
+pub(super) const API_SERVICE: &[Column] =
+    &[("Name", "string", 0), ("Service", "string", 0), ("Available", "string", 0), ("Age", "string", 0)];
 pub(super) const OTHER: &[Column] = &[("Name", "string", 0), ("Age", "string", 0)];
 pub(super) const NAMESPACE: &[Column] = &[("Name", "string", 0), ("Status", "string", 0), ("Age", "string", 0)];
 pub(super) const CONFIG_MAP: &[Column] = &[("Name", "string", 0), ("Data", "string", 0), ("Age", "string", 0)];
@@ -52,6 +54,11 @@ pub(super) const EVENT: &[Column] = &[
 /// The cells of a definition: when it was made, in full.
 pub(super) fn definition(metadata: &ObjectMeta) -> Vec<Value> {
     vec![metadata.name.as_str().into(), metadata.creation_timestamp.map_or(Value::Null, |at| at.to_string().into())]
+}
+
+pub(super) fn api_service(service: &api::Dynamic, now: Time) -> Vec<Value> {
+    let (of, available) = crate::aggregator::shown(service);
+    vec![service.metadata.name.as_str().into(), of.into(), available.into(), human::age(&service.metadata, now)]
 }
 
 pub(super) fn other(metadata: &ObjectMeta, now: Time) -> Vec<Value> {

@@ -18,6 +18,9 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// How often a connection on which nothing is sent is tried (`DialKeepAliveTime`).
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// The components that serve groups of their own, called as their Services.
+const EXTENSION_SERVERS: &[&str] = &["metrics-server"];
+
 /// A connection to a member of etcd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
@@ -116,6 +119,10 @@ impl<C: Component> Host<C> {
                     Some(to) => self.kernel.send(endpoint, to, Message::Serve(self.serve_id(number, id), request), cause),
                     None => unreachable.push(id),
                 },
+                apiserver::Output::Extension { service, id, request } => match self.extension_server(&service) {
+                    Some(to) => self.kernel.send(endpoint, to, Message::Serve(self.serve_id(number, id), request), cause),
+                    None => unreachable.push(id),
+                },
                 apiserver::Output::Respond { client, id, response } => {
                     self.answer_client(number, client, Message::Answer(RequestId(id), Box::new(response)), cause);
                 }
@@ -132,6 +139,12 @@ impl<C: Component> Host<C> {
         for id in unreachable {
             self.drive_server(number, apiserver::Input::KubeletUnreachable { id }, cause);
         }
+    }
+
+    /// The extension server that a Service leads to, if it runs.
+    fn extension_server(&self, service: &str) -> Option<Endpoint> {
+        let known = EXTENSION_SERVERS.contains(&service).then(|| self.kernel.find(service)).flatten();
+        known.filter(|endpoint| !self.kernel.is_down(*endpoint))
     }
 
     fn rearm_server(&mut self, number: usize, cause: Option<EventId>) {

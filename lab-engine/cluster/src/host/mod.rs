@@ -144,6 +144,10 @@ impl<C: Component> Host<C> {
     }
 
     fn deliver(&mut self, number: usize, input: Input, cause: Option<EventId>) {
+        // Whoever is not running learns nothing.
+        if self.kernel.is_down(self.slots[number].endpoint) {
+            return;
+        }
         self.act(number, cause, |component, now, out| component.handle(now, input, out));
     }
 
@@ -217,6 +221,37 @@ impl<C: Component> Host<C> {
         if let Some(at) = wish {
             self.kernel.wake(slot.endpoint, at, cause);
         }
+    }
+
+    /// The component of this name.
+    pub(crate) fn component_named(&self, name: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| &*slot.actor == name)
+    }
+
+    /// How a component is called.
+    pub(crate) fn component_name(&self, number: usize) -> &str {
+        &self.slots[number].actor
+    }
+
+    /// Whether a component runs.
+    pub(crate) fn runs(&self, number: usize) -> bool {
+        !self.kernel.is_down(self.slots[number].endpoint)
+    }
+
+    /// The process of a component is killed: its connection breaks, and what it knew is lost.
+    pub(crate) fn crash_component(&mut self, number: usize, cause: Option<EventId>) {
+        self.kernel.take_down(self.slots[number].endpoint);
+        self.disconnect(number, cause);
+    }
+
+    /// Starts a component again, as `component`, which knows nothing.
+    pub(crate) fn restart_component(&mut self, number: usize, component: C, cause: Option<EventId>) {
+        let now = self.kernel.now();
+        let slot = &mut self.slots[number];
+        slot.component = component;
+        let endpoint = slot.endpoint;
+        self.kernel.bring_up(endpoint);
+        self.kernel.wake(endpoint, now, cause);
     }
 
     fn client_of(&self, endpoint: Endpoint) -> Option<u32> {

@@ -27,6 +27,8 @@ pub(crate) struct Memory {
 pub(crate) struct Decision {
     /// How many replicas there should be.
     pub(crate) desired: i32,
+    /// How many the metrics want, before stabilisation and limits.
+    pub(crate) proposed: Option<i32>,
     /// Why the number changes; empty when it stays.
     pub(crate) reason: String,
     /// What the metrics are.
@@ -127,7 +129,8 @@ pub(crate) fn decide(
         _ => String::new(),
     };
     let reason = if normal == current { String::new() } else { reason };
-    Decision { desired: normal, reason, metrics: measured.statuses, error: measured.error, failed: false }
+    let proposed = Some(proposal.replicas);
+    Decision { desired: normal, proposed, reason, metrics: measured.statuses, error: measured.error, failed: false }
 }
 
 /// What all metrics say together.

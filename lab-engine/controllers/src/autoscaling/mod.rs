@@ -1,7 +1,7 @@
 //! The HorizontalPodAutoscaler controller (`pkg/controller/podautoscaler`).
 //!
-//! Every 15 seconds it looks at each autoscaler: asks for the scale of the target, measures, decides and writes the scale and its own
-//! status. Where the metrics come from is told by a [`metrics::MetricsClient`].
+//! Every 15 seconds it looks at each autoscaler: asks for the scale of the target, asks the metrics APIs (`rest`), decides and writes the
+//! scale and its own status.
 //!
 //! **Simplified here:** targets are built-in kinds.
 
@@ -10,10 +10,11 @@ mod decision;
 pub mod metrics;
 pub mod proposals;
 pub mod replica_calculator;
+mod rest;
 
 use crate::caches::Caches;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
-use api::autoscaling::HorizontalPodAutoscaler;
+use api::autoscaling::{HorizontalPodAutoscaler, MetricSpec, MetricStatus};
 use api::core::Pod;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::kinds::{KINDS, KindInfo};
@@ -21,10 +22,10 @@ use api::labels::Selector;
 use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use decision::{Decision, Memory, decide, set_condition};
-use metrics::{MetricsClient, NoMetrics};
 use proposals::Question;
+use rest::{Answers, Query, queries};
 use serde_json::{Value, json};
-use sim::Time;
+use sim::{Time, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(crate) const SYNC_PERIOD: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(crate) enum Note {
     GetScale,
+    GetMetrics(Query),
     PutScale,
     Status(Arc<HorizontalPodAutoscaler>),
 }
@@ -45,6 +47,8 @@ pub(crate) enum Note {
 enum Step {
     /// The scale, or why there is none.
     Scale(Result<Value, String>),
+    /// The metrics.
+    Measured(Value),
     /// The scale was written, or not.
     Rescaled(Result<(), String>),
 }
@@ -57,23 +61,44 @@ struct Look {
     /// With what has been found out so far.
     hpa: HorizontalPodAutoscaler,
     step: Option<Step>,
+    answers: Answers,
     decision: Decision,
     current: i32,
 }
 
 /// Changes the number of Pods by what metrics say.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct AutoscalerController {
-    metrics: Box<dyn MetricsClient>,
     memories: BTreeMap<ObjectKey, Memory>,
     /// Whose Pods each autoscaler counts, to find two that count the same.
     selectors: BTreeMap<ObjectKey, Selector>,
     looks: BTreeMap<ObjectKey, Look>,
 }
 
-impl Default for AutoscalerController {
-    fn default() -> Self {
-        AutoscalerController { metrics: Box::new(NoMetrics), memories: BTreeMap::new(), selectors: BTreeMap::new(), looks: BTreeMap::new() }
+/// What the trace calls the controller.
+const ACTOR: &str = "horizontal-pod-autoscaler";
+
+impl Look {
+    /// What the trace says of the look.
+    fn told(&self) -> What {
+        let specs = self.hpa.spec.metrics.iter().zip(&self.decision.metrics);
+        let used = |status: &MetricStatus| {
+            let resource = status.resource.as_ref().map(|resource| &resource.current);
+            resource.or(status.container_resource.as_ref().map(|resource| &resource.current))?.average_utilization
+        };
+        let target = |spec: &MetricSpec| {
+            let resource = spec.resource.as_ref().map(|source| &source.target);
+            resource.or(spec.container_resource.as_ref().map(|source| &source.target))?.average_utilization
+        };
+        let (utilization, target) = specs.map(|(spec, status)| (used(status), target(spec))).find(|(_, target)| target.is_some()).unzip();
+        What::Autoscaled {
+            object: self.before.object_ref(),
+            current: self.current,
+            proposed: self.decision.proposed,
+            desired: self.decision.desired,
+            utilization: utilization.flatten(),
+            target: target.flatten(),
+        }
     }
 }
 
@@ -90,16 +115,18 @@ fn target_kind(hpa: &HorizontalPodAutoscaler) -> Result<&'static KindInfo, Strin
     KINDS.iter().find(|info| info.group == group && info.kind == target.kind).ok_or_else(no_match)
 }
 
+/// Whether the number of replicas is one that metrics may change, and Pods can be told by a selector.
+fn needs_metrics(hpa: &HorizontalPodAutoscaler, scale: &Value) -> bool {
+    let (current, min) = (number(scale, "spec"), hpa.spec.min_replicas.unwrap_or(1));
+    let selector = scale["status"]["selector"].as_str().unwrap_or_default();
+    (current >= min || current == 0) && current <= hpa.spec.max_replicas && (current != 0 || min == 0) && !selector.is_empty()
+}
+
 fn number(scale: &Value, part: &str) -> i32 {
     scale[part]["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0)
 }
 
 impl AutoscalerController {
-    /// Takes metrics from another source from now on.
-    pub(crate) fn set_metrics(&mut self, metrics: Box<dyn MetricsClient>) {
-        self.metrics = metrics;
-    }
-
     /// The selector of the target's Pods, or the reason and message of the condition why it is of no use (`validateAndParseSelector`).
     fn selector(&mut self, caches: &Caches, key: &ObjectKey, text: &str) -> Result<Counted, Problem> {
         if text.is_empty() {
@@ -152,7 +179,8 @@ impl AutoscalerController {
             status_replicas: number(scale, "status"),
         };
         let memory = self.memories.entry(key.clone()).or_default();
-        look.decision = decide(&mut look.hpa, memory, self.metrics.as_ref(), question, problem);
+        look.decision = decide(&mut look.hpa, memory, &look.answers, question, problem);
+        sink.out.trace_as(&ACTOR.into(), look.told());
         if let Some(error) = look.decision.error.as_ref().filter(|_| look.decision.failed) {
             sink.events.event(now, look.before.as_ref(), EventType::Warning, "FailedComputeMetricsReplicas", error, sink.out);
         }
@@ -221,8 +249,14 @@ impl Controller for AutoscalerController {
             self.selectors.remove(key);
             return plan;
         };
-        let mut look =
-            Look { before: hpa.clone(), hpa: HorizontalPodAutoscaler::clone(hpa), step: None, decision: Decision::default(), current: 0 };
+        let mut look = Look {
+            before: hpa.clone(),
+            hpa: HorizontalPodAutoscaler::clone(hpa),
+            step: None,
+            answers: Answers::default(),
+            decision: Decision::default(),
+            current: 0,
+        };
         match target_kind(hpa) {
             Ok(info) => {
                 let path = ResourcePath::object(info, &key.namespace, &hpa.spec.scale_target_ref.name).with_subresource("scale");
@@ -242,8 +276,14 @@ impl Controller for AutoscalerController {
         outcome: Result<Object, Refusal>,
         sink: &mut Sink<'_>,
     ) -> Result<(), String> {
+        if let (Note::GetMetrics(query), Some(look)) = (note, self.looks.get_mut(key)) {
+            let answer = outcome.map(|list| list.to_json()).map_err(|refusal| query.refusal(refusal.code, &refusal.message));
+            look.answers.put(query.clone(), answer);
+            return Ok(());
+        }
         let outcome = outcome.map_err(|refusal| refusal.message);
         match note {
+            Note::GetMetrics(_) => {}
             Note::Status(hpa) => {
                 if let Err(why) = outcome {
                     sink.events.event(now, hpa.as_ref(), EventType::Warning, "FailedUpdateStatus", &why, sink.out);
@@ -268,6 +308,17 @@ impl Controller for AutoscalerController {
         let Some(look) = self.looks.get_mut(key) else { return Vec::new() };
         match look.step.take() {
             Some(Step::Scale(Ok(scale))) => {
+                let selector = scale["status"]["selector"].as_str().unwrap_or_default();
+                let asked = if needs_metrics(&look.hpa, &scale) { queries(&look.hpa) } else { Vec::new() };
+                let call = |query: Query| Call { request: query.request(&key.namespace, selector), note: Note::GetMetrics(query) };
+                let calls: Vec<Call<Note>> = asked.into_iter().map(call).collect();
+                look.step = Some(Step::Measured(scale));
+                if !calls.is_empty() {
+                    return calls;
+                }
+                return self.proceed(now, caches, key, sink);
+            }
+            Some(Step::Measured(scale)) => {
                 if let Some(call) = self.scale_known(now, caches, key, &scale, sink) {
                     return vec![call];
                 }

@@ -1,8 +1,8 @@
-//! What tells about the cluster and the client: `api-resources`, `api-versions`, `version`, `cluster-info`, `config`, `auth`, `top`.
+//! What tells about the cluster and the client: `api-resources`, `api-versions`, `version`, `cluster-info`, `config`, `auth`.
 //!
 //! **Simplified here:** there is one context; the learner is `kubernetes-admin`, who may do everything.
 
-use crate::command::{Io, Job, Step, json_of};
+use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, optional, switch, value};
 use crate::output::tables::columns;
 use crate::output::yaml;
@@ -199,29 +199,4 @@ fn view(namespace: &str, parsed: &Parsed) -> Result<Job, String> {
     let files = crate::files::Files::default();
     let format = crate::output::Format::parse(parsed.get("output").unwrap_or("yaml"), &files)?;
     format.print(&config).map(done)
-}
-
-pub(super) const TOP_FLAGS: &[Flag] = &[
-    value("selector", Some('l')),
-    value("field-selector", None),
-    value("sort-by", None),
-    switch("all-namespaces", Some('A')),
-    switch("containers", None),
-    switch("no-headers", None),
-    switch("sum", None),
-    switch("show-swap", None),
-];
-
-/// `kubectl top`: there is no metrics server, so it says what the real one says then.
-pub(super) fn top(_: &Context<'_>, _: &Parsed) -> Result<Job, String> {
-    Ok(Box::new(|_| {
-        Step::ask(Request::get_other("/apis/metrics.k8s.io/v1beta1"), |answer, io| match answer {
-            Ok(body) => {
-                io.print(yaml::write(&json_of(body)));
-                Step::Done(0)
-            }
-            Err(crate::command::Failure::Refused(_)) => io.error("Metrics API not available"),
-            Err(failure) => io.fail(&failure),
-        })
-    }))
 }

@@ -30,6 +30,7 @@ mod scale;
 mod server_side;
 mod set;
 mod submit;
+mod top;
 mod wait;
 
 use crate::command::Job;
@@ -124,7 +125,12 @@ const VERBS: &[Verb] = &[
     writes("set selector", set::FLAGS, set::selector),
     writes("set serviceaccount", set::FLAGS, set::service_account),
     writes("taint", nodes::FLAGS, nodes::taint),
-    reads("top", about::TOP_FLAGS, about::top),
+    reads("top no", top::NODE_FLAGS, top::node),
+    reads("top node", top::NODE_FLAGS, top::node),
+    reads("top nodes", top::NODE_FLAGS, top::node),
+    reads("top po", top::POD_FLAGS, top::pod),
+    reads("top pod", top::POD_FLAGS, top::pod),
+    reads("top pods", top::POD_FLAGS, top::pod),
     writes("uncordon", nodes::FLAGS, nodes::uncordon),
     reads("version", about::VERSION_FLAGS, about::version),
     reads("wait", wait::FLAGS, wait::build),

@@ -3,7 +3,7 @@
 //! The kubelet reaches it as through the Container Runtime Interface: it pulls images, runs sandboxes, starts and stops containers, runs
 //! commands in them, and learns what happened from [`sandbox::Sandbox::advance`].
 //!
-//! **Simplified here:** a connection is one question and one answer. Processes have no CPU accounting; memory counts only against a container's limit.
+//! **Simplified here:** a connection is one question and one answer; memory counts only against a container's limit.
 
 pub(crate) mod calls;
 pub(crate) mod fs;
@@ -15,6 +15,7 @@ pub(crate) mod registry;
 mod repositories;
 pub(crate) mod sandbox;
 pub(crate) mod shell;
+pub(crate) mod usage;
 
 use fs::Tree;
 use registry::{Image, Kind};

@@ -4,7 +4,7 @@
 //! the first process of a container: a signal without a handler does nothing, so a plain `sleep` outlives SIGTERM and is killed when the
 //! grace period is over, while nginx and other servers end at once.
 //!
-//! **Simplified here:** databases listen but speak no protocol; a server's memory does not grow.
+//! **Simplified here:** databases listen but speak no protocol.
 
 use super::http::{Demo, Service};
 use super::registry::{Image, Kind};
@@ -68,6 +68,10 @@ pub(crate) struct Server {
     ends: Option<(Duration, i32, String)>,
     /// What it uses.
     memory_bytes: u64,
+    /// What it burns all the time once it is up, in thousandths of a core.
+    load_milli: u64,
+    /// What a request over HTTP costs it.
+    request_cpu: Duration,
     began: Option<Time>,
     up: bool,
     ends_at: Option<(Time, i32)>,
@@ -82,6 +86,8 @@ impl Default for Server {
             on_term: Some(0),
             ends: None,
             memory_bytes: 8 << 20,
+            load_milli: 0,
+            request_cpu: Duration::from_micros(300),
             began: None,
             up: false,
             ends_at: None,
@@ -128,6 +134,9 @@ impl Server {
                 return Step::OutOfMemory;
             }
             self.up = true;
+            let meter = ctx.meter();
+            (meter.memory_bytes, meter.request_cpu) = (self.memory_bytes, self.request_cpu);
+            meter.burn(now, self.load_milli);
             out.push(now, 2, std::mem::take(&mut self.banner));
             for (port, service) in self.services.drain(..) {
                 if !ctx.listen(port, service) {
@@ -145,6 +154,9 @@ impl Server {
         Step::Wait([ready, end, self.ends_at.map(|(at, _)| at)].into_iter().flatten().min())
     }
 }
+
+/// What the page of `hpa-example` costs.
+const PHP_PAGE: Duration = Duration::from_millis(60);
 
 /// The program for `argv` in a container of `image`; `None` when the image has no such program.
 ///
@@ -200,6 +212,10 @@ fn server(kind: Kind, name: &str, args: &[&str], env: &[(String, String)], hostn
         (Kind::WordPress | Kind::GbFrontend | Kind::HpaExample, "apache2-foreground") => Server {
             services: text(if kind == Kind::HpaExample { "OK!" } else { "<html></html>\n" }),
             startup: Duration::from_millis(300),
+            memory_bytes: 12 << 20,
+            load_milli: 1,
+            // The page of the walkthrough takes a million square roots.
+            request_cpu: if kind == Kind::HpaExample { PHP_PAGE } else { Duration::from_millis(8) },
             ..quiet
         },
         (Kind::Redis, "redis-server") => listener(6379, 150, "* Ready to accept connections tcp\n"),
@@ -223,14 +239,18 @@ fn server(kind: Kind, name: &str, args: &[&str], env: &[(String, String)], hostn
             ..quiet
         },
         (Kind::Stress, "stress") => stress(args),
-        (Kind::VishStress, "stress") => Server { banner: "Spawning a thread to consume CPU\n".to_owned(), on_term: None, ..quiet },
+        (Kind::VishStress, "stress") => vish_stress(args),
         (Kind::Fluentd, "fluentd" | "run.sh" | "entrypoint.sh") => Server { banner: "[info]: starting fluentd\n".to_owned(), ..quiet },
         (Kind::DemoApp, "demo-app") => demo_app(args, env, hostname),
         (Kind::Python, "python" | "python3") => python(args),
         (Kind::Node, "node") => Server { ends: args.is_empty().then(|| (Duration::ZERO, 0, String::new())), on_term: None, ..quiet },
-        (Kind::Perl, "perl") => {
-            Server { ends: Some((Duration::from_secs(5), 0, perl(args))), startup: Duration::ZERO, on_term: None, ..quiet }
-        }
+        (Kind::Perl, "perl") => Server {
+            ends: Some((Duration::from_secs(5), 0, perl(args))),
+            startup: Duration::ZERO,
+            load_milli: 1000,
+            on_term: None,
+            ..quiet
+        },
         _ => return None,
     })
 }
@@ -351,13 +371,29 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(scale)
 }
 
+/// `-cpus N` threads that never rest, and memory that is taken in steps up to `-mem-total`.
+fn vish_stress(args: &[&str]) -> Server {
+    let cpus = flag(args, &["-cpus", "--cpus"]).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+    let total = flag(args, &["-mem-total", "--mem-total"]).map(|text| text.strip_suffix('i').unwrap_or(text)).and_then(bytes);
+    let banner = "Spawning a thread to consume CPU\n".repeat(usize::try_from(cpus.min(64)).unwrap_or(0));
+    Server {
+        banner,
+        on_term: None,
+        load_milli: cpus.saturating_mul(1000),
+        memory_bytes: total.unwrap_or(0).saturating_add(2 << 20),
+        ..Server::default()
+    }
+}
+
 fn stress(args: &[&str]) -> Server {
-    let workers = flag(args, &["--vm", "-m"]).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+    let count = |names: &[&str]| flag(args, names).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+    let (workers, cpus) = (count(&["--vm", "-m"]), count(&["--cpu", "-c"]));
     let size = flag(args, &["--vm-bytes"]).and_then(bytes).unwrap_or(256 << 20);
     let timeout = flag(args, &["--timeout", "-t"]).and_then(seconds);
     Server {
         memory_bytes: workers.saturating_mul(size).saturating_add(1 << 20),
-        banner: format!("stress: info: [1] dispatching hogs: 0 cpu, 0 io, {workers} vm, 0 hdd\n"),
+        load_milli: workers.saturating_add(cpus).saturating_mul(1000),
+        banner: format!("stress: info: [1] dispatching hogs: {cpus} cpu, 0 io, {workers} vm, 0 hdd\n"),
         ends: timeout.map(|after| (after, 0, "stress: info: [1] successful run completed\n".to_owned())),
         startup: Duration::from_millis(300),
         on_term: None,
@@ -382,7 +418,8 @@ pub(crate) fn seconds(text: &str) -> Option<Duration> {
 
 /// The program of the `demo-app` image. Settings come from flags or from the environment: `--startup`/`STARTUP`, `--fail-after`/`FAIL_AFTER`,
 /// `--exit-code`/`EXIT_CODE`, `--unhealthy-after`/`UNHEALTHY_AFTER`, `--status`/`STATUS` (`/ready=503,/x=404`), `--latency`/`LATENCY`,
-/// `--port`/`PORT`, `--memory`/`MEMORY`, `--ignore-sigterm`/`IGNORE_SIGTERM`, `VERSION`.
+/// `--port`/`PORT`, `--memory`/`MEMORY`, `--load`/`LOAD` (CPU that it burns all the time: `250m`), `--request-cpu`/`REQUEST_CPU` (CPU time of
+/// a request: `20ms`), `--ignore-sigterm`/`IGNORE_SIGTERM`, `VERSION`.
 fn demo_app(args: &[&str], env: &[(String, String)], hostname: &str) -> Server {
     let setting = |name: &str| {
         let upper = name.trim_start_matches('-').replace('-', "_").to_uppercase();
@@ -410,8 +447,15 @@ fn demo_app(args: &[&str], env: &[(String, String)], hostname: &str) -> Server {
         on_term: (!ignores).then_some(0),
         ends: fail_after.map(|after| (after, code.unwrap_or(1), "demo-app: fatal: told to fail\n".to_owned())),
         memory_bytes: setting("--memory").as_deref().and_then(bytes).unwrap_or(8 << 20),
+        load_milli: setting("--load").as_deref().and_then(cpu_milli).unwrap_or(0),
+        request_cpu: time("--request-cpu").unwrap_or(Duration::from_micros(300)),
         ..Server::default()
     }
+}
+
+/// Thousandths of a core of `250m`, `0.5`, `2`.
+fn cpu_milli(text: &str) -> Option<u64> {
+    api::quantity::Quantity::parse(text).ok().and_then(|quantity| u64::try_from(quantity.milli_value()).ok())
 }
 
 fn python(args: &[&str]) -> Server {

@@ -6,6 +6,7 @@ use super::http::{HttpRequest, HttpResponse, Service};
 use super::log::Log;
 use super::programs::{self, Output, Program, Step};
 use super::registry::Image;
+use super::usage::Meter;
 use client::dial::Dial;
 use sim::Time;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(crate) struct ContainerConfig {
     pub(crate) cwd: String,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) memory_limit: Option<u64>,
+    /// How much CPU it may use, in thousandths of a core: its limit, or what the node has.
+    pub(crate) cpu_milli: Option<u64>,
     pub(crate) termination_message_path: String,
 }
 
@@ -39,6 +42,7 @@ pub(crate) struct Container {
     pub(crate) started: Time,
     pub(crate) state: State,
     pub(crate) log: Log,
+    pub(crate) meter: Meter,
     root: Tree,
     program: Option<Program>,
     wake: Option<Time>,
@@ -82,6 +86,9 @@ struct Listener {
     since: Time,
 }
 
+/// Work for a request that is done faster than this makes no answer late.
+const NOTICED: Duration = Duration::from_millis(1);
+
 /// What a command may print, in bytes; more is dropped.
 const MAX_EXEC_OUTPUT: usize = 1 << 20;
 
@@ -106,12 +113,25 @@ pub(crate) struct Ctx<'a> {
     now: Time,
     /// Virtual time that this step has used so far.
     pub(crate) spent: Duration,
+    /// How much of that it waited for something.
+    waited: Duration,
 }
 
 impl Ctx<'_> {
     /// The present, with the time that this step has used.
     pub(crate) fn now(&self) -> Time {
         self.now + self.spent
+    }
+
+    /// Waits for an answer: time passes without any work.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        self.spent += time;
+        self.waited += time;
+    }
+
+    /// The counters of the container.
+    pub(crate) fn meter(&mut self) -> &mut Meter {
+        &mut self.sandbox.containers[self.container].meter
     }
 
     /// The container's files.
@@ -216,7 +236,11 @@ impl Sandbox {
         let (owner, since, service) = (self.listeners[at].container, self.listeners[at].since, self.listeners[at].service.clone());
         let container = &mut self.containers[owner];
         let view = View { root: &mut container.root, mounts: &container.config.mounts, volumes: &mut self.volumes, host };
-        let response = service.respond(now, since, request, &view);
+        let mut response = service.respond(now, since, request, &view);
+        let took = container.meter.serve(now);
+        if let Some(response) = response.as_mut().filter(|_| took >= NOTICED) {
+            response.delay += took;
+        }
         if let Some(response) = &response
             && response.server.starts_with("nginx")
         {
@@ -250,7 +274,9 @@ impl Sandbox {
             Some(message) => State::Exited { code: 128, reason: "StartError", message: message.clone(), at: now },
             None => State::Running,
         };
-        self.containers.push(Container { config, started: now, state, log: Log::default(), root, program, wake: Some(now), kill_at: None });
+        let meter = Meter::new(now, config.cpu_milli);
+        let (log, wake) = (Log::default(), Some(now));
+        self.containers.push(Container { config, started: now, state, log, meter, root, program, wake, kill_at: None });
         failed.map_or(Ok(self.containers.len() - 1), Err)
     }
 
@@ -329,16 +355,19 @@ impl Sandbox {
         let Some(mut program) = container.program.take() else { return false };
         container.wake = None;
         let mut out = Output::default();
-        let mut ctx = Ctx { sandbox: self, host, container: index, now, spent: Duration::ZERO };
+        let mut ctx = Ctx { sandbox: self, host, container: index, now, spent: Duration::ZERO, waited: Duration::ZERO };
         let step = program.step(&mut ctx, &mut out);
-        let spent = ctx.spent;
+        let (spent, waited) = (ctx.spent, ctx.waited);
         let container = &mut self.containers[index];
+        // A program that is throttled goes on later.
+        let rested = now + waited + container.meter.run(now, spent.saturating_sub(waited));
         for chunk in out.0 {
             container.log.write(chunk.at, chunk.fd == 2, &chunk.text);
         }
         match step {
             Step::Wait(wake) => {
                 container.program = Some(program);
+                let wake = wake.map(|at| at.max(rested));
                 container.wake = [container.wake, wake].into_iter().flatten().min().map(|at| at.max(now + Duration::from_micros(1)));
                 false
             }
@@ -363,6 +392,7 @@ impl Sandbox {
         let end = (0..=message.len().min(4096)).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
         let message = message[..end].to_owned();
         container.program = None;
+        container.meter.stop(at);
         container.state = State::Exited { code, reason, message, at };
     }
 
@@ -374,8 +404,10 @@ impl Sandbox {
         let mut program = exec.program.clone();
         let (id, container) = (exec.id, exec.container);
         let mut out = Output::default();
-        let mut ctx = Ctx { sandbox: self, host, container, now, spent: Duration::ZERO };
+        let mut ctx = Ctx { sandbox: self, host, container, now, spent: Duration::ZERO, waited: Duration::ZERO };
         let step = program.step(&mut ctx, &mut out);
+        let (spent, waited) = (ctx.spent, ctx.waited);
+        let rested = now + waited + self.containers[container].meter.run(now, spent.saturating_sub(waited));
         let exec = self.execs.iter_mut().find(|exec| exec.id == id)?;
         for chunk in out.0 {
             let stream = if chunk.fd == 2 { &mut exec.stderr } else { &mut exec.stdout };
@@ -386,7 +418,7 @@ impl Sandbox {
         let exit_code = match step {
             Step::Wait(wake) => {
                 exec.program = program;
-                exec.wake = wake.map(|at| at.max(now + Duration::from_micros(1)));
+                exec.wake = wake.map(|at| at.max(rested).max(now + Duration::from_micros(1)));
                 return None;
             }
             Step::Exit(code) => code,

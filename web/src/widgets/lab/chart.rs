@@ -2,6 +2,7 @@
 //!
 //! An arrow goes from a cause to its effect. Where a cause is not shown itself, its own cause stands for it, and so on.
 
+use super::curve::Curves;
 use lab::EventView;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -30,6 +31,8 @@ pub(crate) struct Events {
     kept: VecDeque<EventView>,
     /// How often the lab has begun: events of different runs may have the same number.
     run: u64,
+    /// What autoscalers did; kept longer than the events.
+    pub(crate) curves: Curves,
     /// Whether older ones were dropped.
     pub(crate) dropped: bool,
 }
@@ -44,6 +47,7 @@ impl Events {
     pub(crate) fn add(&mut self, events: Vec<EventView>) {
         let next = self.kept.back().map(|last| last.id + 1);
         self.dropped |= events.first().is_some_and(|first| next.is_some_and(|next| next < first.id));
+        events.iter().for_each(|event| self.curves.add(event));
         self.kept.extend(events);
         let excess = self.kept.len().saturating_sub(MAX_EVENTS);
         self.dropped |= excess > 0;
@@ -147,6 +151,8 @@ fn tells(event: &EventView) -> bool {
     let kind = event.what.pointer("/object/kind").and_then(serde_json::Value::as_str).unwrap_or_default();
     match event.what.get("type").and_then(serde_json::Value::as_str) {
         Some("request") => false,
+        // A look that changes nothing is in the curve.
+        Some("autoscaled") => event.what.get("current") != event.what.get("desired"),
         Some("logAppended" | "logPersisted" | "logCommitted") if kind.is_empty() => false,
         Some("stored" | "logAppended" | "logPersisted" | "logCommitted") => !matches!(kind, "Event" | "Lease" | "Node"),
         _ => true,

@@ -1,5 +1,6 @@
 //! The cluster as it is: nodes with their Pods, Pods without a node, workloads and Services.
 
+use super::components::ComponentsView;
 use super::desk::Desk;
 use super::members::MembersView;
 use crate::i18n::{Words, fill};
@@ -35,6 +36,7 @@ pub(crate) fn ClusterView(desk: Desk) -> impl IntoView {
         <section class="cb-panel cb-cluster" aria-label=words.cluster>
             <h5>{words.cluster}</h5>
             {MembersView(desk)}
+            {ComponentsView(desk)}
             <div class="cb-nodes"><For each=names key=Clone::clone children=node/></div>
             <div class="cb-unscheduled" hidden=move || waiting.with(Vec::is_empty)>
                 <h6>{words.unscheduled}</h6>

@@ -1,15 +1,18 @@
 //! The lab of a card: its parts, and where they come into the card's static HTML.
 //!
-//! - `desk`: the state, and what changes it. `screen`, `chart` and `work` are the parts of it that need no browser.
-//! - `controls`, `editor`, `terminal`, `cluster`, `timeline`: the workbench below the tasks.
+//! - `desk`: the state, and what changes it. `screen`, `chart`, `curve` and `work` are the parts of it that need no browser.
+//! - `controls`, `editor`, `terminal`, `cluster`, `autoscaler`, `timeline`: the workbench below the tasks.
 //! - `tasks`: the checks and predictions within the tasks.
 //! - `refill`: the texts of the card with the numbers of another seed.
 //!
 //! The engine is started by a button: a page may have many cards, and a cluster's clock should not run before anyone looks.
 
+mod autoscaler;
 mod chart;
 mod cluster;
+mod components;
 mod controls;
+mod curve;
 mod desk;
 mod editor;
 mod members;
@@ -126,6 +129,7 @@ fn Workbench(desk: Desk, wide: RwSignal<bool>) -> impl IntoView {
         {terminal::Terminal(desk)}
         {cluster::ClusterView(desk)}
         {scheduler::SchedulerView(desk)}
+        {autoscaler::AutoscalerView(desk)}
         {timeline::Timeline(desk)}
     }
 }

@@ -375,7 +375,7 @@ impl Exchange {
     fn show(&self, response: Response, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
         let (curl, flags, tool) = (self.is_curl(), self.flags(), &self.name);
         let Response { status, server, mut body, delay } = response;
-        ctx.spent += delay;
+        ctx.wait(delay);
         if status >= 400 && !curl {
             thread.write(2, &format!("wget: server returned error: HTTP/1.1 {status} {}\n", reason(status)), ctx, out);
             return 1;
