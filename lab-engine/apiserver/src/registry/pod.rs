@@ -1,8 +1,9 @@
 //! Pods (`pkg/registry/core/pod/strategy.go`).
 
 use super::{Strategy, meta, pod_defaults, pod_validation};
-use api::core::{Container, Pod};
+use api::core::{Container, Pod, PodSpec};
 use api::json::Json;
+use api::shared::Shared;
 use api::status::FieldError;
 use std::borrow::Cow;
 
@@ -124,7 +125,7 @@ pub(super) fn update_rules(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::forbidden("spec.tolerations", detail));
         return;
     }
-    let munged = with_old_mutable_fields(new, old);
+    let munged = if new.spec.is_same(&old.spec) { old.spec.clone() } else { with_old_mutable_fields(new, old) };
     if munged != old.spec {
         let changed = changed_fields(&munged.to_json(), &old.spec.to_json());
         let detail = format!(
@@ -138,7 +139,7 @@ pub(super) fn update_rules(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
 }
 
 /// The new spec with the old values of all fields that may change: what differs now must not have changed.
-fn with_old_mutable_fields(new: &Pod, old: &Pod) -> api::core::PodSpec {
+fn with_old_mutable_fields(new: &Pod, old: &Pod) -> Shared<PodSpec> {
     let mut munged = new.spec.clone();
     for (container, old) in munged.containers.iter_mut().zip(&old.spec.containers) {
         container.image.clone_from(&old.image);
