@@ -72,12 +72,21 @@ fn template_hash(template: &PodTemplateSpec) -> String {
     safe_hash(&canonical(template))
 }
 
+/// Whether the two are one version (`EqualIgnoreHash`).
+fn same_version(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
+    let unmarked = |template: &PodTemplateSpec| {
+        let mut metadata = template.metadata.clone();
+        metadata.labels.remove(HASH_LABEL);
+        metadata
+    };
+    one.spec == other.spec && one.rest == other.rest && unmarked(one) == unmarked(other)
+}
+
 fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
     let own = caches.replica_sets.lister().by_index(BY_CONTROLLER, &deployment.metadata.uid);
     let mut all: Vec<_> = own.cloned().collect();
     all.sort_by(|a, b| (a.metadata.creation_timestamp, &a.metadata.name).cmp(&(b.metadata.creation_timestamp, &b.metadata.name)));
-    let template = canonical(&deployment.spec.template);
-    let new = all.iter().find(|rs| canonical(&rs.spec.template) == template).cloned();
+    let new = all.iter().find(|rs| same_version(&rs.spec.template, &deployment.spec.template)).cloned();
     let old = all.iter().filter(|rs| new.as_ref().is_none_or(|new| new.metadata.uid != rs.metadata.uid)).cloned().collect();
     Versions { new, old, all }
 }
