@@ -32,6 +32,7 @@ pub mod policy;
 pub mod quantity;
 pub mod rbac;
 pub mod schema;
+pub mod shared;
 pub mod status;
 pub mod storage;
 pub mod time_zone;

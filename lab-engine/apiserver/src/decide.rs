@@ -125,7 +125,7 @@ impl ApiServer {
             metadata.generation = old.generation;
             metadata.generate_name.clone_from(&old.generate_name);
         }
-        registry::default(&mut new);
+        registry::default_update(&mut new, current);
         let managed = match &write.action {
             Action::Patch(PatchType::Apply, _) => new.metadata().managed_fields.clone(),
             _ => self.owners(now, write, current, &new),

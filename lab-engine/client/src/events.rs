@@ -70,10 +70,10 @@ pub struct EventRecorder {
     actor: Option<Arc<str>>,
     aggregates: BTreeMap<AggregateKey, Aggregate>,
     /// The event last written for a group and message.
-    written: BTreeMap<(AggregateKey, String), Event>,
+    written: BTreeMap<(AggregateKey, String), Arc<Event>>,
     buckets: BTreeMap<String, Bucket>,
     /// Updates under way, with the event to create when it is gone.
-    updating: BTreeMap<RequestId, Event>,
+    updating: BTreeMap<RequestId, Arc<Event>>,
     creating: BTreeSet<RequestId>,
     last_name: u64,
 }
@@ -118,7 +118,8 @@ impl EventRecorder {
             return;
         }
         let key = (group, counted_as);
-        if let Some(event) = self.written.get_mut(&key) {
+        if let Some(written) = self.written.get_mut(&key) {
+            let event = Arc::make_mut(written);
             event.count = Some(event.count.unwrap_or(1).saturating_add(1));
             event.last_timestamp = Some(now.into());
             event.message = message;
@@ -126,10 +127,10 @@ impl EventRecorder {
             let path = ResourcePath::object(Event::INFO, &event.metadata.namespace, &event.metadata.name);
             let body = Body::Patch(PatchType::StrategicMerge, change);
             let id = out.request(Request::new(Method::Patch, path).body(body).agent(&self.agent));
-            self.updating.insert(id, event.clone());
+            self.updating.insert(id, written.clone());
             return;
         }
-        let event = self.make(now, regarding, kind, reason, message);
+        let event = Arc::new(self.make(now, regarding, kind, reason, message));
         self.create(&event, out);
         if self.written.len() >= MAX_CACHE_ENTRIES {
             self.written.pop_first();
@@ -154,9 +155,9 @@ impl EventRecorder {
         true
     }
 
-    fn create(&mut self, event: &Event, out: &mut Outbox) {
+    fn create(&mut self, event: &Arc<Event>, out: &mut Outbox) {
         let path = ResourcePath::collection(Event::INFO, &event.metadata.namespace);
-        let request = Request::new(Method::Post, path).body(Body::Object(event.clone().into())).agent(&self.agent);
+        let request = Request::new(Method::Post, path).body(Body::Object(event.clone().into_object())).agent(&self.agent);
         self.creating.insert(out.request(request));
     }
 

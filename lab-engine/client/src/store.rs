@@ -123,12 +123,18 @@ impl<R: Reflected> Indexer<R> {
     pub fn insert(&mut self, object: Arc<R>) -> Option<Arc<R>> {
         let key = ObjectKey::of(object.as_ref());
         self.has_seen(object.metadata().resource_version);
-        let old = self.remove(&key);
+        if let Some(place) = self.objects.get_mut(&key) {
+            let old = std::mem::replace(place, object.clone());
+            for index in self.indices.values_mut() {
+                index.replace(&key, &old, &object);
+            }
+            return Some(old);
+        }
         for index in self.indices.values_mut() {
             index.insert(&key, &object);
         }
         self.objects.insert(key, object);
-        old
+        None
     }
 
     /// Takes an object out whose last state is known.
@@ -174,14 +180,36 @@ impl<R: Reflected> Indexer<R> {
 }
 
 impl<R> Index<R> {
+    /// Puts a new state in the place of the old one. Mostly it stands under the same values.
+    fn replace(&mut self, key: &ObjectKey, old: &R, new: &Arc<R>) {
+        let (before, after) = ((self.function)(old), (self.function)(new));
+        if before != after {
+            self.remove_from(key, before);
+            return self.insert_under(key, new, after);
+        }
+        for value in after {
+            if let Some(place) = self.objects.get_mut(&value).and_then(|objects| objects.get_mut(key)) {
+                *place = new.clone();
+            }
+        }
+    }
+
     fn insert(&mut self, key: &ObjectKey, object: &Arc<R>) {
-        for value in (self.function)(object) {
+        self.insert_under(key, object, (self.function)(object));
+    }
+
+    fn insert_under(&mut self, key: &ObjectKey, object: &Arc<R>, values: Vec<String>) {
+        for value in values {
             self.objects.entry(value).or_default().insert(key.clone(), object.clone());
         }
     }
 
     fn remove(&mut self, key: &ObjectKey, object: &R) {
-        for value in (self.function)(object) {
+        self.remove_from(key, (self.function)(object));
+    }
+
+    fn remove_from(&mut self, key: &ObjectKey, values: Vec<String>) {
+        for value in values {
             if let Some(objects) = self.objects.get_mut(&value) {
                 objects.remove(key);
                 if objects.is_empty() {

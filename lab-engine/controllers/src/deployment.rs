@@ -66,24 +66,29 @@ struct Versions {
     all: Vec<Arc<ReplicaSet>>,
 }
 
-/// The template as JSON, without the label that tells versions apart: templates with the same text are one version (`EqualIgnoreHash`).
-pub fn canonical(template: &PodTemplateSpec) -> String {
+/// The value of `pod-template-hash` (`ComputeHash`): of the template as JSON, without that label.
+fn template_hash(template: &PodTemplateSpec) -> String {
     let mut template = template.clone();
     template.metadata.labels.remove(HASH_LABEL);
-    template.to_json().to_string()
+    safe_hash(&template.to_json().to_string())
 }
 
-/// The value of `pod-template-hash` (`ComputeHash`).
-fn template_hash(template: &PodTemplateSpec) -> String {
-    safe_hash(&canonical(template))
+/// Whether the two are one version: they differ in nothing but the label that tells versions apart (`EqualIgnoreHash`). Amounts that are
+/// written in different ways are equal.
+pub fn same_version(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
+    let unmarked = |template: &PodTemplateSpec| {
+        let mut metadata = template.metadata.clone();
+        metadata.labels.remove(HASH_LABEL);
+        metadata
+    };
+    one.spec == other.spec && one.rest == other.rest && unmarked(one) == unmarked(other)
 }
 
 fn versions(caches: &Caches, deployment: &Deployment) -> Versions {
     let own = caches.replica_sets.lister().by_index(BY_CONTROLLER, &deployment.metadata.uid);
     let mut all: Vec<_> = own.cloned().collect();
     all.sort_by(|a, b| (a.metadata.creation_timestamp, &a.metadata.name).cmp(&(b.metadata.creation_timestamp, &b.metadata.name)));
-    let template = canonical(&deployment.spec.template);
-    let new = all.iter().find(|rs| canonical(&rs.spec.template) == template).cloned();
+    let new = all.iter().find(|rs| same_version(&rs.spec.template, &deployment.spec.template)).cloned();
     let old = all.iter().filter(|rs| new.as_ref().is_none_or(|new| new.metadata.uid != rs.metadata.uid)).cloned().collect();
     Versions { new, old, all }
 }
@@ -319,5 +324,23 @@ impl Controller for DeploymentController {
         let mut changed = Deployment::clone(deployment);
         changed.status = status;
         (Some(Call { request: put(changed, "status"), note: Note::Quiet }), again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_version_is_known_without_its_label_and_however_amounts_are_written() {
+        let template = |labels: serde_json::Value, cpu: &str, image: &str| -> PodTemplateSpec {
+            let container = json!({"name": "web", "image": image, "resources": {"requests": {"cpu": cpu}}});
+            api::json::decode(json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}})).unwrap()
+        };
+        let one = template(json!({"app": "web"}), "1", "nginx");
+        assert!(same_version(&one, &template(json!({"app": "web", HASH_LABEL: "abc"}), "1000m", "nginx")));
+        assert!(!same_version(&one, &template(json!({"app": "web"}), "1", "httpd")));
+        assert!(!same_version(&one, &template(json!({"app": "shop"}), "1", "nginx")));
     }
 }

@@ -4,11 +4,11 @@
 
 /// Of the Deployment controller.
 pub mod deployment {
-    pub use crate::deployment::canonical;
     pub use crate::deployment::revision::beyond_history;
     pub use crate::deployment::rolling::{
         desired, max_unavailable, min_available, new_size, old_sizes, resolve_fenceposts, scale_down, size,
     };
+    pub use crate::deployment::same_version;
     pub use crate::deployment::scaling::{fraction, scale};
     pub use crate::deployment::status::{is_complete, is_progressing, is_timed_out, progress_deadline};
 }

@@ -1,10 +1,19 @@
 //! A node with what its Pods take of it (`pkg/scheduler/framework/types.go`: `NodeInfo`).
 
-use crate::pod_info::{HostPort, PodInfo};
+use crate::pod_info::{HostPort, PodInfo, namespace_of};
 use crate::resources::Resources;
 use api::core::Node;
 use client::ObjectKey;
 use std::sync::Arc;
+
+/// Pods of a node that selectors cannot tell apart: they have the same namespace and labels, and are all going or all staying.
+#[derive(Clone, Debug)]
+pub(crate) struct Alike {
+    /// One of them, or one that was.
+    pub(crate) pod: Arc<PodInfo>,
+    /// How many they are; at least one.
+    pub(crate) count: i64,
+}
 
 /// A node, its Pods, and sums over them that are kept up to date Pod by Pod.
 #[derive(Clone, Debug)]
@@ -19,6 +28,8 @@ pub(crate) struct NodeInfo {
     pub(crate) has_taints: bool,
     /// The Pods that run on it or are about to, in the order of their coming.
     pub(crate) pods: Vec<Arc<PodInfo>>,
+    /// The same Pods, counted by what selectors see of them.
+    pub(crate) alike: Vec<Alike>,
     /// Those of them that have wishes about other Pods.
     pub(crate) pods_with_affinity: Vec<Arc<PodInfo>>,
     /// Those of them that must be far from other Pods.
@@ -45,6 +56,7 @@ impl NodeInfo {
             has_taints: !node.spec.taints.is_empty(),
             node,
             pods: Vec::new(),
+            alike: Vec::new(),
             pods_with_affinity: Vec::new(),
             pods_with_required_anti_affinity: Vec::new(),
             used_ports: Vec::new(),
@@ -79,6 +91,10 @@ impl NodeInfo {
         if !pod.required_anti_affinity.is_empty() {
             self.pods_with_required_anti_affinity.push(pod.clone());
         }
+        match self.alike.iter_mut().find(|alike| are_alike(&alike.pod, &pod)) {
+            Some(alike) => alike.count += 1,
+            None => self.alike.push(Alike { pod: pod.clone(), count: 1 }),
+        }
         self.pods.push(pod);
     }
 
@@ -86,6 +102,12 @@ impl NodeInfo {
     pub(crate) fn remove_pod(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
         let position = self.pods.iter().position(|pod| pod.key == *key)?;
         let pod = self.pods.remove(position);
+        if let Some(place) = self.alike.iter().position(|alike| are_alike(&alike.pod, &pod)) {
+            self.alike[place].count -= 1;
+            if self.alike[place].count == 0 {
+                self.alike.swap_remove(place);
+            }
+        }
         self.requested.sub(&pod.requests);
         self.non_zero_cpu_milli -= pod.non_zero_cpu_milli;
         self.non_zero_memory_bytes -= pod.non_zero_memory_bytes;
@@ -97,5 +119,34 @@ impl NodeInfo {
         self.pods_with_affinity.retain(|other| other.key != *key);
         self.pods_with_required_anti_affinity.retain(|other| other.key != *key);
         Some(pod)
+    }
+}
+
+/// Whether no selector tells the two apart, and both count or neither does.
+fn are_alike(one: &PodInfo, other: &PodInfo) -> bool {
+    let (one, other) = (&one.pod, &other.pod);
+    one.metadata.is_deleting() == other.metadata.is_deleting()
+        && one.metadata.labels == other.metadata.labels
+        && namespace_of(one) == namespace_of(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{node_info, pod};
+    use serde_json::json;
+
+    #[test]
+    fn pods_are_counted_by_what_selectors_see_of_them() {
+        let labelled = |name: &str, app: &str| pod(name).metadata("labels", json!({"app": app})).info();
+        let going = pod("gone").metadata("labels", json!({"app": "a"})).metadata("deletionTimestamp", json!("2026-05-04T08:00:01Z")).info();
+        let pods = [labelled("one", "a"), labelled("two", "a"), labelled("three", "b"), going];
+        let mut node = node_info("n", 1000, &pods);
+        let counts = |node: &super::NodeInfo| node.alike.iter().map(|alike| alike.count).collect::<Vec<_>>();
+        assert_eq!(counts(&node), [2, 1, 1]);
+        node.remove_pod(&pods[0].key);
+        assert_eq!(counts(&node), [1, 1, 1]);
+        node.remove_pod(&pods[1].key);
+        assert_eq!(counts(&node), [1, 1]);
+        assert_eq!(node.alike[1].pod.key, pods[2].key);
     }
 }

@@ -130,6 +130,19 @@ impl PodInfo {
         }
     }
 
+    /// A newer state of the same Pod. What was computed stays where nothing that it is made of has changed.
+    pub(crate) fn renewed(&self, pod: &Arc<Pod>) -> PodInfo {
+        let (old, new) = (&self.pod, pod);
+        if old.spec.is_same(&new.spec) && old.metadata.labels == new.metadata.labels && self.names(new) {
+            return PodInfo { pod: pod.clone(), ..self.clone() };
+        }
+        PodInfo::new(pod.clone())
+    }
+
+    fn names(&self, pod: &Pod) -> bool {
+        *self.key.namespace == *namespace_of(pod) && *self.key.name == *pod.metadata.name
+    }
+
     /// Its priority (`corev1helpers.PodPriority`).
     pub(crate) fn priority(&self) -> i32 {
         self.pod.spec.priority.unwrap_or(0)

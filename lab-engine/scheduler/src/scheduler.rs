@@ -177,7 +177,8 @@ impl Scheduler {
 
     /// A Pod is there, new or changed.
     fn pod_is(&mut self, now: Time, old: Option<&Arc<Pod>>, pod: &Arc<Pod>) {
-        let info = Arc::new(PodInfo::new(pod.clone()));
+        let known = self.cache.pod(&ObjectKey::new(namespace_of(pod), pod.metadata.name.as_str()));
+        let info = Arc::new(known.map_or_else(|| PodInfo::new(pod.clone()), |known| known.renewed(pod)));
         if !pod.spec.node_name.is_empty() {
             let before = self.cache.pod(&info.key).filter(|_| !self.cache.is_assumed(&info.key)).cloned();
             self.queue.delete(&info.key);

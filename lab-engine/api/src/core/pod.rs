@@ -7,6 +7,7 @@ use super::{
 use crate::meta::{Condition, LabelSelector, ObjectMeta, StringMap, Timestamp};
 use crate::object;
 use crate::quantity::Quantity;
+use crate::shared::Shared;
 
 object! {
     /// A group of containers that share a network and volumes, on one node.
@@ -14,7 +15,7 @@ object! {
         /// Name, labels, owner.
         pub metadata: ObjectMeta = "metadata",
         /// What should run.
-        pub spec: PodSpec = "spec",
+        pub spec: Shared<PodSpec> = "spec",
         /// What runs.
         pub status: PodStatus = "status",
     }
@@ -24,7 +25,7 @@ object! {
         /// Labels and annotations of the Pods.
         pub metadata: ObjectMeta = "metadata",
         /// Their spec.
-        pub spec: PodSpec = "spec",
+        pub spec: Shared<PodSpec> = "spec",
     }
 
     /// What should run.

@@ -52,7 +52,7 @@ pub(super) fn service_account(cache: &Cache, pod: &mut Pod) -> Result<(), Box<St
     if pod.spec.service_account_name.is_empty() {
         pod.spec.service_account_name = "default".to_owned();
     }
-    pod.spec.service_account.clone_from(&pod.spec.service_account_name);
+    pod.spec.service_account = pod.spec.service_account_name.clone();
     let (namespace, account) = (&pod.metadata.namespace, &pod.spec.service_account_name);
     if cache.get(&storage::key(ServiceAccount::INFO, namespace, account)).is_none() {
         let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");

@@ -148,6 +148,14 @@ pub(crate) fn default(object: &mut Object) {
     });
 }
 
+/// Sets what the author of a change left out. What stands as it did has its defaults.
+pub(crate) fn default_update(new: &mut Object, old: &Object) {
+    match (&*new, old) {
+        (Object::Pod(new), Object::Pod(old)) if new.spec.is_same(&old.spec) => {}
+        _ => default(new),
+    }
+}
+
 /// Drops what only the system may set.
 pub(crate) fn prepare_for_create(object: &mut Object) {
     dispatch!(object, object => Arc::make_mut(object).prepare_for_create(), else {

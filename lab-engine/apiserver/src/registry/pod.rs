@@ -5,6 +5,7 @@ use super::{Strategy, pod_defaults, pod_spec};
 use api::core::{Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec};
 use api::json::Json;
 use api::meta::Condition;
+use api::shared::Shared;
 use api::status::FieldError;
 use std::borrow::Cow;
 
@@ -175,7 +176,7 @@ fn scheduling_gates(new: &PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) 
 }
 
 /// The new spec with the old values of all fields that may change: what differs now must not have changed.
-fn with_old_mutable_fields(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) -> PodSpec {
+fn with_old_mutable_fields(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) -> Shared<PodSpec> {
     let (mut munged, old) = (new.spec.clone(), &old.spec);
     let containers = munged.containers.iter_mut().zip(&old.containers);
     for (container, old) in containers.chain(munged.init_containers.iter_mut().zip(&old.init_containers)) {

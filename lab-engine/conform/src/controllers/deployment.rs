@@ -98,7 +98,7 @@ fn found(op: &str, input: &Value) -> Result<Value, Miss> {
         }
         "template-equal-ignore-hash" => {
             let template = |field: &str| object::<PodTemplateSpec>(field, &input[field]);
-            json!({"equal": facts::canonical(&template("former")?) == facts::canonical(&template("latter")?)})
+            json!({"equal": facts::same_version(&template("former")?, &template("latter")?)})
         }
         other => return Err(unknown(other)),
     })

@@ -75,7 +75,8 @@ pub(crate) fn new_pod(job: &Job, new: &New) -> Pod {
             pod.metadata.annotations.insert(IGNORED_FAILURES.to_owned(), new.ignored.to_string());
         }
     }
-    pod.spec.init_containers.iter_mut().chain(&mut pod.spec.containers).for_each(tell_index);
+    pod.spec.init_containers.iter_mut().for_each(tell_index);
+    pod.spec.containers.iter_mut().for_each(tell_index);
     pod
 }
 

@@ -10,7 +10,7 @@ use crate::framework::{
     ClusterEvent, CycleState, Filter, Handle, MAX_NODE_SCORE, NodeScore, Plugin, PreFilter, PreFilterResult, PreScoreResult, QueueingHint,
     Score, Status, node_of, own_update,
 };
-use crate::node_info::NodeInfo;
+use crate::node_info::{Alike, NodeInfo};
 use crate::pod_info::{PodInfo, add_label_keys, namespace_of, selector_or_nothing};
 use api::core::{Pod, TopologySpreadConstraint};
 use api::labels::{Operator, Selector};
@@ -114,12 +114,11 @@ impl Constraint {
 
     /// How many of the node's Pods are meant (`countPodsMatchSelector`).
     fn count(&self, pod: &Pod, node: &NodeInfo) -> i64 {
-        let meant = |other: &&Arc<PodInfo>| {
-            !other.pod.metadata.is_deleting()
-                && namespace_of(&other.pod) == namespace_of(pod)
-                && self.selector.matches(&other.pod.metadata.labels)
+        let meant = |alike: &&Alike| {
+            let other = &alike.pod.pod;
+            !other.metadata.is_deleting() && namespace_of(other) == namespace_of(pod) && self.selector.matches(&other.metadata.labels)
         };
-        i64::try_from(node.pods.iter().filter(meant).count()).unwrap_or(i64::MAX)
+        node.alike.iter().filter(meant).map(|alike| alike.count).sum()
     }
 }
 
