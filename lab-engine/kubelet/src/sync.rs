@@ -11,7 +11,7 @@ use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
 use crate::probes::ProbeType;
 use crate::resize::memory_limit;
 use crate::restart::should_restart;
-use crate::runtime::sandbox::{ContainerConfig, State};
+use crate::runtime::sandbox::{ContainerConfig, PidNamespace, State};
 use crate::volumes::{self, Known, RefKind};
 use client::EventType::{Normal, Warning};
 use sim::{Time, What};
@@ -410,6 +410,7 @@ impl PodWorker {
         };
         let memory_limit = memory_limit(&self.records[index].allocated);
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
+        let pid_namespace = self.pid_namespace(index);
         // The copies of `subPath` mounts that no container uses any more are let go.
         if !self.records.iter().any(|record| record.is_alive()) {
             self.sandbox.volumes.truncate(self.pod.spec.volumes.len());
@@ -423,9 +424,22 @@ impl PodWorker {
             cwd,
             mounts,
             memory_limit,
+            pid_namespace,
             termination_message_path: spec.termination_message_path.clone(),
             env,
         })
+    }
+
+    /// Whose processes a container sees.
+    fn pid_namespace(&self, index: usize) -> PidNamespace {
+        if self.pod.spec.share_process_namespace == Some(true) {
+            return PidNamespace::Pod;
+        }
+        let regular = self.records.len() - self.ephemeral.len();
+        let debugger = index.checked_sub(regular).and_then(|place| self.pod.spec.ephemeral_containers.get(place));
+        let target = debugger.and_then(|debugger| (0..regular).find(|&other| self.spec(other).name == debugger.target_container_name));
+        let run = target.and_then(|target| self.records[target].runs.last().copied());
+        run.map_or(PidNamespace::Own, PidNamespace::Of)
     }
 
     fn start(&mut self, index: usize, cx: &mut Cx<'_>) {

@@ -21,6 +21,7 @@ fn run_for(script: &str, limit_secs: u64) -> (String, Option<i32>, Time) {
         cwd: "/".to_owned(),
         mounts: Vec::new(),
         memory_limit: None,
+        pid_namespace: crate::runtime::sandbox::PidNamespace::Own,
         termination_message_path: String::new(),
     };
     let mut host = Tree::default();
