@@ -16,7 +16,7 @@ use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
 use controllers::autoscaling::metrics::MetricsClient;
 use kubectl::{Stream, Terminal};
-use kubelet::{Kubelet, KubeletConfig};
+use kubelet::{Kubelet, KubeletConfig, Storage};
 use scheduler::Scheduler;
 use sim::{Time, Trace, What};
 use std::collections::BTreeMap;
@@ -118,12 +118,13 @@ impl Cluster {
         let controllers = Part::Controllers(Box::new(ControllerManager::new(rng(&host, "kube-controller-manager"))));
         let controllers = host.add("kube-controller-manager", controllers, Time::from_millis(100));
         let mut kubelets = BTreeMap::new();
+        let storage = Storage::default();
         for (index, node) in config.nodes.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let settings = kubelet_config(node, index)?;
             let name = settings.node_name.clone();
             let endpoint = format!("kubelet/{name}");
-            let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint))));
+            let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint)).with_storage(storage.clone())));
             let start = Time::from_millis(210 + u64::from(index) * 10);
             kubelets.insert(name, host.add(&endpoint, part, start));
         }

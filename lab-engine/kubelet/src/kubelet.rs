@@ -10,6 +10,7 @@ use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
+use crate::storage::{Disks, Storage};
 use crate::volumes::{Known, RefKind};
 use api::coordination::Lease;
 use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
@@ -100,6 +101,7 @@ pub struct Kubelet {
     images: ImageManager,
     files: ImageFiles,
     host: Tree,
+    disks: Disks,
     rng: Rng,
     addresses: Addresses,
     pending: BTreeMap<RequestId, Pending>,
@@ -140,6 +142,7 @@ impl Kubelet {
                 ("/var/log/.keep", ""),
                 ("/data/.keep", ""),
             ]),
+            disks: Disks::default(),
             rng,
             addresses: Addresses::default(),
             pending: BTreeMap::new(),
@@ -156,6 +159,13 @@ impl Kubelet {
             followers: Vec::new(),
             config,
         }
+    }
+
+    /// The same kubelet, whose PersistentVolumes lie in `storage`, which other kubelets reach, too.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        self.disks = Disks::new(storage);
+        self
     }
 
     fn send(&mut self, request: Request, why: Pending, out: &mut Outbox) {
@@ -181,6 +191,7 @@ impl Kubelet {
             images: &mut self.images,
             files: &mut self.files,
             host: &mut self.host,
+            disks: &mut self.disks,
             rng: &mut self.rng,
             addresses: &mut self.addresses,
             others,

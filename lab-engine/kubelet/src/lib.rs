@@ -27,11 +27,13 @@ mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
 mod status;
+mod storage;
 mod sync;
 mod termination;
 mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};
+pub use storage::Storage;
 
 #[cfg(test)]
 mod tests;

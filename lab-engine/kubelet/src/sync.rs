@@ -95,7 +95,7 @@ impl PodWorker {
             return;
         }
         let host_ip = node_ip(cx.config.index);
-        match volumes::set_up(&self.source(cx.config, &host_ip), cx.host) {
+        match volumes::set_up(&self.source(cx.config, &host_ip), cx.host, cx.disks) {
             Ok(trees) => {
                 self.sandbox.volumes = trees;
                 let takes = cx.rng.duration(Duration::from_millis(150), Duration::from_millis(350));
