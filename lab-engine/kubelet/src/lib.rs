@@ -8,6 +8,7 @@
 //! changes of a running Pod's spec are not acted on. The modules say what they leave out.
 
 mod backoff;
+mod credentials;
 mod env;
 pub mod facts;
 mod hooks;

@@ -150,6 +150,8 @@ pub(crate) struct PodWorker {
     pub(crate) ephemeral: Vec<Container>,
     pub(crate) objects: Objects,
     pub(crate) asked: BTreeSet<(RefKind, String)>,
+    /// It was told that Secrets with credentials are missing.
+    pub(crate) told_secrets: bool,
     /// The state of the node's files when the Pod's PersistentVolumes were last written through.
     pub(crate) host_version: u64,
     /// A change of resources that waits.
@@ -188,6 +190,7 @@ impl PodWorker {
             ephemeral: Vec::new(),
             objects: Objects::default(),
             asked: BTreeSet::new(),
+            told_secrets: false,
             host_version: 0,
             resize_pending: None,
             resize_at: None,

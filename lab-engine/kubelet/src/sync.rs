@@ -1,6 +1,7 @@
 //! What a Pod needs next: volumes, sandbox, images, containers (`SyncPod` and `computePodActions` of `pkg/kubelet/kuberuntime`).
 
 use crate::backoff::go_duration;
+use crate::credentials::Keyring;
 use crate::env::{self, Source};
 use crate::image_pull::ImageEvent;
 use crate::images::{Ensured, Pulled};
@@ -321,7 +322,13 @@ impl PodWorker {
     fn ensure_image(&mut self, index: usize, cx: &mut Cx<'_>) {
         let spec = self.spec(index);
         let (image, policy, name) = (spec.image.clone(), spec.image_pull_policy.clone(), spec.name.clone());
-        let (ensured, events) = cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, cx.now);
+        let (keyring, missing) = Keyring::of(&self.pod, &self.objects);
+        if !missing.is_empty() && !std::mem::replace(&mut self.told_secrets, true) {
+            let names = missing.join(", ");
+            let message = format!("Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed.");
+            self.pod_event(Warning, "FailedToRetrieveImagePullSecret", &message, cx);
+        }
+        let (ensured, events) = cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, &keyring, cx.now);
         if let Ensured::Waits { reason, message, until } = ensured {
             let said = self.records[index].waiting.as_ref().is_some_and(|(before, _)| *before == reason);
             self.records[index].waiting = Some((reason, message));

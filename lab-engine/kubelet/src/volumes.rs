@@ -107,6 +107,7 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
             source.secret.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
         }
     }
+    pod.spec.image_pull_secrets.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
     for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
         for from in &container.env_from {
             from.config_map_ref.iter().for_each(|map| add(RefKind::ConfigMap, &map.name));
