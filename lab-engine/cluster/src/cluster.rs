@@ -17,7 +17,7 @@ use api::quantity::Quantity;
 use client::{Component, Input, Outbox};
 use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
-use kubelet::{Kubelet, KubeletConfig};
+use kubelet::{Kubelet, KubeletConfig, Storage};
 use metrics_server::MetricsServer;
 use network::{Cidr, CoreDns, KubeProxy};
 use scheduler::Scheduler;
@@ -185,12 +185,13 @@ impl Cluster {
             }
         }
         let mut kubelets = BTreeMap::new();
+        let storage = Storage::default();
         for (index, node) in config.nodes.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let settings = kubelet_config(node, index)?;
             let name = settings.node_name.clone();
             let endpoint = format!("kubelet/{name}");
-            let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint))));
+            let part = Part::Kubelet(Box::new(Kubelet::new(settings, rng(&host, &endpoint)).with_storage(storage.clone())));
             let start = Time::from_millis(210 + u64::from(index) * 10);
             kubelets.insert(name, host.add(&endpoint, part, start));
         }

@@ -49,7 +49,8 @@ fn defaulted(input: &Value) -> Result<(Object, LimitRange), Miss> {
 }
 
 fn name_containers(pod: &mut api::core::Pod) {
-    let (own, init) = (pod.spec.containers.iter_mut(), pod.spec.init_containers.iter_mut());
+    let spec: &mut api::core::PodSpec = &mut pod.spec;
+    let (own, init) = (spec.containers.iter_mut(), spec.init_containers.iter_mut());
     for (index, container) in own.chain(init).enumerate().filter(|(_, container)| container.name.is_empty()) {
         container.name = format!("container-{index}");
     }

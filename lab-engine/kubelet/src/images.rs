@@ -3,8 +3,9 @@
 //! Pulls of a node run one after the other (`serializeImagePulls: true`, the default), so the second number of the `Pulled` message, which
 //! includes waiting, can be much larger than the first.
 //!
-//! **Simplified here:** no credentials, no parallel pulls, no garbage collection of images; layers are not shared between images.
+//! **Simplified here:** no parallel pulls, no garbage collection of images; layers are not shared between images.
 
+use crate::credentials::Keyring;
 use crate::image_pull::{Decision, ImageEvent, PullGate};
 use crate::runtime::reference;
 use crate::runtime::registry::{self, Image};
@@ -59,6 +60,7 @@ struct Pull {
     waiter: Waiter,
     image: String,
     asked: Time,
+    keyring: Keyring,
 }
 
 /// The image manager of one node.
@@ -85,14 +87,14 @@ impl ImageManager {
     }
 
     /// Makes sure that an image is there, as the policy wants it, and tells what is to be said of it.
-    pub(crate) fn ensure(&mut self, waiter: Waiter, image: &str, policy: &str, now: Time) -> (Ensured, Vec<ImageEvent>) {
+    pub(crate) fn ensure(&mut self, waiter: Waiter, image: &str, policy: &str, keyring: &Keyring, now: Time) -> (Ensured, Vec<ImageEvent>) {
         let present = reference::parse(image).ok().and_then(|reference| self.present.get(&reference.to_string()));
         let (decision, events) = self.gate.decide(&waiter.0, image, policy, Ok(present.is_some()), now);
         let ensured = match (decision, present) {
             (Decision::Present, Some(present)) => Ensured::Present(present.clone()),
             (Decision::Waits { reason, message, until }, _) => Ensured::Waits { reason, message, until },
             (Decision::Pull | Decision::Present, _) => {
-                self.queue.push_back(Pull { waiter, image: image.to_owned(), asked: now });
+                self.queue.push_back(Pull { waiter, image: image.to_owned(), asked: now, keyring: keyring.clone() });
                 self.start_next(now);
                 Ensured::Pulling
             }
@@ -108,7 +110,7 @@ impl ImageManager {
         // Asking the registry for the manifest takes a moment, also when all layers are there already.
         let mut takes = self.rng.duration(Duration::from_millis(250), Duration::from_millis(450));
         if let Ok(reference) = reference::parse(&pull.image)
-            && let Ok(image) = registry::resolve(&reference)
+            && let Ok(image) = registry::resolve(&reference, &pull.keyring)
             && !self.present.contains_key(&reference.to_string())
         {
             let micros = image.size_bytes(&reference.tag).saturating_mul(1_000_000) / self.speed;
@@ -126,7 +128,7 @@ impl ImageManager {
     pub(crate) fn finish(&mut self, now: Time) -> Option<Pulled> {
         let (pull, began, _) = self.active.take_if(|(_, _, done)| *done <= now)?;
         self.start_next(now);
-        let result = self.gate.begin(began).and_then(|()| self.fetch(&pull.image));
+        let result = self.gate.begin(began).and_then(|()| self.fetch(&pull.image, &pull.keyring));
         let millis = |duration: Duration| Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         let (took, with_waiting) = (millis(now.since(began)), millis(now.since(pull.asked)));
         let (uid, image) = (&pull.waiter.0, &pull.image);
@@ -138,9 +140,9 @@ impl ImageManager {
     }
 
     /// Asks the registry for an image.
-    fn fetch(&mut self, image: &str) -> Result<PresentImage, String> {
+    fn fetch(&mut self, image: &str, keyring: &Keyring) -> Result<PresentImage, String> {
         let reference = reference::parse(image)?;
-        let image = registry::resolve(&reference)?;
+        let image = registry::resolve(&reference, keyring)?;
         let present = PresentImage { image, name: reference.to_string(), size_bytes: image.size_bytes(&reference.tag) };
         self.present.insert(present.name.clone(), present.clone());
         Ok(present)
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn policies_decide_whether_to_pull() {
         let mut images = manager();
-        let ensure = |images: &mut ImageManager, policy, now| images.ensure(waiter(), "nginx", policy, now).0;
+        let ensure = |images: &mut ImageManager, policy, now| images.ensure(waiter(), "nginx", policy, &Keyring::default(), now).0;
         assert!(matches!(ensure(&mut images, "Never", Time::ZERO), Ensured::Waits { reason: "ErrImageNeverPull", .. }));
         assert!(matches!(ensure(&mut images, "IfNotPresent", Time::ZERO), Ensured::Pulling));
         let done = images.next_wake().unwrap();
@@ -184,24 +186,27 @@ mod tests {
     #[test]
     fn a_failed_pull_backs_off_and_says_why() {
         let mut images = manager();
-        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", Time::ZERO).0, Ensured::Pulling));
+        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", &Keyring::default(), Time::ZERO).0, Ensured::Pulling));
         let failed = images.next_wake().unwrap();
         let error = images.finish(failed).unwrap().result.unwrap_err();
-        match images.ensure(waiter(), "nginx:1.161", "IfNotPresent", failed + Duration::from_secs(1)).0 {
+        match images.ensure(waiter(), "nginx:1.161", "IfNotPresent", &Keyring::default(), failed + Duration::from_secs(1)).0 {
             Ensured::Waits { reason: "ImagePullBackOff", message, until } => {
                 assert_eq!(message, format!("Back-off pulling image \"nginx:1.161\": ErrImagePull: {error}"));
                 assert_eq!(until, Some(failed + Duration::from_secs(10)));
             }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(images.ensure(waiter(), "nginx:1.161", "IfNotPresent", failed + Duration::from_secs(10)).0, Ensured::Pulling));
+        assert!(matches!(
+            images.ensure(waiter(), "nginx:1.161", "IfNotPresent", &Keyring::default(), failed + Duration::from_secs(10)).0,
+            Ensured::Pulling
+        ));
     }
 
     #[test]
     fn pulls_of_a_node_wait_for_one_another() {
         let mut images = manager();
         for uid in ["a", "b"] {
-            images.ensure((uid.to_owned(), 0), "nginx:1.25", "IfNotPresent", Time::ZERO);
+            images.ensure((uid.to_owned(), 0), "nginx:1.25", "IfNotPresent", &Keyring::default(), Time::ZERO);
         }
         let first = images.next_wake().unwrap();
         let first_pull = images.finish(first).unwrap();

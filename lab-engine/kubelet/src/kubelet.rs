@@ -11,6 +11,7 @@ use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
+use crate::storage::{Disks, Storage};
 use crate::volumes::{Known, RefKind};
 use api::coordination::Lease;
 use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
@@ -101,6 +102,7 @@ pub struct Kubelet {
     images: ImageManager,
     files: ImageFiles,
     host: Tree,
+    disks: Disks,
     rng: Rng,
     addresses: Addresses,
     pending: BTreeMap<RequestId, Pending>,
@@ -144,6 +146,7 @@ impl Kubelet {
                 ("/var/log/.keep", ""),
                 ("/data/.keep", ""),
             ]),
+            disks: Disks::default(),
             rng,
             addresses: Addresses::default(),
             pending: BTreeMap::new(),
@@ -169,6 +172,13 @@ impl Kubelet {
         self.started.unwrap_or_default()
     }
 
+    /// The same kubelet, whose PersistentVolumes lie in `storage`, which other kubelets reach, too.
+    #[must_use]
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        self.disks = Disks::new(storage);
+        self
+    }
+
     fn send(&mut self, request: Request, why: Pending, out: &mut Outbox) {
         let id = out.request(request.agent(&self.agent));
         self.pending.insert(id, why);
@@ -192,6 +202,7 @@ impl Kubelet {
             images: &mut self.images,
             files: &mut self.files,
             host: &mut self.host,
+            disks: &mut self.disks,
             rng: &mut self.rng,
             addresses: &mut self.addresses,
             others,

@@ -9,6 +9,7 @@
 
 mod backoff;
 mod calls;
+mod credentials;
 mod env;
 pub mod facts;
 mod hooks;
@@ -28,6 +29,7 @@ mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
 mod status;
+mod storage;
 mod sync;
 mod termination;
 mod usage;
@@ -35,6 +37,7 @@ mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};
 pub use node::{node_ip, pod_network};
+pub use storage::Storage;
 
 #[cfg(test)]
 mod tests;

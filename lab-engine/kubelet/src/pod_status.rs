@@ -94,7 +94,7 @@ impl PodWorker {
             image_id: image.map(crate::images::PresentImage::id).unwrap_or_default(),
             container_id: id,
             started: (record.role != Role::Ephemeral).then(|| record.started()),
-            allocated_resources: given(&record.allocated).then(|| record.allocated.requests.clone()).unwrap_or_default(),
+            allocated_resources: record.allocated.requests.clone(),
             resources: given(&record.in_force).then(|| record.in_force.clone()),
             ..ContainerStatus::default()
         }

@@ -14,6 +14,7 @@ use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::runtime::sandbox::{ExecResult, Happened, Sandbox, State};
 use crate::status::is_sidecar;
+use crate::storage::Disks;
 use crate::volumes::{Objects, RefKind};
 use api::core::{Container, EphemeralContainer, ObjectReference, Pod, PodStatus, ResourceRequirements};
 use client::{EventRecorder, EventType, Outbox};
@@ -31,6 +32,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) images: &'a mut ImageManager,
     pub(crate) files: &'a mut ImageFiles,
     pub(crate) host: &'a mut Tree,
+    pub(crate) disks: &'a mut Disks,
     pub(crate) rng: &'a mut Rng,
     pub(crate) addresses: &'a mut Addresses,
     /// What the node's other Pods were given; known when this one is to be resized.
@@ -148,6 +150,10 @@ pub(crate) struct PodWorker {
     pub(crate) ephemeral: Vec<Container>,
     pub(crate) objects: Objects,
     pub(crate) asked: BTreeSet<(RefKind, String)>,
+    /// It was told that Secrets with credentials are missing.
+    pub(crate) told_secrets: bool,
+    /// The state of the node's files when the Pod's PersistentVolumes were last written through.
+    pub(crate) host_version: u64,
     /// A change of resources that waits.
     pub(crate) resize_pending: Option<Pending>,
     /// When it is looked at again.
@@ -184,6 +190,8 @@ impl PodWorker {
             ephemeral: Vec::new(),
             objects: Objects::default(),
             asked: BTreeSet::new(),
+            told_secrets: false,
+            host_version: 0,
             resize_pending: None,
             resize_at: None,
             restarting_all: false,
@@ -275,8 +283,20 @@ impl PodWorker {
     pub(crate) fn run(&mut self, cx: &mut Cx<'_>) -> bool {
         self.take_in(cx);
         self.run_probes(cx);
+        self.write_through(cx);
         self.sync(cx);
         self.compute_status(cx)
+    }
+
+    /// Writes what changed in the Pod's PersistentVolumes to where they lie.
+    fn write_through(&mut self, cx: &mut Cx<'_>) {
+        if self.stage != Stage::Containers || self.host_version == cx.host.version() {
+            return;
+        }
+        self.host_version = cx.host.version();
+        for volume in crate::volumes::mounted(&self.pod, &self.objects) {
+            cx.disks.write_through(&volume, cx.host);
+        }
     }
 
     /// Takes in what the runtime did.

@@ -1,6 +1,7 @@
 //! What a Pod needs next: volumes, sandbox, images, containers (`SyncPod` and `computePodActions` of `pkg/kubelet/kuberuntime`).
 
 use crate::backoff::go_duration;
+use crate::credentials::Keyring;
 use crate::env::{self, Source};
 use crate::image_pull::ImageEvent;
 use crate::images::{Ensured, Pulled};
@@ -11,7 +12,7 @@ use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
 use crate::probes::ProbeType;
 use crate::resize::memory_limit;
 use crate::restart::should_restart;
-use crate::runtime::sandbox::{ContainerConfig, State};
+use crate::runtime::sandbox::{ContainerConfig, PidNamespace, State};
 use crate::volumes::{self, Known, RefKind};
 use client::EventType::{Normal, Warning};
 use sim::{Time, What};
@@ -95,7 +96,7 @@ impl PodWorker {
             return;
         }
         let host_ip = node_ip(cx.config.index);
-        match volumes::set_up(&self.source(cx.config, &host_ip), cx.host) {
+        match volumes::set_up(&self.source(cx.config, &host_ip), cx.host, cx.disks) {
             Ok(trees) => {
                 self.sandbox.volumes = trees;
                 let takes = cx.rng.duration(Duration::from_millis(150), Duration::from_millis(350));
@@ -321,7 +322,13 @@ impl PodWorker {
     fn ensure_image(&mut self, index: usize, cx: &mut Cx<'_>) {
         let spec = self.spec(index);
         let (image, policy, name) = (spec.image.clone(), spec.image_pull_policy.clone(), spec.name.clone());
-        let (ensured, events) = cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, cx.now);
+        let (keyring, missing) = Keyring::of(&self.pod, &self.objects);
+        if !missing.is_empty() && !std::mem::replace(&mut self.told_secrets, true) {
+            let names = missing.join(", ");
+            let message = format!("Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed.");
+            self.pod_event(Warning, "FailedToRetrieveImagePullSecret", &message, cx);
+        }
+        let (ensured, events) = cx.images.ensure((self.pod.metadata.uid.clone(), index), &image, &policy, &keyring, cx.now);
         if let Ensured::Waits { reason, message, until } = ensured {
             let said = self.records[index].waiting.as_ref().is_some_and(|(before, _)| *before == reason);
             self.records[index].waiting = Some((reason, message));
@@ -412,6 +419,7 @@ impl PodWorker {
         let memory_limit = memory_limit(allocated);
         let cpu_limit = allocated.limits.get("cpu").and_then(|quantity| u64::try_from(quantity.milli_value()).ok());
         let cwd = if spec.working_dir.is_empty() { image.workdir.to_owned() } else { spec.working_dir.clone() };
+        let pid_namespace = self.pid_namespace(index);
         // The copies of `subPath` mounts that no container uses any more are let go.
         if !self.records.iter().any(|record| record.is_alive()) {
             self.sandbox.volumes.truncate(self.pod.spec.volumes.len());
@@ -426,9 +434,22 @@ impl PodWorker {
             mounts,
             memory_limit,
             cpu_milli: cpu_limit.or(Some(cx.config.cpu_milli)),
+            pid_namespace,
             termination_message_path: spec.termination_message_path.clone(),
             env,
         })
+    }
+
+    /// Whose processes a container sees.
+    fn pid_namespace(&self, index: usize) -> PidNamespace {
+        if self.pod.spec.share_process_namespace == Some(true) {
+            return PidNamespace::Pod;
+        }
+        let regular = self.records.len() - self.ephemeral.len();
+        let debugger = index.checked_sub(regular).and_then(|place| self.pod.spec.ephemeral_containers.get(place));
+        let target = debugger.and_then(|debugger| (0..regular).find(|&other| self.spec(other).name == debugger.target_container_name));
+        let run = target.and_then(|target| self.records[target].runs.last().copied());
+        run.map_or(PidNamespace::Own, PidNamespace::Of)
     }
 
     fn start(&mut self, index: usize, cx: &mut Cx<'_>) {

@@ -1,7 +1,7 @@
 //! The kubelet against a fake API server: Pods come by its watch, and what it writes is looked at.
 
 use crate::{Kubelet, KubeletConfig};
-use api::core::{ConfigMap, PersistentVolumeClaim, Pod, PodStatus};
+use api::core::{ConfigMap, PersistentVolumeClaim, Pod, PodStatus, Secret};
 use api::http::{Body, Method, Path, Request, ResourcePath, Response, WatchEvent};
 use api::meta::{ResourceVersion, Timestamp};
 use api::status::Status;
@@ -27,6 +27,7 @@ struct World {
     pods: BTreeMap<String, Pod>,
     maps: BTreeMap<String, ConfigMap>,
     claims: BTreeMap<String, PersistentVolumeClaim>,
+    secrets: BTreeMap<String, Secret>,
     trace: Vec<(Time, What)>,
     answers: Vec<Response>,
     streamed: String,
@@ -45,6 +46,7 @@ impl World {
             pods: BTreeMap::new(),
             maps: BTreeMap::new(),
             claims: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             trace: Vec::new(),
             answers: Vec::new(),
             streamed: String::new(),
@@ -75,7 +77,12 @@ impl World {
                     Action::Respond(_, response) => self.answers.push(response),
                     Action::Stream(_, text, _) => self.streamed.push_str(&text),
                     Action::Trace(_, what) => self.trace.push((self.now, what)),
-                    Action::Cancel(_) | Action::Etcd(..) | Action::Dial(..) | Action::Forward(..) | Action::Answer(..) => {}
+                    Action::Cancel(_)
+                    | Action::Etcd(..)
+                    | Action::StartEtcd(..)
+                    | Action::Dial(..)
+                    | Action::Forward(..)
+                    | Action::Answer(..) => {}
                 }
             }
         }
@@ -110,6 +117,10 @@ impl World {
             }
             (Method::Get, "configmaps") => match self.maps.get(&name) {
                 Some(map) => (Response::ok(Body::Object(map.clone().into())), None),
+                None => (Status::not_found(&path.resource, &name).into(), None),
+            },
+            (Method::Get, "secrets") => match self.secrets.get(&name) {
+                Some(secret) => (Response::ok(Body::Object(secret.clone().into())), None),
                 None => (Status::not_found(&path.resource, &name).into(), None),
             },
             (Method::Get, "persistentvolumeclaims") => match self.claims.get(&name) {

@@ -4,13 +4,14 @@
 //! Pod that mounts some (`configMapAndSecretChangeDetectionStrategy: Get`): so a change reaches the files within the sync period, a minute
 //! and up to half as much again. Variables and `subPath` mounts keep what the container was started with.
 //!
-//! A claim is the directory of its PersistentVolume on the node, which outlives the Pod: what is written there is found by the next Pod.
+//! A claim is the directory of its PersistentVolume, whose data outlives the Pod (`storage`).
 //!
 //! **Simplified here:** other kinds of volumes than emptyDir, hostPath, claims, configMap, secret, downwardAPI and projected are empty
-//! directories; modes are kept, not enforced; a volume's data stays on its node.
+//! directories; modes are kept, not enforced.
 
 use crate::env::{Source, field_value, resource_value};
 use crate::runtime::fs::{Mount, MountSource, Tree};
+use crate::storage::{Disks, mount_path};
 use api::core::{ConfigMap, Container, DownwardApiVolumeFile, HostPathVolumeSource, KeyToPath, PersistentVolumeClaim, Pod, Secret, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -106,6 +107,7 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
             source.secret.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
         }
     }
+    pod.spec.image_pull_secrets.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
     for container in pod.spec.init_containers.iter().chain(&pod.spec.containers) {
         for from in &container.env_from {
             from.config_map_ref.iter().for_each(|map| add(RefKind::ConfigMap, &map.name));
@@ -135,7 +137,7 @@ pub(crate) fn live_references(pod: &Pod) -> Option<BTreeSet<(RefKind, String)>> 
     pod.spec.volumes.iter().any(is_written_by_kubelet).then(|| {
         let volumes = pod.spec.volumes.iter().filter(|volume| is_written_by_kubelet(volume)).cloned().collect();
         let spec = api::core::PodSpec { volumes, ..api::core::PodSpec::default() };
-        references(&Pod { spec, ..Pod::default() })
+        references(&Pod { spec: spec.into(), ..Pod::default() })
     })
 }
 
@@ -143,22 +145,28 @@ pub(crate) fn live_references(pod: &Pod) -> Option<BTreeSet<(RefKind, String)>> 
 ///
 /// # Errors
 /// The message of a `FailedMount` event.
-pub(crate) fn set_up(source: &Source<'_>, host: &mut Tree) -> Result<Vec<Tree>, String> {
+pub(crate) fn set_up(source: &Source<'_>, host: &mut Tree, disks: &mut Disks) -> Result<Vec<Tree>, String> {
     let volumes = &source.pod.spec.volumes;
-    volumes.iter().map(|volume| set_up_one(volume, source, host)).collect()
+    volumes.iter().map(|volume| set_up_one(volume, source, host, disks)).collect()
 }
 
-fn set_up_one(volume: &Volume, source: &Source<'_>, host: &mut Tree) -> Result<Tree, String> {
+/// The PersistentVolumes that a Pod has mounted.
+pub(crate) fn mounted(pod: &Pod, objects: &Objects) -> Vec<String> {
+    let claims = pod.spec.volumes.iter().filter_map(|volume| claim_name(pod, volume));
+    claims.filter_map(|claim| bound_volume(objects, &claim).ok()).collect()
+}
+
+fn set_up_one(volume: &Volume, source: &Source<'_>, host: &mut Tree, disks: &mut Disks) -> Result<Tree, String> {
     let name = &volume.name;
     if let Some(claim) = claim_name(source.pod, volume) {
         let namespace = &source.pod.metadata.namespace;
-        let path = claim_path(source.objects, &claim).map_err(|error| {
+        let bound = bound_volume(source.objects, &claim).map_err(|error| {
             format!(
                 "Unable to attach or mount volumes: unmounted volumes=[{name}], unattached volumes=[], failed to process volumes=[{name}]: \
                  error processing PVC {namespace}/{claim}: {error}"
             )
         })?;
-        host.make_dirs(&path).map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : mkdir {path}: {error}"))?;
+        disks.mount(&bound, host);
         return Ok(Tree::default());
     }
     let result = match &volume.host_path {
@@ -168,13 +176,13 @@ fn set_up_one(volume: &Volume, source: &Source<'_>, host: &mut Tree) -> Result<T
     result.map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : {error}"))
 }
 
-/// Where on the node the volume of a claim is.
-fn claim_path(objects: &Objects, claim: &str) -> Result<String, String> {
+/// The volume of a claim.
+fn bound_volume(objects: &Objects, claim: &str) -> Result<String, String> {
     match objects.known.get(&(RefKind::Claim, claim.to_owned())) {
         Some(Known::Claim(found)) if found.status.phase != "Bound" || found.spec.volume_name.is_empty() => {
             Err("PVC is not bound".to_owned())
         }
-        Some(Known::Claim(found)) => Ok(format!("/var/lib/kubelet/plugins/kubernetes.io/csi/{}/globalmount", found.spec.volume_name)),
+        Some(Known::Claim(found)) => Ok(found.spec.volume_name.clone()),
         _ => Err(format!("failed to fetch PVC from API server: {}", objects.missing(RefKind::Claim, claim))),
     }
 }
@@ -288,7 +296,8 @@ pub(crate) fn mounts(
         let volume = &pod.spec.volumes[index];
         let sub_path = mount.rest.get("subPathExpr").and_then(|expr| expr.as_str()).map(|expr| crate::env::expand(expr, &lookup));
         let sub_path = sub_path.unwrap_or_else(|| mount.sub_path.clone());
-        let claim = claim_name(pod, volume).and_then(|claim| claim_path(objects, &claim).ok());
+        let claim = claim_name(pod, volume).and_then(|claim| bound_volume(objects, &claim).ok());
+        let claim = claim.map(|bound| mount_path(&bound));
         let (mut source, base) = match (&volume.host_path, &claim) {
             (Some(host), _) => (MountSource::Host, host.path.as_str()),
             (None, Some(path)) => (MountSource::Host, path.as_str()),

@@ -178,8 +178,9 @@ fn scheduling_gates(new: &PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) 
 /// The new spec with the old values of all fields that may change: what differs now must not have changed.
 fn with_old_mutable_fields(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) -> Shared<PodSpec> {
     let (mut munged, old) = (new.spec.clone(), &old.spec);
-    let containers = munged.containers.iter_mut().zip(&old.containers);
-    for (container, old) in containers.chain(munged.init_containers.iter_mut().zip(&old.init_containers)) {
+    let spec: &mut PodSpec = &mut munged;
+    let containers = spec.containers.iter_mut().zip(&old.containers);
+    for (container, old) in containers.chain(spec.init_containers.iter_mut().zip(&old.init_containers)) {
         container.image.clone_from(&old.image);
     }
     munged.active_deadline_seconds = old.active_deadline_seconds;
@@ -254,7 +255,7 @@ mod tests {
     fn a_gated_pod_says_so_from_the_start() {
         let spec = |gates: serde_json::Value| {
             let pod = serde_json::json!({"metadata": {"name": "p"}, "spec": {"schedulingGates": gates}});
-            let mut pod: Pod = serde_json::from_value(pod).expect("a Pod");
+            let mut pod: Pod = api::json::decode(pod).expect("a Pod");
             pod.prepare_for_create();
             pod.status.conditions
         };

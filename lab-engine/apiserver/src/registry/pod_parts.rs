@@ -24,7 +24,7 @@ pub(super) fn update(new: &mut Pod, old: &Pod, subresource: Subresource) -> Vec<
         resized(&mut new.spec.init_containers, &wanted.init_containers);
         resize(new, old, &mut errors);
     } else {
-        new.spec.ephemeral_containers = wanted.ephemeral_containers;
+        new.spec.ephemeral_containers = wanted.ephemeral_containers.clone();
         ephemeral(new, old, &mut errors);
     }
     if new.spec != old.spec {
@@ -64,7 +64,7 @@ fn amounts(new: &ResourceRequirements, old: &ResourceRequirements, path: &str, e
     let mutable = |name: &str| matches!(name, "cpu" | "memory");
     for (what, new, old) in [("limits", &new.limits, &old.limits), ("requests", &new.requests, &old.requests)] {
         let others = |list: &api::core::ResourceList| {
-            list.iter().filter(|(name, _)| !mutable(name)).map(|(name, amount)| (name.clone(), amount.clone())).collect::<Vec<_>>()
+            list.iter().filter(|(name, _)| !mutable(name)).map(|(name, amount)| (name.clone(), *amount)).collect::<Vec<_>>()
         };
         if others(new) != others(old) {
             errors.push(FieldError::forbidden(format!("{path}.{what}"), "only cpu and memory resources are mutable"));

@@ -5,6 +5,7 @@ mod apply;
 mod auth;
 mod change;
 mod create;
+mod debug;
 mod delete;
 mod describe;
 mod drain;
@@ -97,6 +98,7 @@ const VERBS: &[Verb] = &[
     writes("create serviceaccount", create::FLAGS, create::service_account),
     writes("create svc", create::FLAGS, create::service),
     writes("create token", create::TOKEN_FLAGS, create::token),
+    reads("debug", debug::FLAGS, debug::build),
     writes("delete", delete::FLAGS, delete::build),
     reads("describe", describe::FLAGS, describe::build),
     reads("diff", apply::FLAGS, apply::diff),
@@ -143,7 +145,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("completion", "the terminal completes by itself: press Tab"),
     ("convert", "it is a plugin that is not part of kubectl"),
     ("cp", "copy with 'kubectl exec POD -- cat FILE > FILE'"),
-    ("debug", "ephemeral containers are not simulated"),
     ("edit", "this terminal has no editor: change the object with 'kubectl patch', 'kubectl set' or 'kubectl apply -f'"),
     ("kustomize", "kustomizations are not supported in this terminal"),
     ("plugin", "this terminal has no plugins"),

@@ -52,6 +52,8 @@ pub(crate) enum Entry {
 pub(crate) struct Tree {
     entries: Arc<BTreeMap<String, Entry>>,
     bytes: usize,
+    /// Counts the changes.
+    version: u64,
 }
 
 impl Tree {
@@ -112,6 +114,7 @@ impl Tree {
             return Err(FsError::NoSpace);
         }
         self.bytes = bytes;
+        self.version += 1;
         match Arc::make_mut(&mut self.entries).entry(path.to_owned()).or_insert(Entry::File { text: String::new(), mode: 0o644 }) {
             Entry::File { text: content, .. } => {
                 if !append {
@@ -141,6 +144,7 @@ impl Tree {
         if self.entries.len() >= MAX_ENTRIES {
             return Err(FsError::NoSpace);
         }
+        self.version += 1;
         Arc::make_mut(&mut self.entries).insert(path.to_owned(), Entry::Dir);
         Ok(())
     }
@@ -163,6 +167,7 @@ impl Tree {
         if !self.exists(path) {
             return Err(FsError::NotFound);
         }
+        self.version += 1;
         let below: Vec<String> = self.below(path).map(|(path, _)| path.clone()).collect();
         if self.is_dir(path) && !below.is_empty() && !recursive {
             return Err(FsError::NotEmpty);
@@ -171,6 +176,47 @@ impl Tree {
         for path in below.iter().map(String::as_str).chain([path]) {
             if let Some(Entry::File { text, .. }) = entries.remove(path) {
                 self.bytes -= text.len();
+            }
+        }
+        Ok(())
+    }
+
+    /// How often the tree was changed.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether both hold the same files.
+    pub(crate) fn same_files(&self, other: &Tree) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries) || self.entries == other.entries
+    }
+
+    /// What is below a directory, as a tree of its own.
+    pub(crate) fn subtree(&self, path: &str) -> Tree {
+        let mut tree = Tree::default();
+        for (at, entry) in self.below(path) {
+            // It fits, for it did before.
+            let _ = match entry {
+                Entry::Dir => tree.make_dirs(&at[path.len()..]),
+                Entry::File { text, mode } => tree.put(&at[path.len()..], text.clone(), *mode),
+            };
+        }
+        tree
+    }
+
+    /// Puts a tree in the place of what is below a directory.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub(crate) fn replace_below(&mut self, path: &str, tree: &Tree) -> Result<(), FsError> {
+        if self.exists(path) {
+            self.remove(path, true)?;
+        }
+        self.make_dirs(path)?;
+        for (at, entry) in tree.entries.iter() {
+            match entry {
+                Entry::Dir => self.make_dirs(&format!("{path}{at}"))?,
+                Entry::File { text, mode } => self.put(&format!("{path}{at}"), text.clone(), *mode)?,
             }
         }
         Ok(())

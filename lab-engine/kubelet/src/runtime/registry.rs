@@ -6,11 +6,15 @@
 //! unless their name says that they do not (`nonexistent`, `no-such-image`, …); but among Docker's own (`docker.io/library`) only those
 //! that are known to exist (`repositories`).
 //!
+//! A repository of a private registry (a host below `registry.example.com`) and one whose name begins with `private` or ends with it can be
+//! pulled by whoever has credentials for its registry.
+//!
 //! **Simplified here:** versions of an image differ in name and size only; digests are made up, but stable. An image of which nothing is
 //! known has a shell and starts a server that answers on the ports that the container declares.
 
 use super::reference::Reference;
 use super::repositories::{is_public, may_exist};
+use crate::credentials::Keyring;
 
 /// What the programs of an image do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -464,16 +468,39 @@ pub(crate) fn find(repository: &str) -> Option<&'static Image> {
     CATALOG.iter().find(|image| image.repository == repository)
 }
 
+/// Whether only those who have credentials can pull it.
+fn is_private(reference: &Reference) -> bool {
+    let host = reference.host();
+    let named = |part: &str| part.starts_with("private") || part.ends_with("private");
+    host == "registry.example.com"
+        || host.ends_with(".registry.example.com")
+        || (host != "registry.k8s.io" && reference.path().split('/').any(named))
+}
+
 /// Asks the registry of a reference for it.
 ///
 /// # Errors
 /// The error of the container runtime, for example `rpc error: code = NotFound desc = failed to pull and unpack image …: not found`.
-pub(crate) fn resolve(reference: &Reference) -> Result<&'static Image, String> {
+pub(crate) fn resolve(reference: &Reference, keyring: &Keyring) -> Result<&'static Image, String> {
     let refuse = |code: &str, why: &str| {
         Err(format!(
             "rpc error: code = {code} desc = failed to pull and unpack image \"{reference}\": failed to resolve reference \"{reference}\": {why}"
         ))
     };
+    if is_private(reference) {
+        if keyring.knows(reference.host()) {
+            return Ok(&UNKNOWN);
+        }
+        let realm = format!("https://{}/v2/{}/manifests/{}", reference.host(), reference.path(), reference.tag);
+        return match reference.host() {
+            "docker.io" => refuse(
+                "Unknown",
+                "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: \
+                 authorization failed",
+            ),
+            _ => refuse("Unknown", &format!("unexpected status from HEAD request to {realm}: 401 Unauthorized")),
+        };
+    }
     match find(&reference.repository) {
         Some(image) if !reference.digest.is_empty() || image.has_tag(&reference.tag) => Ok(image),
         Some(_) => refuse("NotFound", &format!("{reference}: not found")),
@@ -501,7 +528,7 @@ mod tests {
 
     #[test]
     fn normal_tags_exist_and_typos_do_not() {
-        let exists = |image: &str| resolve(&parse(image).unwrap()).is_ok();
+        let exists = |image: &str| resolve(&parse(image).unwrap(), &Keyring::default()).is_ok();
         for image in [
             "nginx",
             "nginx:1.14.2",
@@ -531,7 +558,7 @@ mod tests {
             assert!(exists(image), "{image}");
         }
         for image in ["memcached:1.6", "someone/something:v3", "ghcr.io/org/app:sha-1", "europe-docker.pkg.dev/p/r/app:1"] {
-            assert_eq!(resolve(&parse(image).unwrap()).map(|image| image.kind), Ok(Kind::Unknown), "{image}");
+            assert_eq!(resolve(&parse(image).unwrap(), &Keyring::default()).map(|image| image.kind), Ok(Kind::Unknown), "{image}");
         }
         for image in [
             "nginx:1.161",
@@ -552,7 +579,7 @@ mod tests {
     #[test]
     fn the_typo_of_the_documentation_fails_in_containerds_words() {
         assert_eq!(
-            resolve(&parse("nginx:1.161").unwrap()).unwrap_err(),
+            resolve(&parse("nginx:1.161").unwrap(), &Keyring::default()).unwrap_err(),
             "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/nginx:1.161\": failed to resolve reference \
              \"docker.io/library/nginx:1.161\": docker.io/library/nginx:1.161: not found"
         );

@@ -18,6 +18,27 @@ pub(crate) enum State {
     Exited { code: i32, reason: &'static str, message: String, at: Time },
 }
 
+/// Whose processes a container sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PidNamespace {
+    /// Its own.
+    Own,
+    /// Those of all containers of its Pod (`shareProcessNamespace`).
+    Pod,
+    /// Its own and those of another container (`targetContainerName`).
+    Of(usize),
+}
+
+/// A process as a container sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: usize,
+    pub(crate) command: String,
+    pub(crate) started: Time,
+    /// The container that it is the first process of; `None` for the sandbox's own.
+    pub(crate) container: Option<usize>,
+}
+
 /// What a container is made from (`runtimeapi.ContainerConfig`).
 #[derive(Clone, Debug)]
 pub(crate) struct ContainerConfig {
@@ -32,6 +53,7 @@ pub(crate) struct ContainerConfig {
     pub(crate) memory_limit: Option<u64>,
     /// How much CPU it may use, in thousandths of a core: its limit, or what the node has.
     pub(crate) cpu_milli: Option<u64>,
+    pub(crate) pid_namespace: PidNamespace,
     pub(crate) termination_message_path: String,
 }
 
@@ -47,6 +69,30 @@ pub(crate) struct Container {
     program: Option<Program>,
     wake: Option<Time>,
     kill_at: Option<Time>,
+    /// The exit code that this leads to.
+    kill_code: i32,
+}
+
+impl Container {
+    /// Delivers a signal to the first process. Number 1 of a PID namespace is not ended by a signal that it has no handler for; a process
+    /// below the sandbox's own number 1 is, like any other.
+    fn signal(&mut self, signal: &str, now: Time) {
+        let handled = self.program.as_mut().is_some_and(|program| program.signal(signal, now));
+        // Without a program it is the process itself that runs this step, and signals itself.
+        self.wake = Some(now);
+        let code = match signal {
+            "KILL" => 137,
+            "TERM" => 143,
+            "INT" => 130,
+            "QUIT" => 131,
+            "HUP" => 129,
+            _ => return,
+        };
+        if !handled && self.config.pid_namespace == PidNamespace::Pod {
+            self.kill_at = Some(now);
+            self.kill_code = code;
+        }
+    }
 }
 
 /// A command that runs in a container beside its first process.
@@ -152,10 +198,23 @@ impl Ctx<'_> {
         &self.sandbox.ip
     }
 
-    /// The command line of the container's first process, and when it started.
-    pub(crate) fn first_process(&self) -> (String, Time) {
-        let container = &self.sandbox.containers[self.container];
-        (container.config.argv.join(" "), container.started)
+    /// The processes that the container sees.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let first = |pid: usize, index: usize| {
+            let container = &self.sandbox.containers[index];
+            Process { pid, command: container.config.argv.join(" "), started: container.started, container: Some(index) }
+        };
+        let later = |index: usize| 7 + 7 * index;
+        match self.sandbox.containers[self.container].config.pid_namespace {
+            PidNamespace::Own => vec![first(1, self.container)],
+            PidNamespace::Of(target) => vec![first(1, target), first(later(self.container), self.container)],
+            PidNamespace::Pod => {
+                let running = self.sandbox.containers.iter().enumerate().filter(|(_, container)| container.state == State::Running);
+                let started = self.sandbox.containers.first().map_or(self.now, |container| container.started);
+                let pause = Process { pid: 1, command: "/pause".to_owned(), started, container: None };
+                std::iter::once(pause).chain(running.map(|(index, _)| first(later(index), index))).collect()
+            }
+        }
     }
 
     pub(crate) fn image(&self) -> &'static Image {
@@ -186,16 +245,12 @@ impl Ctx<'_> {
         self.sandbox.calls.take(call)
     }
 
-    /// Sends a signal to the first process of the container.
-    pub(crate) fn signal_first(&mut self, signal: &str) {
-        let now = self.now();
-        let container = &mut self.sandbox.containers[self.container];
-        if let Some(program) = &mut container.program {
-            program.signal(signal, now);
-            container.wake = Some(now);
-        } else {
-            // The first process itself is running this step: it sent the signal to itself.
-            container.wake = Some(now);
+    /// Sends a signal to a process that the container sees.
+    pub(crate) fn signal(&mut self, pid: usize, signal: &str) {
+        let found = self.processes().into_iter().find(|process| process.pid == pid);
+        if let Some(target) = found.and_then(|process| process.container) {
+            let now = self.now();
+            self.sandbox.containers[target].signal(signal, now);
         }
     }
 
@@ -276,17 +331,14 @@ impl Sandbox {
         };
         let meter = Meter::new(now, config.cpu_milli);
         let (log, wake) = (Log::default(), Some(now));
-        self.containers.push(Container { config, started: now, state, log, meter, root, program, wake, kill_at: None });
+        self.containers.push(Container { config, started: now, state, log, meter, root, program, wake, kill_at: None, kill_code: 137 });
         failed.map_or(Ok(self.containers.len() - 1), Err)
     }
 
     /// Sends SIGTERM (or another stop signal) to a container and kills it at `kill_at`.
     pub(crate) fn stop(&mut self, index: usize, signal: &str, now: Time, kill_at: Time) {
         let container = &mut self.containers[index];
-        if let Some(program) = &mut container.program {
-            program.signal(signal, now);
-            container.wake = Some(now);
-        }
+        container.signal(signal, now);
         container.kill_at = Some(container.kill_at.map_or(kill_at, |old| old.min(kill_at)));
     }
 
@@ -346,7 +398,8 @@ impl Sandbox {
     fn step_container(&mut self, index: usize, now: Time, host: &mut Tree) -> bool {
         let container = &mut self.containers[index];
         if container.kill_at.is_some_and(|at| at <= now) {
-            self.ended(index, 137, "Error", now, host);
+            let code = container.kill_code;
+            self.ended(index, code, "Error", now, host);
             return true;
         }
         if container.wake.is_none_or(|wake| wake > now) {

@@ -177,3 +177,23 @@ fn resources_change_in_place_where_the_node_can_hold_them() {
     assert_eq!(resize("3500m", "100Mi"), ("2".to_owned(), 0, "Deferred".to_owned()), "the other Pod has one of them");
     assert_eq!(resize("1", "200Mi"), ("1".to_owned(), 1, String::new()), "memory takes a restart here");
 }
+
+#[test]
+fn a_private_image_takes_credentials_and_a_missing_secret_is_told_of() {
+    let mut world = World::new();
+    let spec = json!({"containers": [{"name": "c", "image": "registry.example.com/team/app:1.0", "ports": [{"containerPort": 80}]}],
+        "imagePullSecrets": [{"name": "regcred"}]});
+    world.apply("without", spec.clone());
+    world.advance(1);
+    let (reason, message) = world.waiting("without");
+    assert!(reason == "ErrImagePull" && message.ends_with("401 Unauthorized"), "{message}");
+    let told = "Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed.";
+    assert!(world.events().contains(&("FailedToRetrieveImagePullSecret".to_owned(), told.to_owned())));
+    // {"auths":{"registry.example.com":{"auth":"dTpw"}}}
+    let config = "eyJhdXRocyI6eyJyZWdpc3RyeS5leGFtcGxlLmNvbSI6eyJhdXRoIjoiZFRwdyJ9fX0=";
+    let secret = Secret { data: [(".dockerconfigjson".to_owned(), config.to_owned())].into(), ..Secret::default() };
+    world.secrets.insert("regcred".to_owned(), secret);
+    world.apply("with", spec);
+    world.advance(5);
+    assert_eq!(world.status("with").phase, "Running");
+}

@@ -82,3 +82,38 @@ fn host_paths_are_checked_and_made_as_their_type_says() {
     assert_eq!(run("d", "/srv/app", "File"), ("Pending".to_owned(), format!("{failed}/srv/app is not a file")));
     assert_eq!(run("e", "/srv/new", "").0, "Running", "without a type the runtime makes it");
 }
+
+#[test]
+fn containers_share_network_and_host_name_but_neither_files_nor_processes() {
+    let mut world = World::new();
+    let container =
+        |name: &str| json!({"name": name, "image": "busybox:1.28", "command": ["sleep", "1000"], "imagePullPolicy": "IfNotPresent"});
+    let spec =
+        |share: bool| json!({"shareProcessNamespace": share, "restartPolicy": "Always", "containers": [container("a"), container("b")]});
+    world.apply("p", spec(false));
+    world.advance(5);
+    let mut both = |pod: &str, script: &str| {
+        ["a", "b"].map(|name| {
+            let query = [("container", name), ("command", "sh"), ("command", "-c"), ("command", script)];
+            let answer = world.serve(pod, "exec", &query);
+            let Ok(Body::Json(value)) = answer.result else { panic!("{answer:?}") };
+            value["stdout"].as_str().unwrap().to_owned()
+        })
+    };
+    let [a, b] = both("p", "hostname; ip addr show eth0");
+    assert!(a == b && a.contains("inet 10.244.0.2/24"), "{a}");
+    assert_eq!(both("p", "ls /tmp/mine; touch /tmp/mine")[1], "", "each has its own root");
+    assert_eq!(both("p", "ps | grep -c sleep"), ["1\n", "1\n"]);
+    world.apply("q", spec(true));
+    world.advance(5);
+    let mut ps = |script: &str| {
+        let answer = world.serve("q", "exec", &[("container", "a"), ("command", "sh"), ("command", "-c"), ("command", script)]);
+        let Ok(Body::Json(value)) = answer.result else { panic!("{answer:?}") };
+        value["stdout"].as_str().unwrap().to_owned()
+    };
+    let seen = ps("ps");
+    assert!(seen.contains("    1 65535     0:00 /pause\n    7 root      0:00 sleep 1000\n   14 root      0:00 sleep 1000\n"), "{seen}");
+    ps("kill 14");
+    let last = world.status("q").container_statuses[1].last_state.terminated.clone().unwrap();
+    assert_eq!(last.exit_code, 143, "it is not number 1, so SIGTERM ends it");
+}

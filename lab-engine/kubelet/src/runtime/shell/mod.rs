@@ -9,6 +9,7 @@ mod arith;
 mod ast;
 mod expand;
 mod machine;
+mod namespaces;
 mod net;
 mod parser;
 mod resolver;

@@ -22,6 +22,7 @@ fn run_for(script: &str, limit_secs: u64) -> (String, Option<i32>, Time) {
         mounts: Vec::new(),
         memory_limit: None,
         cpu_milli: None,
+        pid_namespace: crate::runtime::sandbox::PidNamespace::Own,
         termination_message_path: String::new(),
     };
     let mut host = Tree::default();

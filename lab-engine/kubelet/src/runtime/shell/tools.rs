@@ -3,7 +3,7 @@
 //! **Simplified here:** of each tool only the options that scripts in manifests use; an unknown option is ignored.
 
 use super::machine::{Frame, Thread};
-use super::{net, test, text_tools};
+use super::{namespaces, net, test, text_tools};
 use crate::runtime::fs::{FsError, normalize};
 use crate::runtime::programs::{Output, seconds};
 use crate::runtime::sandbox::Ctx;
@@ -78,6 +78,7 @@ const NAMES: &[&str] = &[
     "command",
     "type",
     "usleep",
+    "ip",
     "iptables-save",
     "ipvsadm",
     "conntrack",
@@ -163,6 +164,16 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             thread.write(1, &text, ctx, out);
             0
         }
+        "ip" => match namespaces::ip(args, ctx) {
+            Some(text) => {
+                thread.write(1, &text, ctx, out);
+                0
+            }
+            None => {
+                thread.write(2, "ip: this one knows 'ip addr' and 'ip route'\n", ctx, out);
+                1
+            }
+        },
         "kill" => {
             kill(thread, args, ctx);
             0
@@ -197,12 +208,7 @@ fn about(thread: &Thread, name: &str, args: &[String], ctx: &Ctx<'_>) -> String 
         ("uname", "-r") => "6.12.0\n".to_owned(),
         ("uname", "-m") => "x86_64\n".to_owned(),
         ("uname", _) => "Linux\n".to_owned(),
-        _ => {
-            let (line, started) = ctx.first_process();
-            let minutes = ctx.now().since(started).as_secs() / 60;
-            let own = thread.job_count() + 7;
-            format!("PID   USER     TIME  COMMAND\n    1 root     {minutes:>2}:00 {line}\n   {own:>2} root      0:00 ps\n")
-        }
+        _ => namespaces::ps(thread.job_count(), ctx),
     }
 }
 
@@ -338,14 +344,15 @@ fn kill(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>) {
         "15" | "s" => "TERM",
         "2" => "INT",
         "3" => "QUIT",
+        "9" => "KILL",
         signal => signal,
     };
-    // Signals cannot end the first process unless it has a handler, not even SIGKILL from inside.
-    if args.iter().any(|arg| arg == "1") {
-        ctx.signal_first(signal);
-    } else {
+    let seen: Vec<usize> = ctx.processes().iter().map(|process| process.pid).collect();
+    let named: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).filter(|pid| seen.contains(pid)).collect();
+    if named.is_empty() {
         thread.kill_jobs();
     }
+    named.into_iter().for_each(|pid| ctx.signal(pid, signal));
 }
 
 fn date(now: Time, args: &[String]) -> String {
