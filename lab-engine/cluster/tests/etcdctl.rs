@@ -222,6 +222,12 @@ fn a_lost_cluster_is_restored_from_a_snapshot() {
     assert_eq!(cluster.ready_nodes(), 1, "kubelets report again");
     let revision: u64 = ok(&mut cluster, "kubectl get configmap again -o jsonpath={.metadata.resourceVersion}").parse().expect("a number");
     assert!(revision > 1_000_000, "no client has seen a higher one: {revision}");
+    let crash = Fault::Crash("etcd-2".to_owned());
+    cluster.inject(&crash).expect("it runs");
+    cluster.heal(&crash).expect("it starts again from its disk");
+    cluster.advance(Duration::from_secs(10), 10_000_000);
+    let members = cluster.etcd_members();
+    assert!(members.iter().all(|member| member.running && member.revision == members[0].revision), "{members:?}");
 }
 
 #[test]
