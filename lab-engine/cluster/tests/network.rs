@@ -87,9 +87,11 @@ fn names_and_ports_that_lead_nowhere_say_why() {
 
 #[test]
 fn the_rules_of_a_node_can_be_looked_at() {
-    for (mode, command, expected) in
-        [(ProxyMode::Iptables, "iptables-save -t nat", "default/web cluster IP"), (ProxyMode::Ipvs, "ipvsadm -Ln", "Masq    1")]
-    {
+    for (mode, command, expected) in [
+        (ProxyMode::Iptables, "iptables-save -t nat", "default/web cluster IP"),
+        (ProxyMode::Ipvs, "ipvsadm -Ln", "Masq    1"),
+        (ProxyMode::Nftables, "nft list ruleset", "-default/web/tcp/"),
+    ] {
         let mut cluster = serving(mode);
         assert_eq!(answers(&mut cluster, "http://web/hostname", 9).len(), 3);
         let text = in_client(&mut cluster, command).stdout;

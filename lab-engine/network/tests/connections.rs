@@ -3,9 +3,10 @@
 use network::addr::{IpFamily, Packet, Protocol};
 use network::iptables::{self, sync_cost};
 use network::ipvs::{self, Director, Fate, Scheduler};
+use network::netfilter::Ruleset;
 use network::netfilter::text;
 use network::netfilter::walk::{Chance, HostAddresses, RecentLists, Walk, Walker};
-use network::netfilter::Ruleset;
+use network::nftables;
 use network::proxy::{ProxyConfig, ProxyState};
 use serde_json::json;
 use sim::{Rng, Seed, Time};
@@ -155,5 +156,14 @@ fn iptables_restore_takes_the_rules() {
     match accepted("iptables-restore", &["--test"], &text) {
         Some(accepted) => assert!(accepted, "iptables-restore --test refuses:\n{text}"),
         None => println!("skipped: iptables-restore is not installed, or not allowed here"),
+    }
+}
+
+#[test]
+fn nft_takes_the_table() {
+    let text = nftables::list_ruleset(&nftables::build(&config(), &state(3, 2, Some(60))));
+    match accepted("nft", &["-c", "-f", "-"], &text) {
+        Some(accepted) => assert!(accepted, "nft -c refuses:\n{text}"),
+        None => println!("skipped: nft is not installed, or not allowed here"),
     }
 }
