@@ -4,7 +4,7 @@
 
 use super::{Strategy, pod_validation};
 use crate::service_ip::ServiceAllocator;
-use api::core::Service;
+use api::core::{ClientIPConfig, Service, SessionAffinityConfig};
 use api::intstr::IntOrString;
 use api::names;
 use api::status::{FieldError, FieldErrorKind};
@@ -28,6 +28,11 @@ impl Strategy for Service {
             {
                 port.target_port = Some(IntOrString::Int(port.port));
             }
+        }
+        if spec.session_affinity == "ClientIP" && spec.session_affinity_config.is_none() {
+            // `DefaultClientIPServiceAffinitySeconds`
+            let client_ip = Some(ClientIPConfig { timeout_seconds: Some(10_800), ..ClientIPConfig::default() });
+            spec.session_affinity_config = Some(SessionAffinityConfig { client_ip, ..SessionAffinityConfig::default() });
         }
         if spec.type_ != "ExternalName" {
             spec.internal_traffic_policy.get_or_insert_with(|| "Cluster".to_owned());
