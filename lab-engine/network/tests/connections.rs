@@ -34,7 +34,7 @@ fn state(services: usize, endpoints: usize, affinity_seconds: Option<u32>) -> Pr
                 "sessionAffinity": if affinity.is_some() { "ClientIP" } else { "None" }, "sessionAffinityConfig": affinity,
             },
         }))
-        .unwrap()
+        .expect("the text is right")
     };
     let slice = |number: usize| {
         let endpoints: Vec<_> = (0..endpoints).map(|i| json!({"addresses": [format!("10.244.{}.{}", number % 250, i + 1)]})).collect();
@@ -42,14 +42,14 @@ fn state(services: usize, endpoints: usize, affinity_seconds: Option<u32>) -> Pr
             "metadata": {"name": format!("svc-{number}-a"), "namespace": "default", "labels": {"kubernetes.io/service-name": format!("svc-{number}")}},
             "addressType": "IPv4", "ports": [{"name": "", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints,
         }))
-        .unwrap()
+        .expect("the text is right")
     };
     let (services, slices): (Vec<_>, Vec<_>) = (0..services).map(|number| (service(number), slice(number))).unzip();
     ProxyState::build(&config(), &services, &slices)
 }
 
 fn packet(client: u32, service: usize) -> Packet {
-    let destination: IpAddr = format!("10.96.{}.{}", service / 250, service % 250 + 1).parse().unwrap();
+    let destination: IpAddr = format!("10.96.{}.{}", service / 250, service % 250 + 1).parse().expect("the text is right");
     let source = IpAddr::from(0x0b00_0000_u32.wrapping_add(client).to_be_bytes());
     Packet { protocol: Protocol::Tcp, source: SocketAddr::new(source, 40_000), destination: SocketAddr::new(destination, 80) }
 }
@@ -147,7 +147,7 @@ fn accepted(tool: &str, args: &[&str], text: &str) -> Option<bool> {
     if error.contains("Permission denied") || error.contains("Operation not permitted") || error.contains("Failed to initialize") {
         return None;
     }
-    println!("{error}");
+    eprintln!("{error}");
     Some(output.status.success())
 }
 
@@ -156,7 +156,7 @@ fn iptables_restore_takes_the_rules() {
     let text = text::save(&iptables::build(&config(), &state(3, 2, Some(60))));
     match accepted("iptables-restore", &["--test"], &text) {
         Some(accepted) => assert!(accepted, "iptables-restore --test refuses:\n{text}"),
-        None => println!("skipped: iptables-restore is not installed, or not allowed here"),
+        None => eprintln!("skipped: iptables-restore is not installed, or not allowed here"),
     }
 }
 
@@ -165,6 +165,6 @@ fn nft_takes_the_table() {
     let text = nftables::list_ruleset(&nftables::build(&config(), &state(3, 2, Some(60))));
     match accepted("nft", &["-c", "-f", "-"], &text) {
         Some(accepted) => assert!(accepted, "nft -c refuses:\n{text}"),
-        None => println!("skipped: nft is not installed, or not allowed here"),
+        None => eprintln!("skipped: nft is not installed, or not allowed here"),
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 fn config() -> ProxyConfig {
-    let detector = LocalTrafficDetector::Cidr("10.244.0.0/16".parse().unwrap());
+    let detector = LocalTrafficDetector::Cidr("10.244.0.0/16".parse().expect("the text is right"));
     ProxyConfig { local_detector: detector, ..ProxyConfig::new(IpFamily::V4, "here", IpAddr::from([192, 168, 0, 2])) }
 }
 
@@ -26,9 +26,10 @@ fn slice(service: &str, endpoints: &[(&str, &str)]) -> Value {
 fn state() -> ProxyState {
     let service = |name: &str, number: u8, spec: Value| {
         let mut merged = json!({"clusterIP": format!("10.96.0.{number}"), "ports": [{"name": "http", "port": 80, "nodePort": 30000 + u32::from(number)}]});
-        merged.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        merged.as_object_mut().expect("the text is right").extend(spec.as_object().expect("the text is right").clone());
         let status = json!({"loadBalancer": {"ingress": [{"ip": format!("1.2.3.{number}")}]}});
-        api::json::decode(json!({"metadata": {"name": name, "namespace": "ns"}, "spec": merged, "status": status})).unwrap()
+        api::json::decode(json!({"metadata": {"name": name, "namespace": "ns"}, "spec": merged, "status": status}))
+            .expect("the text is right")
     };
     let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local"});
     let services = [
@@ -40,7 +41,7 @@ fn state() -> ProxyState {
     ];
     let both = [("10.244.0.5", "here"), ("10.244.1.5", "there")];
     let slices = [slice("plain", &both), slice("local", &both), slice("ranged", &both), slice("elsewhere", &both[1..])];
-    let slices = slices.map(|slice| api::json::decode(slice).unwrap());
+    let slices = slices.map(|slice| api::json::decode(slice).expect("the text is right"));
     ProxyState::build(&config(), &services, &slices)
 }
 
