@@ -28,7 +28,7 @@ pub struct ClusterConfig {
     /// How the API server encrypts values in etcd, as an `EncryptionConfiguration`; not at all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
-    /// How kube-proxy does its work: `iptables` or `ipvs`.
+    /// How kube-proxy does its work: `iptables`, `ipvs` or `nftables`.
     #[serde(rename = "proxyMode")]
     pub proxy_mode: ProxyMode,
 }

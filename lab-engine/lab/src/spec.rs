@@ -67,7 +67,7 @@ pub struct ClusterShape {
     /// An `EncryptionConfiguration` for what is in etcd; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
-    /// How kube-proxy does its work: `iptables` (the default) or `ipvs`.
+    /// How kube-proxy does its work: `iptables` (the default), `ipvs` or `nftables`.
     pub proxy_mode: ProxyMode,
 }
 

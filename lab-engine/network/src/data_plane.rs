@@ -1,11 +1,12 @@
 //! A node's network as its kernel has it: the rules of kube-proxy, the connections, and what the node prints of them.
 
-use crate::addr::Packet;
+use crate::addr::{IpFamily, Packet};
 use crate::conntrack::Conntrack;
 use crate::iptables;
 use crate::ipvs::{self, Director, Ipvs, Scheduler, ipvsadm};
 use crate::netfilter::walk::{Chance, HostAddresses, RecentLists, Walk, Walker};
 use crate::netfilter::{Ruleset, text};
+use crate::nftables::{self, KubeProxyTable, list_ruleset};
 use crate::proxy::{ProxyConfig, ProxyState};
 use sim::{Rng, Time};
 
@@ -18,6 +19,8 @@ pub enum ProxyMode {
     Iptables,
     /// By the kernel's load balancer; deprecated since v1.35.
     Ipvs,
+    /// By maps of nftables; stable since v1.33.
+    Nftables,
 }
 
 /// What kube-proxy has put into the kernel.
@@ -25,6 +28,7 @@ pub enum ProxyMode {
 enum Installed {
     Iptables(Ruleset),
     Ipvs(Box<Ipvs>),
+    Nftables(Box<KubeProxyTable>),
 }
 
 /// A node's network.
@@ -63,6 +67,7 @@ impl DataPlane {
                 self.host.local = config.node_ips.iter().copied().chain(ipvs.bound.iter().copied()).collect();
                 Installed::Ipvs(Box::new(ipvs))
             }
+            ProxyMode::Nftables => Installed::Nftables(Box::new(nftables::build(config, state))),
         };
         let endpoints: Vec<_> = state.endpoints.values().flat_map(|list| list.iter().map(|endpoint| endpoint.address)).collect();
         self.conntrack.clean_stale(|packet| !endpoints.contains(&packet.destination));
@@ -73,9 +78,10 @@ impl DataPlane {
         if let Some(known) = self.conntrack.find(&packet, now).copied() {
             return Walk::of_connection(&packet, known.translated, self.host.is_local(known.translated.destination.ip()));
         }
-        let chance = Chance::Drawn(&mut self.rng);
+        let mut chance = Chance::Drawn(&mut self.rng);
         let (host, recent) = (&self.host, &mut self.recent);
         let walk = match &self.installed {
+            Installed::Nftables(table) => table.walk(host, recent, &mut chance, now, packet),
             Installed::Iptables(rules) => Walker { rules, host, recent, chance, now, note_hops, divert: None }.walk(packet),
             Installed::Ipvs(ipvs) => {
                 let director = &mut self.director;
@@ -92,9 +98,11 @@ impl DataPlane {
 
     /// Runs a command that looks at the network; gives what it prints and its exit status.
     pub fn command(&self, argv: &[String], now: Time) -> (String, i32) {
+        let none = Ruleset::new(IpFamily::V4);
         let rules = match &self.installed {
             Installed::Iptables(rules) => rules,
             Installed::Ipvs(ipvs) => &ipvs.rules,
+            Installed::Nftables(_) => &none,
         };
         let words: Vec<&str> = argv.iter().map(String::as_str).collect();
         match words.as_slice() {
@@ -109,13 +117,20 @@ impl DataPlane {
             },
             ["ipvsadm", "-Ln" | "-ln" | "-L" | "-l"] | ["ipvsadm", "-L" | "-l", "-n"] => match &self.installed {
                 Installed::Ipvs(ipvs) => (ipvsadm(ipvs, &self.director), 0),
-                Installed::Iptables(_) => (ipvsadm(&Ipvs::empty(rules.family), &self.director), 0),
+                _ => (ipvsadm(&Ipvs::empty(rules.family), &self.director), 0),
+            },
+            ["nft", "list", "ruleset"] | ["nft", "list", "table", "ip", "kube-proxy"] => match &self.installed {
+                Installed::Nftables(table) => (list_ruleset(table), 0),
+                _ => (String::new(), 0),
             },
             ["conntrack", "-L" | "--dump"] => (self.conntrack.list(now), 0),
             ["ipset", "list"] => (text::sets(rules), 0),
-            [program, ..] => {
-                (format!("{program}: of this tool the lab has only: iptables-save [-t TABLE], ipvsadm -Ln, conntrack -L, ipset list\n"), 2)
-            }
+            [program, ..] => (
+                format!(
+                    "{program}: of this tool the lab has only: iptables-save [-t TABLE], ipvsadm -Ln, ipset list, nft list ruleset, conntrack -L\n"
+                ),
+                2,
+            ),
             [] => (String::new(), 2),
         }
     }

@@ -18,6 +18,7 @@ pub mod iptables;
 pub mod ipvs;
 mod kube_proxy;
 pub mod netfilter;
+pub mod nftables;
 pub mod proxy;
 
 pub use addr::{Cidr, IpFamily, Packet, Protocol};

@@ -7,7 +7,6 @@ use crate::service_ip::Free;
 use api::core::{Service, ServiceSpec};
 use api::intstr::IntOrString;
 use api::status::{FieldError, FieldErrorKind};
-use serde_json::{Map, json};
 use sim::Rng;
 use std::borrow::Cow;
 
@@ -86,19 +85,14 @@ impl Strategy for Service {
 
 /// Without affinity there is nothing to say about it; with it there is a time.
 fn session_affinity(spec: &mut ServiceSpec) {
-    let given = spec.rest.get("sessionAffinityConfig");
-    let complete = given.is_some_and(|config| config.pointer("/clientIP/timeoutSeconds").is_some_and(|seconds| seconds.is_number()));
-    if (spec.session_affinity == "ClientIP") == complete && complete == given.is_some() {
-        return;
+    match spec.session_affinity.as_str() {
+        "ClientIP" => {
+            let client_ip = spec.session_affinity_config.get_or_insert_default().client_ip.get_or_insert_default();
+            client_ip.timeout_seconds.get_or_insert(AFFINITY_SECONDS);
+        }
+        "None" => spec.session_affinity_config = None,
+        _ => {}
     }
-    let mut rest = Map::new();
-    spec.rest.restore(&mut rest);
-    if spec.session_affinity == "ClientIP" {
-        rest.insert("sessionAffinityConfig".to_owned(), json!({"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}}));
-    } else if spec.session_affinity == "None" {
-        rest.remove("sessionAffinityConfig");
-    }
-    spec.rest = api::json::Rest::new(rest);
 }
 
 /// Whether traffic from outside the cluster has a way in (`ExternallyAccessible`).

@@ -118,15 +118,15 @@ fn node_ports(spec: &ServiceSpec, errors: &mut Vec<FieldError>) {
 }
 
 fn affinity_config(spec: &ServiceSpec, errors: &mut Vec<FieldError>) {
-    let (path, config) = ("spec.sessionAffinityConfig", spec.rest.get("sessionAffinityConfig"));
+    let (path, config) = ("spec.sessionAffinityConfig", &spec.session_affinity_config);
     match spec.session_affinity.as_str() {
         "None" if config.is_some() => errors.forbidden(path, "must not be set when session affinity is None"),
         "ClientIP" => {
             let needed = "when session affinity type is ClientIP";
             let Some(config) = config else { return errors.required(path, needed) };
-            let Some(client) = config.get("clientIP") else { return errors.required(format!("{path}.clientIP"), needed) };
+            let Some(client) = &config.client_ip else { return errors.required(format!("{path}.clientIP"), needed) };
             let path = format!("{path}.clientIP.timeoutSeconds");
-            match client.get("timeoutSeconds").and_then(Value::as_i64) {
+            match client.timeout_seconds.map(i64::from) {
                 None => errors.required(path, needed),
                 Some(seconds) if !(1..=MAX_AFFINITY_SECONDS).contains(&seconds) => {
                     errors.invalid_number(path, seconds, format!("must be greater than 0 and less than {MAX_AFFINITY_SECONDS}"));

@@ -40,6 +40,12 @@ impl PodNetwork {
         };
         self.addresses.get(&ip).or_else(by_range).copied()
     }
+
+    /// The network of a node whose own address this is, if it is not the network `here`.
+    fn other_node(&self, kubelet: usize, ip: IpAddr, here: usize) -> Option<usize> {
+        self.addresses.get(&ip)?;
+        self.proxies.get(&kubelet).copied().filter(|network| *network != here)
+    }
 }
 
 impl<C: Component> Host<C> {
@@ -68,9 +74,15 @@ impl<C: Component> Host<C> {
                 }
             }
             Action::Forward(caller, dial) => {
-                if let Some(to) = self.pod_network.owner(dial.destination.ip()) {
-                    let (from, to) = (self.slots[caller.component].endpoint, self.slots[to].endpoint);
-                    self.pass(from, to, Message::Incoming(caller, dial), cause);
+                let Some(owner) = self.pod_network.owner(dial.destination.ip()) else { return };
+                let (from, to) = (self.slots[caller.component].endpoint, self.slots[owner].endpoint);
+                match self.pod_network.other_node(owner, dial.destination.ip(), number) {
+                    // What comes to a node from outside passes that node's rules: it may be for a node port.
+                    Some(network) if self.kernel.network().connected(from, to) => {
+                        self.kernel.send(from, self.slots[network].endpoint, Message::Outgoing(caller, dial), cause);
+                    }
+                    Some(_) => {}
+                    None => self.pass(from, to, Message::Incoming(caller, dial), cause),
                 }
             }
             Action::Answer(caller, answer) => {

@@ -115,14 +115,16 @@ fn base(rules: &mut Ruleset, config: &ProxyConfig) -> TopChains {
         filter.append(firewall, rule.and(Match::Conntrack(Maybe::is_not(answered))).then(Target::Drop));
     }
     forwarding(filter, forward, config.masquerade_mark());
-    let top = TopChains {
+    let NatChains { mark_masq, services: nat_services, node_ports: nat_node_ports } = nat_base(rules, config);
+    TopChains {
+        mark_masq,
+        nat_services,
+        nat_node_ports,
         filter_services: services,
         filter_external: external,
         filter_node_ports: node_ports,
         filter_firewall: lb_firewall,
-        ..nat_base(rules, config)
-    };
-    top
+    }
 }
 
 fn forwarding(filter: &mut crate::netfilter::Chains, forward: ChainId, mark: u32) {
@@ -133,8 +135,15 @@ fn forwarding(filter: &mut crate::netfilter::Chains, forward: ChainId, mark: u32
     filter.append(forward, known.then(Target::Accept));
 }
 
-/// The part of [`base`] in table `nat`. The numbers of chains of `filter` are left for the caller.
-fn nat_base(rules: &mut Ruleset, config: &ProxyConfig) -> TopChains {
+/// The chains of kube-proxy in table `nat` that rules of Services name.
+struct NatChains {
+    mark_masq: ChainId,
+    services: ChainId,
+    node_ports: ChainId,
+}
+
+/// The part of [`base`] in table `nat`.
+fn nat_base(rules: &mut Ruleset, config: &ProxyConfig) -> NatChains {
     let mark = config.masquerade_mark();
     let nat = rules.table_mut(Table::Nat);
     let [services, node_ports, postrouting, mark_masq] =
@@ -149,15 +158,7 @@ fn nat_base(rules: &mut Ruleset, config: &ProxyConfig) -> TopChains {
     nat.append(postrouting, Rule::default().and(Match::Mark(Maybe::is_not((mark, mark)))).then(Target::Return));
     nat.append(postrouting, Rule::default().then(Target::Mark { value: mark, mask: 0 }));
     nat.append(postrouting, Rule::comment("kubernetes service traffic requiring SNAT").then(Target::Masquerade));
-    TopChains {
-        mark_masq,
-        nat_services: services,
-        nat_node_ports: node_ports,
-        filter_services: services,
-        filter_external: services,
-        filter_node_ports: services,
-        filter_firewall: services,
-    }
+    NatChains { mark_masq, services, node_ports }
 }
 
 /// The last rules of `KUBE-SERVICES`: what is for the node itself may be for a node port.

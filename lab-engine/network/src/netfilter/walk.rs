@@ -46,14 +46,15 @@ pub struct RecentLists {
 pub const RECENT_LIST_MAX: usize = 100;
 
 impl RecentLists {
-    fn seen_within(&self, list: &str, ip: IpAddr, now: Time, seconds: u32) -> bool {
+    pub(crate) fn seen_within(&self, list: &str, ip: IpAddr, now: Time, seconds: u32) -> bool {
         let seen = self.lists.get(list).and_then(|list| list.get(&ip));
         seen.is_some_and(|seen| now.since(*seen) < Duration::from_secs(u64::from(seconds)))
     }
 
-    fn set(&mut self, list: &Arc<str>, ip: IpAddr, now: Time) {
+    /// Notes that an address was seen; of more than `max` the one seen longest ago goes.
+    pub(crate) fn set(&mut self, list: &Arc<str>, ip: IpAddr, now: Time, max: usize) {
         let list = self.lists.entry(list.clone()).or_default();
-        if list.len() >= RECENT_LIST_MAX && !list.contains_key(&ip) {
+        if list.len() >= max && !list.contains_key(&ip) {
             let oldest = list.iter().min_by_key(|(_, seen)| **seen).map(|(ip, _)| *ip);
             oldest.map(|ip| list.remove(&ip));
         }
@@ -87,7 +88,7 @@ impl Script {
     }
 
     /// Moves to the next way that chance could take; false when all were taken.
-    fn advance(&mut self) -> bool {
+    pub(crate) fn advance(&mut self) -> bool {
         self.asked = 0;
         while self.answers.pop_if(|answer| !*answer).is_some() {}
         match self.answers.last_mut() {
@@ -101,6 +102,14 @@ impl Script {
 }
 
 impl Chance<'_> {
+    /// One of `n`, each with the same chance.
+    pub(crate) fn pick(&mut self, n: usize) -> usize {
+        match self {
+            Chance::Drawn(rng) => rng.index(n),
+            Chance::Scripted(script) => (0..n.saturating_sub(1)).find(|_| script.next()).unwrap_or(n.saturating_sub(1)),
+        }
+    }
+
     fn happens(&mut self, parts_of_2_31: u32) -> bool {
         match self {
             Chance::Drawn(rng) => rng.below(1 << 31) < u64::from(parts_of_2_31),
@@ -327,7 +336,7 @@ impl Walker<'_> {
             Match::Random(parts) => self.chance.happens(*parts),
             Match::RecentCheck(list, seconds) => self.recent.seen_within(list, packet.source.ip(), self.now, *seconds),
             Match::RecentSet(list) => {
-                self.recent.set(list, packet.source.ip(), self.now);
+                self.recent.set(list, packet.source.ip(), self.now, RECENT_LIST_MAX);
                 true
             }
             Match::Set(name, parts) => self.rules.sets.get(name).is_some_and(|set| in_set(set, parts, packet)),

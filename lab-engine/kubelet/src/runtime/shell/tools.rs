@@ -82,6 +82,7 @@ const NAMES: &[&str] = &[
     "iptables-save",
     "ipvsadm",
     "conntrack",
+    "nft",
     "ipset",
 ];
 
@@ -188,7 +189,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             let path = normalize(&thread.cwd, plain.iter().rfind(|word| word.parse::<u32>().is_err()).copied().unwrap_or("/dev/null"));
             return Some(Outcome::Then(Frame::Follow { path, at: 0 }));
         }
-        "wget" | "curl" | "nslookup" | "ping" | "nc" | "iptables-save" | "ipvsadm" | "conntrack" | "ipset" => {
+        "wget" | "curl" | "nslookup" | "ping" | "nc" | "iptables-save" | "ipvsadm" | "conntrack" | "ipset" | "nft" => {
             return Some(net::run(thread, name, args, ctx, out));
         }
         _ => return None,
