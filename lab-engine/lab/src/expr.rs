@@ -1,8 +1,9 @@
 //! CEL: the expressions in which checks and truths are written.
 //!
 //! An expression may name: `pods`, `deployments`, `replicasets`, `statefulsets`, `daemonsets`, `jobs`, `cronjobs`, `nodes`, `services`,
-//! `configmaps`, `horizontalpodautoscalers`, `leases`, `persistentvolumeclaims`, `namespaces`, `serviceaccounts`, `roles`, `rolebindings`, `clusterroles`, `clusterrolebindings`,
-//! `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON), `etcd` (its members; see [`cluster::MemberStatus`]), `trace`
+//! `configmaps`, `horizontalpodautoscalers`, `leases`, `persistentvolumeclaims`, `namespaces`, `serviceaccounts`, `roles`,
+//! `rolebindings`, `clusterroles`, `clusterrolebindings`, `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON),
+//! `etcd` (its members; see [`cluster::MemberStatus`]), `trace`
 //! (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner began), `vars` (the dealt numbers),
 //! `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
 //!
