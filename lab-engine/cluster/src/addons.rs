@@ -70,7 +70,10 @@ fn metrics_server() -> Vec<(&'static str, Value)> {
         "k8s-app": "metrics-server", "rbac.authorization.k8s.io/aggregate-to-admin": "true",
         "rbac.authorization.k8s.io/aggregate-to-edit": "true", "rbac.authorization.k8s.io/aggregate-to-view": "true",
     });
-    let of_system = |kind: &str, version: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": "metrics-server", "namespace": "kube-system", "labels": labels}});
+    let of_system = |kind: &str, version: &str| {
+        let metadata = json!({"name": "metrics-server", "namespace": "kube-system", "labels": labels});
+        json!({"apiVersion": version, "kind": kind, "metadata": metadata})
+    };
     let role = |name: &str, labels: &Value, rules: Value| {
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name, "labels": labels}, "rules": rules,

@@ -10,8 +10,8 @@
 //! | `metrics-server` | `system:serviceaccount:kube-system:metrics-server` | those of a ServiceAccount |
 //! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
 //!
-//! **Simplified here:** kube-proxy, CoreDNS and metrics-server have certificates where a real cluster gives them tokens of ServiceAccounts; the controllers share the
-//! identity of the controller manager.
+//! **Simplified here:** kube-proxy, CoreDNS and metrics-server have certificates where a real cluster gives them tokens of
+//! ServiceAccounts; the controllers share the identity of the controller manager.
 
 use api::http::{CertificateSubject, Credentials};
 use std::sync::Arc;

@@ -166,7 +166,8 @@ fn an_autoscaler_follows_real_load_up_and_down_after_a_while() {
     run(&mut cluster, "kubectl scale deployment customers --replicas=1");
     pass(&mut cluster, 45);
     assert_eq!(reason(&autoscaler(&cluster), "AbleToScale"), "ScaleDownStabilized");
-    pass(&mut cluster, 120);
+    // Long enough for the metrics of the last state to be those of the last state only.
+    pass(&mut cluster, 180);
     let hpa = autoscaler(&cluster);
     assert_eq!(hpa.status.desired_replicas, 2, "one order a second costs a bit more than 200m");
     let shown = hpa.status.current_metrics[0].resource.as_ref().and_then(|resource| resource.current.average_utilization);
