@@ -51,6 +51,8 @@ pub(crate) struct Write {
     /// Whether etcd holds the object in another form than it would be written in today.
     pub(crate) stale: bool,
     pub(crate) attempts: u32,
+    /// Whether the name of a new object is drawn, and so may be drawn again. One that is given stays, beside a `generateName` too.
+    pub(crate) draws_name: bool,
     /// Whether success means that the object is gone.
     pub(crate) deletes: bool,
     /// The state before, when the write deletes.
@@ -209,6 +211,7 @@ impl ApiServer {
         if generated {
             metadata.name = generated_name(&metadata.generate_name, &mut self.rng);
         }
+        write.draws_name = generated;
         write.name.clone_from(&metadata.name);
         let mut object = object.clone();
         write.warn_of(&object, None);
@@ -252,7 +255,7 @@ impl ApiServer {
         }
         let subject = subject(Verb::Create, &object);
         // What was drawn may have to be drawn again, and what was charged charged again, from the object as it is now.
-        if !object.metadata().generate_name.is_empty() || !write.riders.is_empty() {
+        if write.draws_name || !write.riders.is_empty() {
             write.action = Action::Create(object.clone());
         }
         let value = self.codec.value(&write.info, &key, write.to_stored(object));
@@ -382,7 +385,7 @@ impl ApiServer {
                 return self.ask_again(now, write, out);
             }
             let status = Status::already_exists(&write.info.gvr(), &write.name);
-            if object.metadata().generate_name.is_empty() || write.attempts >= NAME_ATTEMPTS {
+            if !write.draws_name || write.attempts >= NAME_ATTEMPTS {
                 return self.finish(write, Err(Box::new(status)), out);
             }
             let mut object = object.clone();
@@ -461,6 +464,7 @@ impl Write {
             fresh: false,
             stale: false,
             attempts: 0,
+            draws_name: false,
             deletes: false,
             last: None,
             reserved: None,

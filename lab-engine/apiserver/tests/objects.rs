@@ -254,6 +254,16 @@ fn names_are_generated_and_collections_deleted() {
     assert_eq!(json(h.get(PODS))["items"].as_array().map(Vec::len), Some(1));
 }
 
+/// As the StatefulSet controller writes its Pods: a name of their own beside a `generateName`.
+#[test]
+fn a_name_that_is_given_is_not_drawn_anew_when_it_is_taken() {
+    let mut h = Harness::new();
+    let mut named = pod("web-0");
+    named["metadata"]["generateName"] = json!("web-");
+    assert_eq!(json(h.post(PODS, named.clone()))["metadata"]["name"], "web-0");
+    assert_eq!(refusal(h.post(PODS, named)), (409, "pods \"web-0\" already exists".to_owned()));
+}
+
 #[test]
 fn a_list_from_the_future_waits_three_seconds_for_it() {
     let mut h = Harness::new();

@@ -37,6 +37,10 @@ const DEALT_LISTS: &[&str] = &["podIPs", "hostIPs", "clusterIPs", "addresses", "
 const SETS: &[&str] =
     &["conditions", "endpoints", "active", "ownerReferences", "finalizers", "taints", "notReadyAddresses", "volumesAttached"];
 
+/// Fields that depend on what a controller happened to see between two looks, upstream too: a Deployment's condition keeps the message with
+/// which its reason was first set, so after a rollout that was over before anybody looked it names the ReplicaSet of the one before.
+const BY_CHANCE: &[(&str, &str)] = &[("Deployment", ".status.conditions[Progressing].message")];
+
 /// What names stand for.
 struct Names {
     exact: BTreeMap<String, String>,
@@ -162,8 +166,9 @@ fn normal(object: &Object, names: &Names, ignored: &[(String, String)]) -> Norma
     }
     let mut lines = Vec::new();
     flatten("", &tidy(value, names, keeps_nodes), &mut lines);
-    let drop = |line: &String| ignored.iter().any(|(kind, path)| kind == object.kind() && line.starts_with(path.as_str()));
-    lines.retain(|line| !drop(line));
+    let own = ignored.iter().map(|(kind, path)| (kind.as_str(), path.as_str())).chain(BY_CHANCE.iter().copied());
+    let paths: Vec<&str> = own.filter(|(kind, _)| *kind == object.kind()).map(|(_, path)| path).collect();
+    lines.retain(|line| !paths.iter().any(|path| line.starts_with(path)));
     Normal { title, lines }
 }
 

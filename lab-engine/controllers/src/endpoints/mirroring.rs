@@ -3,7 +3,7 @@
 
 use super::slice_controller::{Note, SliceTracker, calls, kept_by, merge};
 use super::slices::{self, DesiredEndpoints, MAX_ENDPOINTS_PER_SLICE, SliceChanges};
-use super::{MANAGED_BY, SERVICE_NAME, has_selector};
+use super::{LEADER, MANAGED_BY, SERVICE_NAME, has_selector};
 use crate::caches::Caches;
 use crate::claims::controller_reference;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
@@ -21,8 +21,6 @@ use std::time::Duration;
 pub(crate) const NAME: &str = "endpointslicemirroring-controller.k8s.io";
 /// Says that Endpoints are not to be mirrored (`discovery.LabelSkipMirror`).
 const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
-/// Endpoints that are the lock of an old leader election.
-const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 /// Annotations that are not mirrored.
 const OWN_ANNOTATIONS: [&str; 2] = ["kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time"];
 /// So many addresses of a subset are mirrored (`--mirroring-max-endpoints-per-subset`).

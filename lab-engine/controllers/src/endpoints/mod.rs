@@ -33,12 +33,17 @@ pub(crate) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// Marks what belongs to a headless Service (`v1.IsHeadlessService`).
 pub(crate) const HEADLESS: &str = "service.kubernetes.io/headless";
 
+/// Marks Endpoints that are no more than the record of an election (`LeaderElectionRecordAnnotationKey`).
+pub(crate) const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
+
 /// The three controllers.
 #[derive(Debug)]
 pub(crate) struct EndpointControllers {
     slices: Driver<EndpointSliceController>,
     endpoints: Driver<EndpointsController>,
     mirroring: Driver<MirroringController>,
+    /// Whether what a predecessor left was looked for.
+    looked_for_leftovers: bool,
 }
 
 impl EndpointControllers {
@@ -47,6 +52,7 @@ impl EndpointControllers {
             slices: Driver::new("endpoint-slice-controller", agent, EndpointSliceController::default()),
             endpoints: Driver::new("endpoint-controller", agent, EndpointsController),
             mirroring: Driver::new("endpoint-slice-mirroring-controller", agent, MirroringController::default()),
+            looked_for_leftovers: false,
         }
     }
 
@@ -123,7 +129,15 @@ impl EndpointControllers {
             || self.mirroring.handle(now, input, caches, out)
     }
 
+    /// Works on what is due; to be called when the caches are filled.
     pub(crate) fn work(&mut self, now: Time, caches: &Caches, out: &mut Outbox) {
+        if !std::mem::replace(&mut self.looked_for_leftovers, true) {
+            // A Service may have gone while nobody was there to delete its Endpoints (`checkLeftoverEndpoints`).
+            let elected = |endpoints: &&Arc<Endpoints>| endpoints.metadata.annotations.contains_key(LEADER);
+            for endpoints in caches.endpoints.lister().list().filter(|endpoints| !elected(endpoints)) {
+                self.endpoints.queue.add(ObjectKey::of(endpoints.as_ref()));
+            }
+        }
         self.slices.work(now, caches, out);
         self.endpoints.work(now, caches, out);
         self.mirroring.work(now, caches, out);
