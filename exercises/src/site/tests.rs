@@ -20,9 +20,7 @@ struct AnyCard;
 
 impl CardRenderer for AnyCard {
     fn ids(&self) -> Vec<String> {
-        ["deployment-rollout", "etcd-consistency", "pod-creation", "request-path", "resource-version", "restart-policy"]
-            .map(str::to_owned)
-            .to_vec()
+        crate::card::tests::card_files()
     }
 
     fn html(&self, id: &str, lang: Lang) -> Result<String, String> {
