@@ -61,10 +61,10 @@ fn saving_a_file_grades_the_lab_again() {
     watch.say("what");
     watch.hear("none of the keys");
     watch.say("n");
-    watch.hear("What does a request to the API server pass through?");
+    watch.hear("Why is my Pod Pending?");
     watch.say("q");
     assert_eq!(watch.child.wait().unwrap().code(), Some(1), "the lab was not passed");
-    assert!(book.path("labs/request-path/README.md").exists());
+    assert!(book.path("labs/pod-pending/README.md").exists());
 }
 
 #[test]
