@@ -79,7 +79,8 @@ fn all_roots(generator: &mut SchemaGenerator) -> anyhow::Result<Vec<(&'static st
         "coordination.k8s.io" "v1" k8s_openapi::api::coordination::v1: Lease;
         "discovery.k8s.io" "v1" k8s_openapi::api::discovery::v1: EndpointSlice;
         "flowcontrol.apiserver.k8s.io" "v1" k8s_openapi::api::flowcontrol::v1: FlowSchema PriorityLevelConfiguration;
-        "networking.k8s.io" "v1" k8s_openapi::api::networking::v1: IngressClass Ingress NetworkPolicy;
+        "networking.k8s.io" "v1" k8s_openapi::api::networking::v1: IngressClass Ingress IPAddress NetworkPolicy
+            ServiceCIDR;
         "node.k8s.io" "v1" k8s_openapi::api::node::v1: RuntimeClass;
         "policy" "v1" k8s_openapi::api::policy::v1: PodDisruptionBudget;
         "rbac.authorization.k8s.io" "v1" k8s_openapi::api::rbac::v1: ClusterRoleBinding ClusterRole RoleBinding Role;

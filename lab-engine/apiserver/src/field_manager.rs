@@ -132,6 +132,7 @@ fn ignored(write: &Write, subresource: Subresource) -> &'static Set {
         LazyLock::new(|| Set::of_fields(&[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]]));
     match (subresource, &*info.group, &*info.kind) {
         (Subresource::None, ..) if has_status(write) => &STATUS,
+        (Subresource::Finalize, ..) => &STATUS,
         (Subresource::Status, "", "Pod") => &OF_POD_STATUS,
         (Subresource::Status, "apps", "Deployment") => &SPEC_AND_LABELS,
         (Subresource::Status, "apiextensions.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => &SPEC_AND_METADATA,
@@ -150,6 +151,7 @@ fn has_status(write: &Write) -> bool {
 fn writing(now: Time, write: &Write) -> Writing<'_> {
     Writing {
         info: &write.info,
+        type_: write.served.as_ref().map(|served| &served.type_),
         subresource: write.subresource.as_str(),
         ignored: ignored(write, write.subresource),
         manager: &write.owner.manager,

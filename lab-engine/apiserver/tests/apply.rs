@@ -338,3 +338,44 @@ fn kinds_without_a_struct_are_applied_by_their_schema() {
     let (_, message) = refusal(harness.ask(apply_request(url, "bob", config(&["b"]))));
     assert_eq!(message, "Apply failed with 1 conflict: conflict with \"alice\": .spec.rules");
 }
+
+/// Lists of custom objects merge as the schema of their definition says, whatever their elements look like.
+#[test]
+fn custom_objects_merge_as_their_definition_says() {
+    let mut harness = Harness::new();
+    let item = json!({"type": "object", "required": ["name"], "properties": {
+        "name": {"type": "string"}, "weight": {"type": "integer"}, "zone": {"type": "string", "default": "a"},
+    }});
+    let spec = json!({"type": "object", "properties": {
+        "parts": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "zone"], "items": item},
+        "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+        "order": {"type": "array", "items": item},
+        "place": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}},
+    }});
+    let made = harness.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "plans.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "plans", "kind": "Plan"}, "versions": [{
+            "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+        }]},
+    }));
+    assert_eq!(made.code, 201, "{made:?}");
+    let plan = "/apis/example.com/v1/namespaces/default/plans/p";
+    let mut apply = |manager: &str, spec: Value| {
+        let config = json!({"apiVersion": "example.com/v1", "kind": "Plan", "metadata": {"name": "p"}, "spec": spec});
+        harness.ask(apply_request(plan, manager, config))
+    };
+    apply("a", json!({"parts": [{"name": "x", "weight": 1}], "tags": ["one"], "order": [{"name": "x"}], "place": {"x": 1}}));
+    let both = json(apply("b", json!({"parts": [{"name": "x", "zone": "b", "weight": 2}, {"name": "y"}], "tags": ["two"]})));
+    let parts = json!([
+        {"name": "x", "weight": 1, "zone": "a"}, {"name": "x", "zone": "b", "weight": 2}, {"name": "y", "zone": "a"},
+    ]);
+    assert_eq!((&both["spec"]["parts"], &both["spec"]["tags"]), (&parts, &json!(["one", "two"])));
+    // The key that was left out is the default, so this is the element of `a`.
+    let (code, why) = refusal(apply("b", json!({"parts": [{"name": "x", "zone": "a", "weight": 3}]})));
+    assert!(code == 409 && why.contains(r#".spec.parts[name="x",zone="a"].weight"#), "{why}");
+    // A list without a type and a map that is atomic have one owner.
+    let (_, why) = refusal(apply("b", json!({"order": [{"name": "y"}], "place": {"y": 2}})));
+    assert!(why.contains(".spec.order") && why.contains(".spec.place") && !why.contains("place.y"), "{why}");
+    let less = json(apply("b", json!({"tags": ["two"]})));
+    assert_eq!(less["spec"]["parts"], json!([{"name": "x", "weight": 1, "zone": "a"}]));
+}

@@ -28,7 +28,7 @@ impl Comparison {
 }
 
 /// Compares two values of a type. Fields that are the same in both may be left out of both.
-pub(super) fn compare(type_: TypeRef, old: &Value, new: &Value) -> Comparison {
+pub(super) fn compare(type_: TypeRef<'_>, old: &Value, new: &Value) -> Comparison {
     let [added, modified, removed] = walk(type_, Some(old), Some(new)).0;
     Comparison { added: added.below, modified: modified.below, removed: removed.below }
 }
@@ -81,7 +81,7 @@ fn leaf(old: Option<&Value>, new: Option<&Value>) -> Marks {
     marks
 }
 
-fn walk(type_: TypeRef, old: Option<&Value>, new: Option<&Value>) -> Marks {
+fn walk(type_: TypeRef<'_>, old: Option<&Value>, new: Option<&Value>) -> Marks {
     let Some(shown) = new.filter(|new| !new.is_null()).or(old).or(new) else { return Marks::default() };
     let atom = type_.atom(shown);
     if let (Some(old_value), Some(new_value)) = (old, new)
@@ -118,7 +118,7 @@ fn walk(type_: TypeRef, old: Option<&Value>, new: Option<&Value>) -> Marks {
 }
 
 /// A value without a type of its own that became something else: what was below it goes, what is below it now comes.
-fn other_shape(type_: TypeRef, old: &Value, new: &Value) -> Marks {
+fn other_shape(type_: TypeRef<'_>, old: &Value, new: &Value) -> Marks {
     let [_, _, removed] = walk(type_, Some(old), None).0;
     let [added, _, _] = walk(type_, None, Some(new)).0;
     let either_is_leaf = removed.below.is_empty() || added.below.is_empty();
@@ -129,7 +129,7 @@ fn other_shape(type_: TypeRef, old: &Value, new: &Value) -> Marks {
     ])
 }
 
-fn maps(map: MapType, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>) -> Marks {
+fn maps(map: MapType<'_>, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>) -> Marks {
     let mut below = Below::default();
     for (key, left, right) in zip(old, new) {
         let (element, type_, _) = map.entry(key);
@@ -141,7 +141,7 @@ fn maps(map: MapType, old: Option<&Map<String, Value>>, new: Option<&Map<String,
 }
 
 /// Elements that cannot be told apart are compared as one.
-fn lists(type_: TypeRef, kind: ListKind, element: TypeRef, old: &[Value], new: &[Value]) -> Marks {
+fn lists(type_: TypeRef<'_>, kind: ListKind<'_>, element: TypeRef<'_>, old: &[Value], new: &[Value]) -> Marks {
     let (old, new) = (by_step(type_, kind, old), by_step(type_, kind, new));
     let (mut left, mut right) = (&old[..], &new[..]);
     let mut below = Below::default();
@@ -177,9 +177,9 @@ fn take_all<'s, 'v>(items: &mut &'s [(PathElement, &'v Value)], step: &PathEleme
 }
 
 /// The elements of a list with their steps, sorted by them. An element without a step cannot be spoken of; validation has named it.
-fn by_step(type_: TypeRef, kind: ListKind, items: &[Value]) -> Vec<(PathElement, &Value)> {
-    let steps = |item| type_.elements(kind, std::slice::from_ref(item)).unwrap_or_default().pop().map(|step| (step, item));
-    let mut found: Vec<(PathElement, &Value)> = items.iter().filter_map(steps).collect();
+fn by_step<'v>(type_: TypeRef<'_>, kind: ListKind<'_>, items: &'v [Value]) -> Vec<(PathElement, &'v Value)> {
+    let steps = |item: &'v Value| type_.elements(kind, std::slice::from_ref(item)).unwrap_or_default().pop().map(|step| (step, item));
+    let mut found: Vec<(PathElement, &'v Value)> = items.iter().filter_map(steps).collect();
     found.sort_by(|left, right| left.0.cmp(&right.0));
     found
 }

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_ERRORS: usize = 100;
 
 /// The fields that a configuration names.
-pub(super) fn field_set(type_: TypeRef, value: &Value) -> Set {
+pub(super) fn field_set(type_: TypeRef<'_>, value: &Value) -> Set {
     below(type_, value).1
 }
 
 /// Whether the value itself is a leaf, and the fields below it.
-fn below(type_: TypeRef, value: &Value) -> (bool, Set) {
+fn below(type_: TypeRef<'_>, value: &Value) -> (bool, Set) {
     match type_.atom(value) {
         Atom::Scalar(_) | Atom::List(ListKind::Atomic, _) | Atom::Map(MapType { atomic: true, .. }) => (true, Set::default()),
         Atom::List(kind, element) => {
@@ -35,7 +35,7 @@ fn below(type_: TypeRef, value: &Value) -> (bool, Set) {
     }
 }
 
-fn list_set(type_: TypeRef, kind: ListKind, element: TypeRef, items: &[Value]) -> Set {
+fn list_set(type_: TypeRef<'_>, kind: ListKind<'_>, element: TypeRef<'_>, items: &[Value]) -> Set {
     let mut nodes = BTreeMap::<PathElement, Set>::new();
     for item in items {
         let Ok(steps) = type_.elements(kind, std::slice::from_ref(item)) else { continue };
@@ -52,7 +52,7 @@ fn list_set(type_: TypeRef, kind: ListKind, element: TypeRef, items: &[Value]) -
 ///
 /// # Errors
 /// Upstream's message, with all that is wrong.
-pub(super) fn validate(type_: TypeRef, value: &Value, allow_duplicates: bool) -> Result<(), String> {
+pub(super) fn validate(type_: TypeRef<'_>, value: &Value, allow_duplicates: bool) -> Result<(), String> {
     let mut errors = Vec::new();
     check(type_, value, allow_duplicates, &mut String::new(), &mut errors);
     match &errors[..] {
@@ -68,7 +68,7 @@ fn fault(path: &str, message: String, errors: &mut Vec<String>) {
     }
 }
 
-fn check(type_: TypeRef, value: &Value, allow_duplicates: bool, path: &mut String, errors: &mut Vec<String>) {
+fn check(type_: TypeRef<'_>, value: &Value, allow_duplicates: bool, path: &mut String, errors: &mut Vec<String>) {
     if value.is_null() {
         return;
     }
@@ -152,7 +152,7 @@ mod tests {
     use crate::kinds::find_kind;
     use serde_json::json;
 
-    fn type_of(api_version: &str, kind: &str) -> TypeRef {
+    fn type_of(api_version: &str, kind: &str) -> TypeRef<'static> {
         TypeRef::Schema(crate::schema::for_kind(find_kind(api_version, kind).unwrap()).unwrap())
     }
 

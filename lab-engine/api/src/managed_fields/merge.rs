@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The object with the configuration in it. Nothing is removed; where both speak, the configuration is right.
-pub(super) fn merge(type_: TypeRef, live: &Value, config: &Value) -> Value {
+pub(super) fn merge(type_: TypeRef<'_>, live: &Value, config: &Value) -> Value {
     walk(type_, Some(live), Some(config)).unwrap_or_else(|| Value::Object(Map::new()))
 }
 
-fn walk(type_: TypeRef, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
+fn walk(type_: TypeRef<'_>, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
     let shown = config.filter(|config| !config.is_null()).or(live).or(config)?;
     let leaf = || config.or(live).cloned();
     match type_.atom(shown) {
@@ -37,7 +37,7 @@ fn walk(type_: TypeRef, live: Option<&Value>, config: Option<&Value>) -> Option<
 }
 
 /// Elements of the configuration stand in its order; elements that only the object has keep their place among those of both.
-fn lists(type_: TypeRef, kind: ListKind, element: TypeRef, live: &[Value], config: &[Value]) -> Vec<Value> {
+fn lists(type_: TypeRef<'_>, kind: ListKind<'_>, element: TypeRef<'_>, live: &[Value], config: &[Value]) -> Vec<Value> {
     let steps = |items| type_.elements(kind, items);
     let (Ok(left), Ok(right)) = (steps(live), steps(config)) else { return config.to_vec() };
     // Elements of the object that stand twice are not merged, since nobody can say which is meant.
@@ -95,7 +95,7 @@ fn lists(type_: TypeRef, kind: ListKind, element: TypeRef, live: &[Value], confi
 }
 
 /// The value without what the set names. Empty lists and maps become null.
-pub(super) fn remove(type_: TypeRef, value: &Value, gone: &Set) -> Value {
+pub(super) fn remove(type_: TypeRef<'_>, value: &Value, gone: &Set) -> Value {
     if gone.is_empty() {
         return value.clone();
     }
@@ -129,7 +129,7 @@ pub(super) fn remove(type_: TypeRef, value: &Value, gone: &Set) -> Value {
 }
 
 /// The set, with each named struct field that has paths below it as a member (`EnsureNamedFieldsAreMembers`).
-pub(super) fn with_named_fields(type_: TypeRef, set: &Set) -> Set {
+pub(super) fn with_named_fields(type_: TypeRef<'_>, set: &Set) -> Set {
     let nodes = set.nodes().iter().map(|node| {
         let mut node = node.clone();
         let below = match &node.element {
@@ -159,7 +159,7 @@ mod tests {
     use crate::kinds::find_kind;
     use serde_json::json;
 
-    fn pod() -> TypeRef {
+    fn pod() -> TypeRef<'static> {
         TypeRef::Schema(crate::schema::for_kind(find_kind("v1", "Pod").unwrap()).unwrap())
     }
 

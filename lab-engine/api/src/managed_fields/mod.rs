@@ -15,6 +15,7 @@
 mod atom;
 mod compare;
 mod convert;
+mod custom;
 mod entry;
 mod interner;
 mod merge;
@@ -24,6 +25,7 @@ mod updater;
 mod upgrade;
 
 pub use compare::Comparison;
+pub use custom::{CustomKey, CustomList, CustomMap, CustomType};
 pub use entry::{ManagedFields, ManagedFieldsEntry, Manager, Operation};
 pub use interner::Interner;
 pub use path::{Name, PathElement, Scalar};

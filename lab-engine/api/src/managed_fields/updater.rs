@@ -3,6 +3,7 @@
 use super::atom::TypeRef;
 use super::compare::{Comparison, compare};
 use super::convert::{field_set, validate};
+use super::custom::CustomType;
 use super::entry::{ManagedFields, ManagedFieldsEntry, Manager, Operation};
 use super::merge::{merge, remove, with_named_fields};
 use super::path::PathElement;
@@ -39,6 +40,8 @@ static STRIPPED: LazyLock<Set> = LazyLock::new(|| {
 pub struct Writing<'w> {
     /// The kind of the object.
     pub info: &'w KindInfo,
+    /// What its definition says about its type, for a custom kind.
+    pub type_: Option<&'w CustomType>,
     /// The subresource that is written; empty for the object itself.
     pub subresource: &'w str,
     /// Fields that this way of writing cannot change (`GetResetFields`).
@@ -113,8 +116,9 @@ pub struct Applied {
 }
 
 impl Writing<'_> {
-    fn type_ref(&self) -> TypeRef {
-        schema::for_kind(self.info).map_or(TypeRef::Deduced, TypeRef::Schema)
+    fn type_ref(&self) -> TypeRef<'_> {
+        let built_in = || schema::for_kind(self.info).map(TypeRef::Schema);
+        self.type_.map(TypeRef::Custom).or_else(built_in).unwrap_or(TypeRef::Deduced)
     }
 
     /// Whether group and version are those of the kind.

@@ -1,29 +1,32 @@
 //! CEL as the API server uses it (`k8s.io/apiserver/pkg/cel`): expressions of policies over requests and objects, compiled once, bounded.
 //!
 //! Available are the operators and macros of CEL, its string extension (`lowerAscii`, `split`, `join`, `replace`, `trim`, `substring`,
-//! `format`, …), and of Kubernetes' own library `matches`, `find`, `findAll`, `quantity` and its methods, `isIP`, `isCIDR`, `isURL`,
-//! `isSorted`, `sum`, `min` and `max` of lists.
+//! `format`, …), and Kubernetes' own [`library`]. Policies and the rules of custom resources (`crd::cel`) have the library, the walk over
+//! names and the bounds of texts in common; they differ in how the cost is told: rules know schemas, policies do not.
 //!
 //! **Bounds.** An expression has at most [`MAX_BYTES`] bytes and walks lists within lists at most [`MAX_NESTING`] deep. What it costs is
 //! estimated before it runs, from its nesting and the longest list, map or text it may walk; more than [`BUDGET`] steps are refused in the
 //! words in which upstream refuses expressions that run out of their cost budget.
 //!
 //! **Simplified here:** no static types, so that what upstream finds when a policy is made, such as a field that no kind has, is an error
-//! of the request; the budget is in steps of one's own making; no `url`, `ip`, `cidr`, `authorizer`, `sets`, durations or timestamps.
+//! of the request; the budget is in steps of one's own making; no `authorizer`.
 
-mod library;
-mod names;
+pub(crate) mod library;
+pub(crate) mod names;
+pub(crate) mod order;
 
 use cel::objects::{Key, Map};
 use cel::parser::{Expression, PrattParser};
-use cel::{Context, Env, ExecutionError, Value};
+use cel::{Context, ExecutionError, Value};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The longest expression, in bytes.
 pub(crate) const MAX_BYTES: usize = 10_000;
+/// How deep an expression may nest; a chain of operators nests once for each.
+pub(crate) const MAX_DEPTH: u16 = 120;
 /// The deepest nesting of `all`, `exists`, `map` and `filter`.
 pub(crate) const MAX_NESTING: u32 = 4;
 /// The steps that one evaluation may take.
@@ -82,14 +85,17 @@ impl Program {
         if source.len() > MAX_BYTES {
             return Err(CompileError(format!("the expression has {} bytes; at most {MAX_BYTES} are read", source.len())));
         }
-        let parser = PrattParser::new().max_recursion_depth(64).enable_optional_syntax(true);
-        let ast = parser.parse(source).map_err(|errors| match errors.errors.first() {
+        let parser = PrattParser::new().max_recursion_depth(MAX_DEPTH).enable_optional_syntax(true);
+        let mut ast = parser.parse(source).map_err(|errors| match errors.errors.first() {
             Some(error) => located(source, error.pos.0.max(1) as usize, (error.pos.1.max(1) - 1) as usize, &error.msg),
             None => CompileError("ERROR: the expression cannot be read".to_owned()),
         })?;
+        if !names::is_shallow(&ast) {
+            return Err(CompileError(format!("the expression nests more than {MAX_DEPTH} deep")));
+        }
         let found = names::of(&ast);
         let unknown = found.variables.iter().find(|name| !variables.contains(&name.as_str()));
-        let unknown = unknown.or_else(|| found.functions.iter().find(|name| !library::FUNCTIONS.contains(&name.as_str())));
+        let unknown = unknown.or_else(|| found.functions.iter().find(|name| !library::is_function(name)));
         if let Some(name) = unknown {
             let before = source.find(name.as_str()).map_or("", |at| &source[..at]);
             let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count());
@@ -99,6 +105,7 @@ impl Program {
             let nesting = found.nesting;
             return Err(CompileError(format!("the expression walks lists within lists {nesting} deep; at most {MAX_NESTING} is allowed")));
         }
+        order::sort_keys(&mut ast);
         Ok(Program { ast, nesting: found.nesting, splits: found.functions.contains("split") })
     }
 
@@ -138,10 +145,8 @@ pub(crate) struct Scope {
 impl Scope {
     /// A scope in which only functions are known.
     pub(crate) fn new() -> Self {
-        static ENV: OnceLock<Arc<Env>> = OnceLock::new();
-        let env = ENV.get_or_init(|| Arc::new(library::environment()));
-        let mut context = Context::with_env(env.clone());
-        library::add_functions(&mut context);
+        // No two functions have the same signature: a test holds that.
+        let context = library::context().unwrap_or_default();
         Scope { context, longest: 0, longest_text: 0 }
     }
 

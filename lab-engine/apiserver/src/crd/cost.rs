@@ -5,7 +5,8 @@
 //!
 //! **Simplified here:** the bound knows no short cuts (`&&`, `exists`), where upstream counts what was really done.
 
-use crate::crd::cel::{SORTED, escape};
+use crate::cel::order::SORTED;
+use crate::crd::cel::escape;
 use crate::crd::schema::{Additional, Schema, Type};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::parser::Expression as Ast;
@@ -233,6 +234,16 @@ impl<'a> Costs<'a, '_> {
                 gives = ranges.into_iter().max_by_key(weight).unwrap_or(gives);
             }
             operators::IN => cost = cost.saturating_add(of(1).saturating_mul(ranges.first().map_or(1, weight))),
+            "indexOf" | "lastIndexOf" if !matches!(ranges.first(), Some(Range::Schema(Some(schema))) if schema.type_ == Some(Type::String)) =>
+            {
+                cost = cost.saturating_add(of(0).saturating_mul(ranges.get(1).map_or(1, weight)));
+            }
+            "contains" | "equivalent" | "intersects" if ranges.len() > 2 => {
+                // Sets: each element of one list is looked for in the other; the namespace is the target.
+                let pairs = of(1).saturating_mul(of(2));
+                cost =
+                    cost.saturating_add(pairs.saturating_mul(ranges.get(1).map_or(1, |range| weight(&range.element()))).saturating_mul(2));
+            }
             "isSorted" | "sum" | "min" | "max" => {
                 cost = cost.saturating_add(of(0));
                 gives = ranges.first().map_or(gives, Range::element);
@@ -293,6 +304,12 @@ fn on_texts<'a>(name: &str, of: &dyn Fn(usize) -> u64, first: Option<&Range<'a>>
             let inner = first.map_or(1, |range| range.element().size()).saturating_add(of(1));
             let whole = of(0).saturating_mul(inner);
             (tenth(whole), Range::Made(whole, None))
+        }
+        "quantity" | "isQuantity" | "ip" | "isIP" | "cidr" | "isCIDR" | "containsIP" | "containsCIDR" | "url" | "isURL" | "timestamp"
+        | "duration" | "validate" | "isCanonical" => (tenth(of(0).max(of(1))), Range::Made(of(0).max(64), None)),
+        "format" => {
+            let parts = first.map_or(0, Range::size).saturating_add(of(1).saturating_mul(UNBOUNDED.min(of(1).saturating_mul(64).max(64))));
+            (tenth(parts), Range::Made(parts, None))
         }
         "lowerAscii" | "upperAscii" | "trim" | "substring" | "reverse" | "string" | "bytes" | "indexOf" | "lastIndexOf" | "startsWith"
         | "endsWith" | "charAt" => (tenth(of(0)), Range::Made(of(0).max(20), None)),

@@ -3,8 +3,8 @@
 //! [`CustomResources`] is the registry that the server asks for kinds which are not built in; it follows the definitions in the watch cache.
 //! A [`Served`] is one version of one resource with its schema read, shared by every request that is about it.
 //!
-//! **Simplified here:** between versions only the `apiVersion` changes (strategy `None`); managed fields are not tracked; the metadata of
-//! embedded objects is kept as it comes.
+//! **Simplified here:** between versions only the `apiVersion` changes (strategy `None`); the metadata of embedded objects is kept as
+//! it comes.
 
 pub(crate) mod cel;
 pub(crate) mod check;
@@ -12,7 +12,8 @@ pub(crate) mod columns;
 mod cost;
 pub(crate) mod definition;
 mod extensions;
-mod formats;
+pub(crate) mod formats;
+mod merging;
 pub(crate) mod naming;
 pub(crate) mod object;
 pub(crate) mod rules;
@@ -24,6 +25,7 @@ use crate::crd::columns::Columns;
 use crate::crd::definition::{condition, part, storage_version};
 use crate::crd::schema::Schema;
 use api::kinds::{Gvr, Kind, KindInfo, Names};
+use api::managed_fields::CustomType;
 use api::{Dynamic, Object};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -55,6 +57,8 @@ pub(crate) struct Served {
     pub(crate) stored: Kind,
     /// Its schema.
     pub(crate) schema: Schema,
+    /// What server-side apply asks of the schema.
+    pub(crate) type_: CustomType,
     /// Whether the schema has defaults, so that reading an object may change it.
     has_defaults: bool,
     /// Its schema as written.
@@ -221,6 +225,7 @@ fn served(definition: &Dynamic, version: &Value, stored: &str) -> Served {
         deprecated: (version["deprecated"] == true).then(|| version["deprecationWarning"].as_str().map_or_else(warning, str::to_owned)),
         stored: info(stored),
         has_defaults: shape::has_defaults(&schema),
+        type_: merging::of_object(&schema),
         schema,
         written: version["schema"]["openAPIV3Schema"].clone(),
         status: version["subresources"]["status"].is_object(),
