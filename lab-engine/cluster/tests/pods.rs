@@ -84,9 +84,10 @@ fn the_data_of_a_claim_follows_its_pod_to_another_node() {
     let mut cluster = booted();
     let nodes: Vec<String> =
         printed(&mut cluster, "kubectl get nodes -o name").lines().map(|line| line.trim_start_matches("node/").to_owned()).collect();
+    apply(&mut cluster, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: disk}\nprovisioner: ebs.csi.aws.com");
     apply(
         &mut cluster,
-        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}",
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], storageClassName: disk, resources: {requests: {storage: 1Gi}}}",
     );
     let on = |name: &str, node: &str, script: &str| {
         format!(

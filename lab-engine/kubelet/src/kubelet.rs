@@ -11,6 +11,7 @@ use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
+use crate::static_pods::{Mirror, StaticPods, is_mirror};
 use crate::storage::{Disks, Storage};
 use crate::volumes::{Known, RefKind};
 use api::coordination::Lease;
@@ -63,7 +64,7 @@ impl Default for KubeletConfig {
 
 /// What a request that is under way is for.
 #[derive(Clone, Debug)]
-enum Pending {
+pub(crate) enum Pending {
     RegisterNode,
     /// The Node as others see it, before a report after a silence.
     ReadNode,
@@ -74,6 +75,10 @@ enum Pending {
     /// A fresh read of the Pod after a conflict.
     Refetch(Arc<str>),
     DeletePod(Arc<str>),
+    /// The mirror of the static Pod with this UID.
+    Mirror(Arc<str>),
+    /// A mirror that is not wanted.
+    MirrorGone,
     Reference(Arc<str>, RefKind, String),
 }
 
@@ -85,10 +90,18 @@ pub(crate) struct Managed {
     /// A status write, or a read after a conflict, is under way.
     writing: bool,
     /// The status has changed since the last write began.
-    dirty: bool,
+    pub(crate) dirty: bool,
     deleting: bool,
     /// When a failed write is tried again.
     retry_at: Option<Time>,
+}
+
+impl Managed {
+    /// A Pod that was first seen at `now`.
+    pub(crate) fn new(pod: Arc<Pod>, now: Time) -> Self {
+        let worker = PodWorker::new(pod, now);
+        Managed { worker, wake: None, writing: false, dirty: false, deleting: false, retry_at: None }
+    }
 }
 
 /// The agent of one node: it runs the Pods that are bound to the node and reports how they fare.
@@ -101,14 +114,15 @@ pub struct Kubelet {
     wakes: BTreeSet<(Time, Arc<str>)>,
     images: ImageManager,
     files: ImageFiles,
-    host: Tree,
+    pub(crate) host: Tree,
+    pub(crate) statics: StaticPods,
     disks: Disks,
     rng: Rng,
     addresses: Addresses,
     pending: BTreeMap<RequestId, Pending>,
     agent: Arc<str>,
     started: Option<Time>,
-    node: Option<Arc<Node>>,
+    pub(crate) node: Option<Arc<Node>>,
     node_images: usize,
     next_register: Option<Time>,
     next_lease: Time,
@@ -146,6 +160,7 @@ impl Kubelet {
                 ("/var/log/.keep", ""),
                 ("/data/.keep", ""),
             ]),
+            statics: StaticPods::default(),
             disks: Disks::default(),
             rng,
             addresses: Addresses::default(),
@@ -179,7 +194,7 @@ impl Kubelet {
         self
     }
 
-    fn send(&mut self, request: Request, why: Pending, out: &mut Outbox) {
+    pub(crate) fn send(&mut self, request: Request, why: Pending, out: &mut Outbox) {
         let id = out.request(request.agent(&self.agent));
         self.pending.insert(id, why);
     }
@@ -256,19 +271,30 @@ impl Kubelet {
     }
 
     /// Writes the status of a Pod if it has changed and nothing is under way; deletes the Pod when it has ended and is to go.
-    fn flush(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
+    pub(crate) fn flush(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
         let Some(managed) = self.managed.get_mut(uid) else { return };
         if managed.writing || managed.retry_at.is_some_and(|at| at > now) {
             return;
         }
         managed.retry_at = None;
         let worker = &managed.worker;
-        let meta = &worker.pod.metadata;
+        // The API server knows a static Pod by its mirror.
+        let shown = match self.statics.mirror(uid) {
+            None => &worker.pod,
+            Some(Mirror { pod: Some(mirror), .. }) => mirror,
+            Some(_) => {
+                if worker.is_finished() && worker.is_deleting() {
+                    self.forget_static(uid, now, out);
+                }
+                return;
+            }
+        };
+        let meta = &shown.metadata;
         let path = ResourcePath::object(Pod::INFO, &meta.namespace, &meta.name);
         if managed.dirty {
             managed.dirty = false;
             managed.writing = true;
-            let mut pod = Pod::clone(&worker.pod);
+            let mut pod = Pod::clone(shown);
             pod.status = worker.status.clone();
             let request = Request::new(Method::Put, path.with_subresource("status")).body(Body::Object(pod.into()));
             self.send(request, Pending::PodStatus(uid.clone()), out);
@@ -285,6 +311,13 @@ impl Kubelet {
     fn pod_deltas(&mut self, now: Time, deltas: Vec<Delta<Pod>>, out: &mut Outbox) {
         for delta in deltas {
             let pod = delta.object().clone();
+            if is_mirror(&pod) {
+                match delta {
+                    Delta::Deleted(..) => self.mirror_deleted(&pod, now, out),
+                    Delta::Added(_) | Delta::Updated(..) => self.mirror_seen(pod, now, out),
+                }
+                continue;
+            }
             let uid: Arc<str> = pod.metadata.uid.as_str().into();
             match delta {
                 Delta::Deleted(..) => self.remove(&uid, now, out),
@@ -305,9 +338,7 @@ impl Kubelet {
             if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") && !pod.metadata.is_deleting() {
                 return;
             }
-            let worker = PodWorker::new(pod.clone(), now);
-            let managed = Managed { worker, wake: None, writing: false, dirty: false, deleting: false, retry_at: None };
-            self.managed.insert(uid.clone(), managed);
+            self.managed.insert(uid.clone(), Managed::new(pod.clone(), now));
         } else if let Some(managed) = self.managed.get_mut(&uid)
             && managed.worker.pod.spec == pod.spec
             && managed.worker.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
@@ -327,7 +358,7 @@ impl Kubelet {
         self.work(&uid, now, out, |_, _| ());
     }
 
-    fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
+    pub(crate) fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
         self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
         self.end_followers(uid, out);
         let Some(managed) = self.managed.remove(uid) else { return };
@@ -465,7 +496,11 @@ impl Kubelet {
             Pending::Refetch(uid) => {
                 if let Some(managed) = self.managed.get_mut(&uid) {
                     managed.writing = false;
-                    if let Some(Object::Pod(pod)) = object.filter(|object| *object.metadata().uid == *uid) {
+                    if let Some(Object::Pod(pod)) = &object
+                        && self.statics.set_mirror(&uid, pod.clone())
+                    {
+                        self.flush(&uid, now, out);
+                    } else if let Some(Object::Pod(pod)) = object.filter(|object| *object.metadata().uid == *uid) {
                         self.work(&uid, now, out, |worker, _| worker.update(pod));
                     }
                 }
@@ -479,6 +514,8 @@ impl Kubelet {
                     self.reindex(&uid);
                 }
             }
+            Pending::Mirror(uid) => self.mirror_made(&uid, object, now, out),
+            Pending::MirrorGone => {}
             Pending::Reference(uid, kind, name) => {
                 let known = match object {
                     Some(Object::ConfigMap(map)) => Known::ConfigMap(map),
@@ -498,6 +535,7 @@ impl Kubelet {
         match object {
             Some(Object::Node(node)) => {
                 self.node = Some(node);
+                self.make_mirrors(out);
                 self.write_node_status(now, out);
             }
             // It is there from an earlier life: read it, then report.
@@ -514,7 +552,9 @@ impl Kubelet {
         managed.writing = false;
         match object {
             Some(Object::Pod(pod)) => {
-                managed.worker.update(pod);
+                if !self.statics.set_mirror(uid, pod.clone()) {
+                    managed.worker.update(pod);
+                }
                 self.flush(uid, now, out);
             }
             _ if code == 409 => {
@@ -537,6 +577,23 @@ impl Kubelet {
 
 impl Component for Kubelet {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        self.take(now, input, out);
+        self.look_at_manifests(now, out);
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        if self.started.is_none() {
+            return Some(Time::ZERO);
+        }
+        let workers = self.wakes.first().map(|(at, _)| *at);
+        let own =
+            [Some(self.next_lease), Some(self.next_status), self.next_register, workers, self.images.next_wake(), self.pods.next_wake()];
+        own.into_iter().flatten().min()
+    }
+}
+
+impl Kubelet {
+    fn take(&mut self, now: Time, input: Input, out: &mut Outbox) {
         if let Some(deltas) = self.pods.handle(now, &input, out) {
             self.pod_deltas(now, deltas, out);
             return;
@@ -552,15 +609,5 @@ impl Component for Kubelet {
             Input::Incoming(caller, dial) => self.incoming(caller, &dial, now, out),
             Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) | Input::Etcd(_) | Input::Outgoing(..) => {}
         }
-    }
-
-    fn next_wake(&self) -> Option<Time> {
-        if self.started.is_none() {
-            return Some(Time::ZERO);
-        }
-        let workers = self.wakes.first().map(|(at, _)| *at);
-        let own =
-            [Some(self.next_lease), Some(self.next_status), self.next_register, workers, self.images.next_wake(), self.pods.next_wake()];
-        own.into_iter().flatten().min()
     }
 }

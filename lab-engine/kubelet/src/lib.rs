@@ -4,8 +4,8 @@
 //! reports by status writes and Events. What runs in the containers is simulated by `runtime`: images, processes, files, logs, a shell.
 //! It models `pkg/kubelet` of Kubernetes v1.36 and, below the Container Runtime Interface, containerd 2.2.
 //!
-//! **Simplified here:** no resource admission, eviction, cgroups or static Pods; in-place
-//! changes of a running Pod's spec are not acted on. The modules say what they leave out.
+//! **Simplified here:** no admission by resources, no eviction, no cgroups; containers are seen to change at once, not with the next relist of
+//! the PLEG. The modules say what they leave out.
 
 mod backoff;
 mod calls;
@@ -28,6 +28,7 @@ mod restart;
 mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
+mod static_pods;
 mod status;
 mod storage;
 mod sync;

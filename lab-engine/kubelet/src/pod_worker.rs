@@ -274,6 +274,17 @@ impl PodWorker {
         }
     }
 
+    /// Whether all containers have ended and none will start again.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.stage == Stage::Finished
+    }
+
+    /// The manifest of a static Pod is gone: the Pod ends as one that is deleted does.
+    pub(crate) fn end_of_manifest(&mut self, now: Time) {
+        let meta = &mut Arc::make_mut(&mut self.pod).metadata;
+        meta.deletion_timestamp.get_or_insert(api::meta::Timestamp(now));
+    }
+
     /// Whether the API object is being deleted.
     pub(crate) fn is_deleting(&self) -> bool {
         self.pod.metadata.is_deleting()

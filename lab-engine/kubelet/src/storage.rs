@@ -3,7 +3,8 @@
 //! A node that mounts a volume has its files at a path of its own and writes changes through to the array; a node that mounts it later
 //! begins with what is there. So data outlives Pods and follows them to other nodes.
 //!
-//! **Simplified here:** a node that has a volume mounted does not see what another one writes meanwhile; a volume's size is not enforced.
+//! **Simplified here:** a node that has a volume mounted does not see what another one writes meanwhile; a volume's size is not enforced;
+//! volumes of the kinds `hostPath` and `local` lie in the array like all others.
 
 use crate::runtime::fs::Tree;
 use std::cell::RefCell;

@@ -119,6 +119,15 @@ impl World {
                 Some(map) => (Response::ok(Body::Object(map.clone().into())), None),
                 None => (Status::not_found(&path.resource, &name).into(), None),
             },
+            (Method::Post, "pods") => {
+                let Some(Object::Pod(sent)) = object else { panic!("no Pod") };
+                let mut pod = Pod::clone(&sent);
+                pod.metadata.uid = format!("mirror-{}", self.revision);
+                pod.metadata.resource_version = ResourceVersion(self.revision);
+                self.pods.insert(pod.metadata.name.clone(), pod.clone());
+                let object: Object = pod.into();
+                (Response::created(Body::Object(object.clone())), Some(WatchEvent::Added(object)))
+            }
             (Method::Get, "secrets") => match self.secrets.get(&name) {
                 Some(secret) => (Response::ok(Body::Object(secret.clone().into())), None),
                 None => (Status::not_found(&path.resource, &name).into(), None),

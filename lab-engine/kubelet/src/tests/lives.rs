@@ -197,3 +197,27 @@ fn a_private_image_takes_credentials_and_a_missing_secret_is_told_of() {
     world.advance(5);
     assert_eq!(world.status("with").phase, "Running");
 }
+
+#[test]
+fn a_manifest_on_the_node_is_a_pod_with_a_mirror() {
+    let mut world = World::new();
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  terminationGracePeriodSeconds: 2\n  containers: [{name: c, image: 'nginx:1.27'}]";
+    let script = format!("cat > /m/web.yaml <<'EOF'\n{manifest}\nEOF\nsleep 600");
+    let writer = with(sh("writer", &script), json!({"volumeMounts": [{"name": "m", "mountPath": "/m"}]}));
+    let volume = json!([{"name": "m", "hostPath": {"path": "/etc/kubernetes/manifests", "type": "DirectoryOrCreate"}}]);
+    world.apply("writer", json!({"containers": [writer], "volumes": volume}));
+    world.advance(6);
+    let mirror = world.pods["web-node-1"].clone();
+    assert_eq!((mirror.status.phase.as_str(), mirror.metadata.annotations["kubernetes.io/config.source"].as_str()), ("Running", "file"));
+    assert!(mirror.metadata.annotations.contains_key("kubernetes.io/config.mirror"));
+    // A mirror that somebody deletes comes back; the container does not notice.
+    world.delete("web-node-1", 30);
+    world.advance(3);
+    let again = &world.pods["web-node-1"];
+    assert!(again.metadata.uid != mirror.metadata.uid && again.status.container_statuses[0].restart_count == 0);
+    assert_eq!(again.status.container_statuses[0].container_id, mirror.status.container_statuses[0].container_id);
+    world.sh("writer", "rm /m/web.yaml");
+    world.advance(5);
+    assert!(!world.pods.contains_key("web-node-1"), "without its manifest it ends");
+    assert_eq!(world.kubelet.managed.len(), 1);
+}
