@@ -7,6 +7,7 @@
 //! **Simplified here:** one limit for all, where API Priority and Fairness divides seats among levels of priority and lets requests wait
 //! in queues; the default is what its default levels execute and hold together, so that a request waits here where it would wait there.
 
+use crate::Output;
 use crate::params::Origin;
 use crate::user::MASTERS;
 use api::http::{Path, Request};
@@ -49,7 +50,16 @@ impl InFlight {
         Ok(())
     }
 
-    /// A request was answered, or nobody waits for its answer any longer.
+    /// Takes the requests out that are answered here.
+    pub(crate) fn answered(&mut self, outputs: &[Output]) {
+        for output in outputs {
+            if let Output::Respond { client, id, .. } = output {
+                self.done(*client, *id);
+            }
+        }
+    }
+
+    /// Nobody waits for the answer of a request any longer.
     pub(crate) fn done(&mut self, client: u32, id: u64) {
         self.0.remove(&(client, id));
     }

@@ -318,11 +318,7 @@ impl ApiServer {
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         let before = out.len();
         self.input(now, input, out);
-        for output in &out[before..] {
-            if let Output::Respond { client, id, .. } = output {
-                self.in_flight.done(*client, *id);
-            }
-        }
+        self.in_flight.answered(&out[before..]);
     }
 
     fn input(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {

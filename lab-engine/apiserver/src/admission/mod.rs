@@ -12,7 +12,7 @@
 //! | Priority | yes |
 //! | DefaultTolerationSeconds | yes |
 //! | DefaultStorageClass | yes |
-//! | StorageObjectInUseProtection | no: nothing would take the finalizers off |
+//! | StorageObjectInUseProtection | yes |
 //! | PersistentVolumeClaimResize | yes |
 //! | RuntimeClass | overhead and scheduling |
 //! | CertificateApproval, CertificateSigning, ClusterTrustBundleAttest, CertificateSubjectRestriction | no |
@@ -97,7 +97,13 @@ impl Admission<'_> {
                 scheduling::runtime_class(self.cache, pod)
             }
             Object::PersistentVolumeClaim(claim) => {
-                volumes::default_storage_class(self.cache, Arc::make_mut(claim));
+                let claim = Arc::make_mut(claim);
+                volumes::default_storage_class(self.cache, claim);
+                volumes::protect(&mut claim.metadata, "pvc");
+                Ok(())
+            }
+            Object::PersistentVolume(volume) => {
+                volumes::protect(&mut Arc::make_mut(volume).metadata, "pv");
                 Ok(())
             }
             Object::Dynamic(dynamic) => {

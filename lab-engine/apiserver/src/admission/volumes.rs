@@ -1,11 +1,11 @@
-//! Classes and sizes: DefaultStorageClass, DefaultIngressClass, PersistentVolumeClaimResize (`plugin/pkg/admission/{storage,network}`).
-//!
-//! **Simplified here:** StorageObjectInUseProtection is left out, since no controller would take its finalizers off again.
+//! Classes, sizes and protection: DefaultStorageClass, DefaultIngressClass, PersistentVolumeClaimResize, StorageObjectInUseProtection
+//! (`plugin/pkg/admission/{storage,network}`).
 
 use crate::cache::Cache;
 use crate::storage;
 use api::core::PersistentVolumeClaim;
 use api::kinds::{KindInfo, find_kind};
+use api::meta::ObjectMeta;
 use api::status::Status;
 use api::storage::StorageClass;
 use api::{Dynamic, Object, Resource};
@@ -27,6 +27,14 @@ pub(super) fn default_storage_class(cache: &Cache, claim: &mut PersistentVolumeC
     let mut defaults = marked(cache, StorageClass::INFO, &[DEFAULT_STORAGE_CLASS, DEFAULT_STORAGE_CLASS_BETA]);
     defaults.sort_by_key(|class| (Reverse(class.metadata().creation_timestamp), class.metadata().name.clone()));
     claim.spec.storage_class_name = defaults.first().map(|class| class.metadata().name.clone());
+}
+
+/// What keeps claims and volumes from going while they are used; their controllers take it off (StorageObjectInUseProtection).
+pub(super) fn protect(metadata: &mut ObjectMeta, kind: &str) {
+    let finalizer = format!("kubernetes.io/{kind}-protection");
+    if !metadata.finalizers.contains(&finalizer) {
+        metadata.finalizers.push(finalizer);
+    }
 }
 
 /// Fills in the class that a new Ingress leaves out.
