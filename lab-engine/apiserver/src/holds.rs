@@ -94,7 +94,7 @@ impl PortMap {
         let mut bits = vec![false; PORTS as usize];
         if let Some(Object::Dynamic(object)) = newest {
             let data: String = object.rest.get("data").and_then(|data| decode(data.clone()).ok()).unwrap_or_default();
-            for (bit, set) in bits.iter_mut().zip(data.bytes().flat_map(|digit| nibble(digit))) {
+            for (bit, set) in bits.iter_mut().zip(data.bytes().flat_map(nibble)) {
                 *bit = set;
             }
         }
