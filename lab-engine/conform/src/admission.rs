@@ -49,9 +49,9 @@ fn defaulted(input: &Value) -> Result<(Object, LimitRange), Miss> {
 }
 
 fn name_containers(pod: &mut api::core::Pod) {
-    let spec: &mut api::core::PodSpec = &mut pod.spec;
-    let (own, init) = (spec.containers.iter_mut(), spec.init_containers.iter_mut());
-    for (index, container) in own.chain(init).enumerate().filter(|(_, container)| container.name.is_empty()) {
+    let spec = &mut *pod.spec;
+    let containers = spec.containers.iter_mut().chain(&mut spec.init_containers);
+    for (index, container) in containers.enumerate().filter(|(_, container)| container.name.is_empty()) {
         container.name = format!("container-{index}");
     }
 }
