@@ -26,12 +26,12 @@ pub(crate) fn ComponentsView(desk: Desk) -> impl IntoView {
 
 fn component_view(desk: Desk, name: String, one: Memo<ComponentStatus>) -> impl IntoView {
     let words = desk.context().words;
-    let (fault, label) = (Fault::Crash(name.clone()), name.clone());
+    let (fault, label, title) = (Fault::Crash(name.clone()), name.clone(), name.clone());
     let runs = Memo::new(move |_| one.with(|one| one.running));
     let tone = move || if runs.get() { "cb-node-state cb-right" } else { "cb-node-state cb-wrong" };
     view! {
-        <li class="cb-component" data-component=name.clone() data-running=move || runs.get().to_string()>
-            <strong>{name.clone()}</strong>" "<span class=tone>{move || one.with(|one| state(one, words))}</span>" "
+        <li class="cb-component" data-component=name data-running=move || runs.get().to_string()>
+            <strong>{title}</strong>" "<span class=tone>{move || one.with(|one| state(one, words))}</span>" "
             <button type="button" class="cb-button cb-small cb-kill-component" aria-pressed=move || (!runs.get()).to_string()
                 aria-label=move || format!("{} {label}", if runs.get() { words.kill } else { words.start_again })
                 on:click=move |_| desk.set_fault(fault.clone(), runs.get_untracked())>
