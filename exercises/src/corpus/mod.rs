@@ -153,6 +153,8 @@ fn prepare(cluster: &mut Cluster, manifest: &Manifest, others: &[Manifest]) {
     for other in others.iter().filter(is_support) {
         apply(cluster, other);
     }
+    // A namespace gets its default ServiceAccount a moment after it was made.
+    cluster.advance(Duration::from_secs(2), MAX_STEPS);
 }
 
 /// Writes the manifest into the terminal and applies it; what the server is to name is created.
@@ -238,10 +240,10 @@ mod tests {
         let pod = manifest(
             "pod.yaml",
             Some("g"),
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\nspec:\n  containers:\n  - {name: c, image: nginx, envFrom: [{configMapRef: {name: m}}]}\n",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop}\nspec:\n  containers:\n  - {name: c, image: nginx, envFrom: [{configMapRef: {name: m}}]}\n",
         );
-        let map = manifest("map.yaml", Some("g"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: n}\ndata: {A: b}\n");
-        let others = [manifest("ns.yaml", Some("g"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n"), map];
+        let map = manifest("map.yaml", Some("g"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: shop}\ndata: {A: b}\n");
+        let others = [manifest("ns.yaml", Some("g"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"), map];
         let alone = run(&pod, &[], &Prepared::default()).unwrap();
         assert!(matches!(&alone.verdict, Verdict::Waiting { why } if why[0].contains("CreateContainerConfigError")), "{alone:?}");
         let together = run(&pod, &others, &Prepared::default()).unwrap();
@@ -253,7 +255,7 @@ mod tests {
         let pod = manifest(
             "pod.yaml",
             None,
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: nowhere/nothing}\n",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: nonexistent/nothing}\n",
         );
         let expected = |ends: &str| Prepared::parse(&format!("- path: pod.yaml\n  ends: {ends}\n")).unwrap();
         assert_eq!(run(&pod, &[], &expected("ImagePullBackOff")).unwrap().verdict, Verdict::Reached);

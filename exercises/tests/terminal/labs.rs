@@ -37,7 +37,7 @@ fn a_lab_is_passed_with_what_the_solution_says() {
     assert_eq!(json.code, 1);
     book.write("labs/pod-creation/predictions.yaml", truths(&json.stdout));
     book.run(&["check", "pod-creation"]).good().says("Passed: 3 of 3 tasks.").says("$ kubectl get pods").says("1/1     Running");
-    book.run(&["progress"]).good().says("✓ pod-creation        tasks 3/3");
+    book.run(&["progress"]).good().says("✓ pod-creation          tasks 3/3");
     book.run(&["check", "--lang", "zh"]).good().says("通过：3/3 个任务。");
 }
 

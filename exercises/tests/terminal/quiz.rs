@@ -15,7 +15,7 @@ fn answers_are_judged_and_remembered() {
     ] {
         assert!(run.stdout.contains(text), "{text}: {run:?}");
     }
-    book.run(&["progress"]).good().says("pod-creation        tasks 0/3   questions 2/5");
+    book.run(&["progress"]).good().says("pod-creation          tasks 0/3   questions 2/5");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 //! **Simplified here:** that defaults are there (`externalTrafficPolicy`, `internalTrafficPolicy`, `allocateLoadBalancerNodePorts`) is
 //! not demanded, and load balancers get no `healthCheckNodePort`.
 
-use super::report::{Report, list};
+use super::report::Report;
 use super::service::reachable_from_outside;
 use super::{endpoints, meta, pod_spec};
 use api::core::{Service, ServiceSpec};
 use api::json::Json;
 use api::names;
 use api::status::{FieldError, FieldErrorKind};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// The longest that a client sticks to its endpoint: a day (`MaxClientIPServiceAffinitySeconds`).
@@ -198,16 +198,14 @@ fn load_balancer(service: &Service, errors: &mut Vec<FieldError>) {
     let spec = &service.spec;
     let is_one = spec.type_ == "LoadBalancer";
     let only = "may only be used when `type` is 'LoadBalancer'";
-    let json = spec.rest.get("loadBalancerSourceRanges").map(|ranges| json!({"ranges": ranges}));
-    let ranges = json.as_ref().map_or(&[][..], |json| list(json, "ranges"));
+    let ranges = &spec.load_balancer_source_ranges;
     if !ranges.is_empty() {
         let path = "spec.LoadBalancerSourceRanges";
         if !is_one {
             errors.forbidden(path, only);
         }
         for (index, range) in ranges.iter().enumerate() {
-            let range = range.as_str().unwrap_or_default().trim();
-            errors.malformed(&format!("{path}[{index}]"), range, names::cidr(range));
+            errors.malformed(&format!("{path}[{index}]"), range.trim(), names::cidr(range.trim()));
         }
     } else if let Some(value) = service.metadata.annotations.get(SOURCE_RANGES) {
         let path = format!("metadata.annotations[{SOURCE_RANGES}]");
@@ -237,7 +235,7 @@ fn traffic(spec: &ServiceSpec, errors: &mut Vec<FieldError>) {
         errors.not_supported("spec.externalTrafficPolicy", policy, &["Cluster", "Local"]);
     }
     let checked = spec.type_ == "LoadBalancer" && policy == "Local";
-    if let Some(port) = spec.rest.get("healthCheckNodePort").and_then(Value::as_i64).filter(|&port| port != 0) {
+    if let Some(port) = spec.health_check_node_port.map(i64::from).filter(|&port| port != 0) {
         let path = "spec.healthCheckNodePort";
         if checked {
             errors.within(path, port, 1, 65_535);
@@ -273,6 +271,7 @@ pub(super) fn update_rules(new: &Service, old: &Service, errors: &mut Vec<FieldE
 mod tests {
     use super::*;
     use api::json::decode;
+    use serde_json::Value;
 
     fn check(spec: Value) -> Vec<String> {
         let mut errors = Vec::new();

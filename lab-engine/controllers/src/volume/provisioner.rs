@@ -10,8 +10,8 @@ use super::{PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER};
 use crate::caches::Caches;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use api::core::{
-    CsiPersistentVolumeSource, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference, PersistentVolume,
-    PersistentVolumeClaim, VolumeNodeAffinity,
+    CsiPersistentVolumeSource, HostPathVolumeSource, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference,
+    PersistentVolume, PersistentVolumeClaim, VolumeNodeAffinity,
 };
 use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::Condition;
@@ -59,6 +59,16 @@ fn driver(name: &str) -> Option<(&'static str, bool)> {
     DRIVERS.iter().find(|(driver, _)| *driver == name).copied()
 }
 
+/// The directory of the node that is the volume, for provisioners that are no CSI drivers.
+fn directory(provisioner: &str, claim: &PersistentVolumeClaim, volume: &str) -> Option<String> {
+    let (namespace, name) = (&claim.metadata.namespace, &claim.metadata.name);
+    match provisioner {
+        "rancher.io/local-path" => Some(format!("/opt/local-path-provisioner/{volume}_{namespace}_{name}")),
+        "k8s.io/minikube-hostpath" => Some(format!("/tmp/hostpath-provisioner/{namespace}/{name}")),
+        _ => None,
+    }
+}
+
 /// The volume that a claim gets.
 fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, local: bool) -> PersistentVolume {
     let name = format!("pvc-{}", claim.metadata.uid);
@@ -82,8 +92,15 @@ fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, local: bool) -> P
     spec.storage_class_name.clone_from(&class.metadata.name);
     spec.mount_options.clone_from(&class.mount_options);
     spec.volume_mode.clone_from(&claim.spec.volume_mode);
-    spec.csi =
-        Some(CsiPersistentVolumeSource { driver: class.provisioner.clone(), volume_handle: name, ..CsiPersistentVolumeSource::default() });
+    match directory(&class.provisioner, claim, &name) {
+        Some(path) => {
+            spec.host_path = Some(HostPathVolumeSource { path, type_: Some("DirectoryOrCreate".to_owned()), ..Default::default() });
+        }
+        None => {
+            let driver = class.provisioner.clone();
+            spec.csi = Some(CsiPersistentVolumeSource { driver, volume_handle: name, ..Default::default() });
+        }
+    }
     if let Some(node) = claim.metadata.annotations.get(SELECTED_NODE).filter(|_| local) {
         let requirement = NodeSelectorRequirement {
             key: HOSTNAME.to_owned(),

@@ -87,9 +87,9 @@ fn check(spec: &PodSpec, pod: Option<&ObjectMeta>, path: &str, errors: &mut Vec<
     errors.choice(format!("{path}.dnsPolicy"), &spec.dns_policy, &policies);
     meta::labels(&spec.node_selector, &format!("{path}.nodeSelector"), errors);
     security::pod(spec, path, errors);
-    for (index, secret) in spec.rest.get("imagePullSecrets").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (index, secret) in spec.image_pull_secrets.iter().map(Json::to_json).enumerate() {
         if secret.as_object().is_some_and(|fields| fields.keys().any(|field| field != "name")) {
-            errors.invalid_json(format!("{path}.imagePullSecrets[{index}]"), secret, "only name may be set");
+            errors.invalid_json(format!("{path}.imagePullSecrets[{index}]"), &secret, "only name may be set");
         }
     }
     affinity::affinity(spec, &format!("{path}.affinity"), errors);
@@ -321,8 +321,8 @@ fn host_network_ports(spec: &PodSpec, is_pod: bool, path: &str, errors: &mut Vec
 }
 
 fn gates(spec: &PodSpec, path: &str, errors: &mut Vec<FieldError>) {
-    for (index, gate) in spec.rest.get("readinessGates").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        errors.qualified(&format!("{path}.readinessGates[{index}].conditionType"), text(gate, "conditionType"));
+    for (index, gate) in spec.readiness_gates.iter().enumerate() {
+        errors.qualified(&format!("{path}.readinessGates[{index}].conditionType"), &gate.condition_type);
     }
     let mut seen = BTreeSet::new();
     for (index, gate) in spec.scheduling_gates.iter().enumerate() {
