@@ -78,8 +78,13 @@ impl PodWorker {
         complete
     }
 
+    /// Forgets what may have changed for the better: objects that are missing, and claims that are not bound.
     fn forget_missing(&mut self) {
-        self.objects.known.retain(|_, known| !matches!(known, Known::Missing(_)));
+        self.objects.known.retain(|_, known| match known {
+            Known::Missing(_) => false,
+            Known::Claim(claim) => volumes::is_bound(claim),
+            _ => true,
+        });
     }
 
     fn set_up_volumes(&mut self, cx: &mut Cx<'_>) {

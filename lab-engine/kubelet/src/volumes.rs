@@ -176,12 +176,15 @@ fn set_up_one(volume: &Volume, source: &Source<'_>, host: &mut Tree, disks: &mut
     result.map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : {error}"))
 }
 
+/// Whether a claim has its volume.
+pub(crate) fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    claim.status.phase == "Bound" && !claim.spec.volume_name.is_empty()
+}
+
 /// The volume of a claim.
 fn bound_volume(objects: &Objects, claim: &str) -> Result<String, String> {
     match objects.known.get(&(RefKind::Claim, claim.to_owned())) {
-        Some(Known::Claim(found)) if found.status.phase != "Bound" || found.spec.volume_name.is_empty() => {
-            Err("PVC is not bound".to_owned())
-        }
+        Some(Known::Claim(found)) if !is_bound(found) => Err("PVC is not bound".to_owned()),
         Some(Known::Claim(found)) => Ok(found.spec.volume_name.clone()),
         _ => Err(format!("failed to fetch PVC from API server: {}", objects.missing(RefKind::Claim, claim))),
     }

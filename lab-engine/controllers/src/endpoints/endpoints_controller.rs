@@ -8,9 +8,11 @@ use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use crate::pods::is_ready;
 use api::core::{EndpointAddress, EndpointSubset, Endpoints, Pod, Service, SubsetPort};
 use api::http::{Body, Method, Request, ResourcePath};
+use api::meta::ResourceVersion;
 use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +22,21 @@ const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 
 /// Keeps the Endpoints of Services with selectors.
-#[derive(Debug)]
-pub(crate) struct EndpointsController;
+#[derive(Debug, Default)]
+pub(crate) struct EndpointsController {
+    /// Versions that it has replaced: what the cache holds of such a Service is out of date (`staleEndpointsTracker`).
+    replaced: BTreeMap<ObjectKey, ResourceVersion>,
+}
+
+/// How soon it looks again whether its cache has caught up.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// What a write is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Note {
     Create(Arc<Service>),
-    Update(Arc<Service>),
+    /// In place of this version.
+    Update(Arc<Service>, ResourceVersion),
     Delete,
 }
 
@@ -93,6 +102,13 @@ fn wanted(caches: &Caches, service: &Service, current: Option<&Endpoints>) -> En
     endpoints
 }
 
+impl EndpointsController {
+    /// Whether the cache still holds a version that was replaced.
+    fn is_stale(&self, key: &ObjectKey, current: Option<&Endpoints>) -> bool {
+        current.zip(self.replaced.get(key)).is_some_and(|(current, replaced)| current.metadata.resource_version == *replaced)
+    }
+}
+
 impl Controller for EndpointsController {
     type Note = Note;
 
@@ -102,6 +118,7 @@ impl Controller for EndpointsController {
         let current = caches.endpoints.lister().get(key);
         let path = || ResourcePath::object(Endpoints::INFO, &key.namespace, &key.name);
         let Some(service) = caches.services.lister().get(key) else {
+            self.replaced.remove(key);
             if let Some(endpoints) = current {
                 plan.decision = Some((endpoints.object_ref(), "delete it: its Service is gone".to_owned()));
                 plan.phases.push_back(vec![Call { request: Request::new(Method::Delete, path()), note: Note::Delete }]);
@@ -111,10 +128,16 @@ impl Controller for EndpointsController {
         if service.spec.type_ == "ExternalName" || !has_selector(service) {
             return plan;
         }
+        if self.is_stale(key, current.map(AsRef::as_ref)) {
+            return plan;
+        }
         let wanted = wanted(caches, service, current.map(AsRef::as_ref));
         let (request, note, verb) = match current {
             Some(current) if wanted == **current => return plan,
-            Some(_) => (Request::new(Method::Put, path()), Note::Update(service.clone()), "update"),
+            Some(current) => {
+                let note = Note::Update(service.clone(), current.metadata.resource_version.clone());
+                (Request::new(Method::Put, path()), note, "update")
+            }
             None => {
                 let collection = ResourcePath::collection(Endpoints::INFO, &key.namespace);
                 (Request::new(Method::Post, collection), Note::Create(service.clone()), "create")
@@ -134,13 +157,20 @@ impl Controller for EndpointsController {
         outcome: Result<Object, Refusal>,
         sink: &mut Sink<'_>,
     ) -> Result<(), String> {
-        let Err(refusal) = outcome else { return Ok(()) };
+        let refusal = match (outcome, note) {
+            (Ok(updated), Note::Update(_, old)) if updated.metadata().resource_version != *old => {
+                self.replaced.insert(key.clone(), old.clone());
+                return Ok(());
+            }
+            (Ok(_), _) => return Ok(()),
+            (Err(refusal), _) => refusal,
+        };
         let (service, reason, verb) = match note {
             Note::Delete if refusal.code == 404 => return Ok(()),
             Note::Create(_) if refusal.namespace_terminating => return Ok(()),
             Note::Delete => return Err(refusal.message),
             Note::Create(service) => (service, "FailedToCreateEndpoint", "create"),
-            Note::Update(service) => (service, "FailedToUpdateEndpoint", "update"),
+            Note::Update(service, _) => (service, "FailedToUpdateEndpoint", "update"),
         };
         // Someone was faster: the next look tells.
         if refusal.code != 409 {
@@ -152,13 +182,8 @@ impl Controller for EndpointsController {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        _key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Note>>, Option<Duration>) {
-        (None, None)
+    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        let current = caches.endpoints.lister().get(key);
+        (None, self.is_stale(key, current.map(AsRef::as_ref)).then_some(CATCH_UP))
     }
 }

@@ -50,7 +50,7 @@ impl EndpointControllers {
     pub(crate) fn new(agent: &Arc<str>) -> Self {
         EndpointControllers {
             slices: Driver::new("endpoint-slice-controller", agent, EndpointSliceController::default()),
-            endpoints: Driver::new("endpoint-controller", agent, EndpointsController),
+            endpoints: Driver::new("endpoint-controller", agent, EndpointsController::default()),
             mirroring: Driver::new("endpoint-slice-mirroring-controller", agent, MirroringController::default()),
             looked_for_leftovers: false,
         }
