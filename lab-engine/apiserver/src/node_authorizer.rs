@@ -205,6 +205,10 @@ fn uses(pod: &Pod) -> Vec<Used> {
             source.secret.iter().for_each(|source| add("secrets", &source.name));
         }
         volume.persistent_volume_claim.iter().for_each(|source| add("persistentvolumeclaims", &source.claim_name));
+        if volume.ephemeral.is_some() {
+            // The claim that is made for the volume has the names of both.
+            add("persistentvolumeclaims", &format!("{}-{}", pod.metadata.name, volume.name));
+        }
     }
     pod.spec.image_pull_secrets.iter().for_each(|secret| add("secrets", &secret.name));
     used
