@@ -181,7 +181,7 @@ fn an_ordering_question_never_shows_its_answer() {
 /// The names of the files in `exercises/cards`, without their ends, in order.
 pub(crate) fn card_files() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cards");
-    let files = crate::site::fingerprint::files_below(&folder).unwrap();
+    let files = crate::site::fingerprint::files_below(&folder).expect("the cards are there");
     let mut names: Vec<String> = files.iter().filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
     names.sort_unstable();
     names

@@ -205,7 +205,7 @@ fn missing(cluster: &Cluster, created: &[Declared]) -> Vec<String> {
         let is = |declared: &Declared| {
             declared.kind == object.kind()
                 && declared.name == metadata.name.as_str()
-                && (metadata.namespace.as_str().is_empty() || declared.namespace == metadata.namespace.as_str())
+                && (metadata.namespace.is_empty() || declared.namespace == metadata.namespace.as_str())
         };
         for (index, _) in created.iter().enumerate().filter(|(_, declared)| is(declared)) {
             found[index] = true;

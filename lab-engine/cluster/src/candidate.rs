@@ -9,10 +9,11 @@ use client::leader_election::{LeaderElectionConfig, LeaderEvent};
 use client::{Action, Component, EventRecorder, EventType, Input, LeaderElector, Outbox, RequestId};
 use sim::{Rng, Time};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Makes a component with nothing in memory.
-pub(crate) type Make = Arc<dyn Fn(Rng) -> Part>;
+pub(crate) type Make = Rc<dyn Fn(Rng) -> Part>;
 
 /// A replica.
 pub(crate) struct Candidate {

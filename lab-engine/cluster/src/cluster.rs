@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use sim::{EventId, Rng, Time, Trace, What};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long [`Cluster::booted`] waits for the nodes, in virtual time.
@@ -174,8 +174,8 @@ impl Cluster {
         let mut host = Host::new(config.seed, &config.etcd, quota, config.api_servers, &settings);
         let rng = |host: &Host<Part>, name: &str| host.kernel().rng(name);
         let mut recipes = BTreeMap::new();
-        let scheduler: Make = Arc::new(|rng| Part::Scheduler(Box::new(Scheduler::new(rng))));
-        let controllers: Make = Arc::new(|rng| Part::Controllers(Box::new(ControllerManager::new(rng))));
+        let scheduler: Make = Rc::new(|rng| Part::Scheduler(Box::new(Scheduler::new(rng))));
+        let controllers: Make = Rc::new(|rng| Part::Controllers(Box::new(ControllerManager::new(rng))));
         let parts =
             [("kube-scheduler", config.schedulers, scheduler), ("kube-controller-manager", config.controller_managers, controllers)];
         for (name, count, make) in &parts {
@@ -197,7 +197,7 @@ impl Cluster {
         }
         if config.metrics_server {
             host.add("addons", Part::Installer(Box::new(Installer::metrics_server())), Time::from_millis(150));
-            let server: Make = Arc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))));
+            let server: Make = Rc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))));
             let number = host.add("metrics-server", server(rng(&host, "metrics-server")), Time::from_millis(500));
             recipes.insert(number, Recipe { make: server, rng: rng(&host, "metrics-server"), starts: 0 });
         }
@@ -389,7 +389,7 @@ fn add_replicas(host: &mut Host<Part>, name: &'static str, count: u32, make: &Ma
 }
 
 fn candidate(name: &'static str, endpoint: String, make: Make) -> Make {
-    Arc::new(move |rng| Part::Candidate(Box::new(Candidate::new(name, &endpoint, rng, make.clone()))))
+    Rc::new(move |rng| Part::Candidate(Box::new(Candidate::new(name, &endpoint, rng, make.clone()))))
 }
 
 /// Reads a node's configuration; `index` counts from 0.

@@ -7,7 +7,7 @@ use std::time::Duration;
 fn with_metrics() -> Cluster {
     let mut config = ClusterConfig::with_nodes(2);
     config.metrics_server = true;
-    Cluster::booted(&config).unwrap()
+    Cluster::booted(&config).expect("the configuration is right")
 }
 
 fn pass(cluster: &mut Cluster, seconds: u64) {
@@ -142,8 +142,8 @@ fn reason(hpa: &HorizontalPodAutoscaler, condition: &str) -> String {
 fn shop(metrics_server: bool) -> Cluster {
     let mut config = ClusterConfig::with_nodes(1);
     config.metrics_server = metrics_server;
-    let mut cluster = Cluster::booted(&config).unwrap();
-    cluster.terminal_mut().files_mut().write("shop.yaml", SHOP).unwrap();
+    let mut cluster = Cluster::booted(&config).expect("the configuration is right");
+    cluster.terminal_mut().files_mut().write("shop.yaml", SHOP).expect("the file is small");
     run(&mut cluster, "kubectl apply -f shop.yaml");
     cluster
 }

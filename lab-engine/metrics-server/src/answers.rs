@@ -32,8 +32,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(request: &Request) -> Result<Self, Status> {
-        let bad = |message: String| Status::bad_request(message);
+    fn read(request: &Request) -> Result<Self, Box<Status>> {
+        let bad = |message: String| Box::new(Status::bad_request(message));
         let labels = Selector::parse(request.param("labelSelector").unwrap_or_default())
             .map_err(|error| bad(format!("unable to parse requirement: {error}")))?;
         let fields = FieldSelector::parse(request.param("fieldSelector").unwrap_or_default()).map_err(bad)?;
@@ -97,17 +97,17 @@ impl Known<'_> {
         }))
     }
 
-    fn answered(&self, request: &Request) -> Result<Value, Status> {
-        let Path::Resource(path) = &request.path else { return Err(Status::no_such_path()) };
+    fn answered(&self, request: &Request) -> Result<Value, Box<Status>> {
+        let Path::Resource(path) = &request.path else { return Err(Box::new(Status::no_such_path())) };
         if path.resource.group != GROUP || !path.subresource.is_empty() {
-            return Err(Status::no_such_path());
+            return Err(Box::new(Status::no_such_path()));
         }
         if request.method != Method::Get || request.is_watch() {
-            return Err(Status::method_not_allowed());
+            return Err(Box::new(Status::method_not_allowed()));
         }
         let not_found = |kind: &'static str, name: &str| {
             let gvr = Gvr { group: Cow::Borrowed(GROUP), version: Cow::Borrowed(""), resource: Cow::Borrowed(kind) };
-            Status::not_found(&gvr, name)
+            Box::new(Status::not_found(&gvr, name))
         };
         let namespace = path.namespace.as_deref().unwrap_or_default();
         match (&*path.resource.resource, &path.name) {
@@ -131,7 +131,7 @@ impl Known<'_> {
                 pods.retain(|pod| (namespace.is_empty() || pod.metadata.namespace == namespace) && wanted.matches(pod.metadata()));
                 Ok(list("PodMetricsList", pods.iter().filter_map(|pod| self.pod(pod)).collect()))
             }
-            _ => Err(Status::no_such_path()),
+            _ => Err(Box::new(Status::no_such_path())),
         }
     }
 
@@ -140,7 +140,7 @@ impl Known<'_> {
         match self.answered(request) {
             Ok(value) if request.accept == Accept::Table => Response::ok(Body::Json(table(&value))),
             Ok(value) => Response::ok(Body::Json(value)),
-            Err(status) => status.into(),
+            Err(status) => (*status).into(),
         }
     }
 }

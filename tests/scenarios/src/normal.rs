@@ -144,7 +144,7 @@ impl State {
 fn counts(object: &Object) -> bool {
     let metadata = object.metadata();
     let default_role =
-        metadata.labels.get("kubernetes.io/bootstrapping").is_some() && !matches!(metadata.name.as_str(), "admin" | "edit" | "view");
+        metadata.labels.contains_key("kubernetes.io/bootstrapping") && !matches!(metadata.name.as_str(), "admin" | "edit" | "view");
     !LEFT_OUT.contains(&object.kind()) && !default_role
 }
 
@@ -190,10 +190,7 @@ fn tidy(value: Value, names: &Names, keeps_nodes: bool) -> Value {
                         Value::String(format!("<{} dealt>", items.len()))
                     }
                     Value::String(text) if key == "name" && names.nodes.contains(&text) => Value::String(names.text(&text, keeps_nodes)),
-                    Value::Number(number) if key == "observedGeneration" => {
-                        drop(number);
-                        Value::Null
-                    }
+                    Value::Number(_) if key == "observedGeneration" => Value::Null,
                     value => tidy(value, names, keeps_nodes),
                 };
                 let value = match value {

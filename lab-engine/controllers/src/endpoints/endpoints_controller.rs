@@ -135,7 +135,7 @@ impl Controller for EndpointsController {
         let (request, note, verb) = match current {
             Some(current) if wanted == **current => return plan,
             Some(current) => {
-                let note = Note::Update(service.clone(), current.metadata.resource_version.clone());
+                let note = Note::Update(service.clone(), current.metadata.resource_version);
                 (Request::new(Method::Put, path()), note, "update")
             }
             None => {
@@ -159,7 +159,7 @@ impl Controller for EndpointsController {
     ) -> Result<(), String> {
         let refusal = match (outcome, note) {
             (Ok(updated), Note::Update(_, old)) if updated.metadata().resource_version != *old => {
-                self.replaced.insert(key.clone(), old.clone());
+                self.replaced.insert(key.clone(), *old);
                 return Ok(());
             }
             (Ok(_), _) => return Ok(()),
