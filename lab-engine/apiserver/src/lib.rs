@@ -30,6 +30,7 @@ mod expiry;
 mod field_manager;
 mod holds;
 mod inflight;
+mod io;
 mod list_options;
 mod node_authorizer;
 mod openapi;
