@@ -64,7 +64,7 @@ const HELD_BACK: &[(&str, &str)] = &[
     // Its quoted scalar is refused by YAML itself.
     ("pods/inject/envars-file-container.yaml", "found unknown escape character"),
     // A Pod waits as long as it has scheduling gates; the page applies the same Pod without them next.
-    ("pods/pod-with-scheduling-gates.yaml", "Pending"),
+    ("pods/pod-with-scheduling-gates.yaml", "SchedulingGated"),
     // The image of nginx has no program `stress`.
     ("pods/resource/pod-level-memory-request-limit.yaml", "CrashLoopBackOff"),
     // Only one node of the page's cluster has dongles, and the first Pod took them.
