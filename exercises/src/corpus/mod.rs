@@ -96,7 +96,8 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     prepare(&mut cluster, manifest, others);
     for line in expected.map_or(&[][..], |expected| &expected.before) {
         let done = cluster.run_line(line, COMMAND_LIMIT);
-        if done.exit_code != 0 {
+        // What the manifest's group brought already need not be made again.
+        if done.exit_code != 0 && !done.stderr.contains("already exists") {
             let why = format!("`{line}`, which prepares it, fails: {}", done.stderr.trim());
             return Ok(Report::new(manifest, Verdict::Refused { why }, false, Vec::new()));
         }
@@ -131,8 +132,19 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     Ok(Report::new(manifest, verdict, true, warnings))
 }
 
+/// What makes the volumes of claims, as in the clusters that `kind` and minikube make, which the documentation asks its readers to have.
+const STANDARD_CLASS: &str = "apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
+provisioner: rancher.io/local-path
+volumeBindingMode: WaitForFirstConsumer
+";
+
 /// Makes the namespaces that the manifest names, and what the other files of its group hold for it.
 fn prepare(cluster: &mut Cluster, manifest: &Manifest, others: &[Manifest]) {
+    if cluster.terminal_mut().files_mut().write("standard.yaml", STANDARD_CLASS).is_ok() {
+        cluster.run_line("kubectl apply -f standard.yaml", COMMAND_LIMIT);
+    }
     let own: Vec<&str> = manifest.declared.iter().filter(|object| object.kind == "Namespace").map(|object| object.name.as_str()).collect();
     let mut namespaces: Vec<&str> =
         manifest.declared.iter().map(|object| object.namespace.as_str()).filter(|name| !own.contains(name)).collect();
