@@ -92,7 +92,7 @@ fn is_component(part: &str) -> bool {
 /// The image name with `:latest` where it has neither tag nor digest (`applyDefaultImageTag`).
 ///
 /// # Errors
-/// Like [`parse`], with the kubelet's words before it.
+/// Like `parse`, with the kubelet's words before it.
 pub fn apply_default_tag(image: &str) -> Result<String, String> {
     let reference = parse(image).map_err(|error| format!("couldn't parse image name {image:?}: {error}"))?;
     let named = image.contains('@') || image.rsplit('/').next().is_some_and(|last| last.contains(':'));

@@ -14,7 +14,7 @@ const MAX_DECISIONS: usize = 40;
 /// How many nodes the table has.
 const MAX_NODES: usize = 50;
 
-/// The scheduler looked for a node for a Pod ([`sim::What::Scheduled`] as data).
+/// The scheduler looked for a node for a Pod (`sim::What::Scheduled` as data).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Decision {
     pod: PodName,
