@@ -9,6 +9,7 @@ use clap::Args;
 use conform::{AreaReport, CaseReport, Verdict};
 
 use super::screen::{BAD, FAINT, Format, GOOD, paint, print, print_json};
+use crate::site::fingerprint::files_below;
 
 /// Arguments of `conform`.
 #[derive(Debug, Args)]
@@ -29,18 +30,9 @@ fn vector_files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let mut found = Vec::new();
-    let entries = std::fs::read_dir(path).with_context(|| format!("{}: the folder cannot be read", path.display()))?;
-    for entry in entries {
-        let inner = entry.with_context(|| path.display().to_string())?.path();
-        if inner.is_dir() {
-            found.extend(vector_files(&inner)?);
-        } else if inner.extension().is_some_and(|extension| extension == "json") {
-            found.push(inner);
-        }
-    }
-    found.sort();
-    Ok(found)
+    let mut files = files_below(path)?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    Ok(files)
 }
 
 /// What is printed of one case; empty for one that passed.

@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::site::fingerprint::files_below;
+
 /// What an `INDEX.json` says of a file.
 #[derive(Debug, Clone, Deserialize)]
 struct Entry {
@@ -118,26 +120,21 @@ fn entries(folder: &Path) -> Result<BTreeMap<String, Entry>> {
     Ok(index.files.into_iter().map(|entry| (entry.path.clone(), entry)).collect())
 }
 
+/// The files that may be manifests: YAML, and JSON where an index says what is there.
 fn below(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let mut found = Vec::new();
-    let entries = std::fs::read_dir(path).with_context(|| format!("{}: the folder cannot be read", path.display()))?;
-    for entry in entries {
-        let inner = entry.with_context(|| path.display().to_string())?.path();
-        let in_folder_of_manifests = || inner.ancestors().skip(1).any(|folder| folder.join("INDEX.json").is_file());
-        let ending = inner.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if inner.is_dir() {
-            found.extend(below(&inner)?);
-        } else if matches!(ending, "yaml" | "yml")
-            || (ending == "json" && inner.file_name().is_some_and(|name| name != "INDEX.json") && in_folder_of_manifests())
-        {
-            found.push(inner);
+    let mut files = files_below(path)?;
+    files.retain(|file| {
+        let indexed = || file.ancestors().skip(1).any(|folder| folder.join("INDEX.json").is_file());
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("yaml" | "yml") => true,
+            Some("json") => file.file_name().is_some_and(|name| name != "INDEX.json") && indexed(),
+            _ => false,
         }
-    }
-    found.sort();
-    Ok(found)
+    });
+    Ok(files)
 }
 
 /// What the documents of a text declare; lists are taken apart.

@@ -99,7 +99,7 @@ fn inputs(root: &Path, profile: Profile) -> Result<String, SiteError> {
     all.path(&root.join("exercises/src/site/wasm.rs"), &[])?;
     all.path(&root.join("web"), &["style.css", "tests"])?;
     all.path(&root.join("lab-engine"), &[])?;
-    all.path(&root.join("exercises"), &["src/site", "src/cli", "src/main.rs", "cards", "tests"])?;
+    all.path(&root.join("exercises"), &["src/site", "src/cli", "src/corpus", "src/main.rs", "cards", "tests"])?;
     Ok(all.finish())
 }
 

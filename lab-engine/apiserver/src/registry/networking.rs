@@ -64,48 +64,33 @@ impl Strategy for Ingress {
     }
 }
 
-impl Strategy for IngressClass {
-    fn default(&mut self) {
-        set_defaults(self, &ingress::CLASS);
-    }
+/// A kind that has no status, whose defaults and checks are those of the rules.
+macro_rules! by_rules {
+    ($kind:ty, $rules:expr) => {
+        impl Strategy for $kind {
+            fn default(&mut self) {
+                set_defaults(self, &$rules);
+            }
 
-    fn prepare_for_create(&mut self) {
-        self.metadata.generation = Some(1);
-    }
+            fn prepare_for_create(&mut self) {
+                self.metadata.generation = Some(1);
+            }
 
-    fn prepare_for_update(&mut self, old: &Self) {
-        let changed = self.spec != old.spec;
-        count(self, old, changed);
-    }
+            fn prepare_for_update(&mut self, old: &Self) {
+                let changed = self.spec != old.spec;
+                count(self, old, changed);
+            }
 
-    fn validate(&self, errors: &mut Vec<FieldError>) {
-        check(self, None, &ingress::CLASS, errors);
-    }
+            fn validate(&self, errors: &mut Vec<FieldError>) {
+                check(self, None, &$rules, errors);
+            }
 
-    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
-        check(self, Some(old), &ingress::CLASS, errors);
-    }
+            fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
+                check(self, Some(old), &$rules, errors);
+            }
+        }
+    };
 }
 
-impl Strategy for NetworkPolicy {
-    fn default(&mut self) {
-        set_defaults(self, &network_policy::RULES);
-    }
-
-    fn prepare_for_create(&mut self) {
-        self.metadata.generation = Some(1);
-    }
-
-    fn prepare_for_update(&mut self, old: &Self) {
-        let changed = self.spec != old.spec;
-        count(self, old, changed);
-    }
-
-    fn validate(&self, errors: &mut Vec<FieldError>) {
-        check(self, None, &network_policy::RULES, errors);
-    }
-
-    fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
-        check(self, Some(old), &network_policy::RULES, errors);
-    }
-}
+by_rules!(IngressClass, ingress::CLASS);
+by_rules!(NetworkPolicy, network_policy::RULES);
