@@ -135,7 +135,7 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
 /// What makes the volumes of claims, as in the clusters that `kind` and minikube make, which the documentation asks its readers to have.
 const STANDARD_CLASS: &str = "apiVersion: storage.k8s.io/v1
 kind: StorageClass
-metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
+metadata: {name: corpus-default, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}
 provisioner: rancher.io/local-path
 volumeBindingMode: WaitForFirstConsumer
 ";
