@@ -93,3 +93,15 @@ fn a_request_too_many_is_told_to_come_again() {
     let waiting = harness.send(as_someone("c"));
     assert!(!harness.answers.contains_key(&waiting));
 }
+
+#[test]
+fn a_load_balancer_can_do_without_node_ports() {
+    let mut harness = Harness::new();
+    let with = json(harness.post(SERVICES, service("with", &json!({"type": "LoadBalancer"}))));
+    assert_eq!(with["spec"]["allocateLoadBalancerNodePorts"], true);
+    assert!(with["spec"]["ports"][0]["nodePort"].as_i64() >= Some(30_000));
+    let without =
+        json(harness.post(SERVICES, service("without", &json!({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false}))));
+    assert!(without["spec"]["ports"][0]["nodePort"].is_null(), "{without}");
+    assert!(without["spec"]["clusterIP"].is_string());
+}

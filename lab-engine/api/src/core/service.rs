@@ -49,6 +49,8 @@ object! {
         pub load_balancer_ip: String = "loadBalancerIP",
         /// `PreferSameZone` (or `PreferClose`, its old name) or `PreferSameNode`.
         pub traffic_distribution: Option<String> = "trafficDistribution",
+        /// Whether a Service of type `LoadBalancer` gets node ports, too; it does by default.
+        pub allocate_load_balancer_node_ports: Option<bool> = "allocateLoadBalancerNodePorts",
         /// From where the load balancer may be used; from everywhere when empty.
         pub load_balancer_source_ranges: Vec<String> = "loadBalancerSourceRanges",
         /// The nodes' port where load balancers ask whether a node has endpoints.

@@ -31,24 +31,36 @@ pub(super) fn namespace_lifecycle(cache: &Cache, info: &KindInfo, object: &Objec
     Ok(())
 }
 
+/// The annotation of Pods that show a static Pod (`kubelet`).
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
 /// Whether a request makes a Pod in a namespace that exists and has no `default` ServiceAccount yet, though the Pod needs it.
 pub(crate) fn awaits_account(cache: &Cache, request: &Request) -> bool {
     let Path::Resource(path) = &request.path else { return false };
     let makes_pod = request.method == Method::Post && path.resource.resource == Pod::INFO.plural && path.resource.group.is_empty();
     let Some(namespace) = path.namespace.as_deref().filter(|_| makes_pod && path.subresource.is_empty()) else { return false };
-    let account = match &request.body {
-        Body::Object(Object::Pod(pod)) => pod.spec.service_account_name.as_str(),
-        Body::Json(value) => value["spec"]["serviceAccountName"].as_str().unwrap_or(""),
-        _ => "",
+    let (account, mirror) = match &request.body {
+        Body::Object(Object::Pod(pod)) => (pod.spec.service_account_name.as_str(), pod.metadata.annotations.contains_key(MIRROR)),
+        Body::Json(value) => {
+            (value["spec"]["serviceAccountName"].as_str().unwrap_or(""), value["metadata"]["annotations"].get(MIRROR).is_some())
+        }
+        _ => ("", false),
     };
     let active = |object: &Object| !object.metadata().is_deleting();
-    matches!(account, "" | "default")
+    !mirror
+        && matches!(account, "" | "default")
         && cache.get(&storage::key(Namespace::INFO, "", namespace)).is_some_and(active)
         && cache.get(&storage::key(ServiceAccount::INFO, namespace, "default")).is_none()
 }
 
-/// ServiceAccount: a Pod runs as an account that is there.
+/// ServiceAccount: a Pod runs as an account that is there. A mirror Pod runs as none: it only shows what a kubelet runs by itself.
 pub(super) fn service_account(cache: &Cache, pod: &mut Pod) -> Result<(), Box<Status>> {
+    if pod.metadata.annotations.contains_key(MIRROR) {
+        return match pod.spec.service_account_name.as_str() {
+            "" => Ok(()),
+            _ => Err(Box::new(Status::forbidden(&Pod::INFO.gvr(), &pod.metadata.name, "a mirror pod may not reference service accounts"))),
+        };
+    }
     if pod.spec.service_account_name.is_empty() {
         pod.spec.service_account_name = "default".to_owned();
     }

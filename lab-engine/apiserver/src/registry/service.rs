@@ -37,6 +37,9 @@ impl Strategy for Service {
         if matches!(spec.type_.as_str(), "NodePort" | "LoadBalancer") && spec.external_traffic_policy.is_empty() {
             spec.external_traffic_policy = "Cluster".to_owned();
         }
+        if spec.type_ == "LoadBalancer" {
+            spec.allocate_load_balancer_node_ports.get_or_insert(true);
+        }
     }
 
     fn prepare_for_create(&mut self) {
@@ -52,12 +55,16 @@ impl Strategy for Service {
         if !reachable_from_outside(&self.spec) && self.spec.external_traffic_policy == old.spec.external_traffic_policy {
             self.spec.external_traffic_policy.clear();
         }
+        let unchanged = self.spec.allocate_load_balancer_node_ports == old.spec.allocate_load_balancer_node_ports;
+        if self.spec.type_ != "LoadBalancer" && old.spec.type_ == "LoadBalancer" && unchanged {
+            self.spec.allocate_load_balancer_node_ports = None;
+        }
         // What the author does not repeat stays as it was allocated.
         if self.spec.type_ != "ExternalName" && self.spec.cluster_ip.is_empty() {
             self.spec.cluster_ip.clone_from(&old.spec.cluster_ip);
             self.spec.cluster_ips.clone_from(&old.spec.cluster_ips);
         }
-        if matches!(self.spec.type_.as_str(), "NodePort" | "LoadBalancer") {
+        if needs_node_ports(&self.spec) && needs_node_ports(&old.spec) {
             for port in self.spec.ports.iter_mut().filter(|port| port.node_port.unwrap_or(0) == 0) {
                 let same = old.spec.ports.iter().find(|old| (old.port, &old.protocol) == (port.port, &port.protocol));
                 port.node_port = same.and_then(|same| same.node_port);
@@ -100,6 +107,11 @@ pub(super) fn reachable_from_outside(spec: &ServiceSpec) -> bool {
     matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") || (spec.type_ == "ClusterIP" && !spec.external_ips.is_empty())
 }
 
+/// Whether ports without a node port are given one.
+fn needs_node_ports(spec: &ServiceSpec) -> bool {
+    spec.type_ == "NodePort" || (spec.type_ == "LoadBalancer" && spec.allocate_load_balancer_node_ports != Some(false))
+}
+
 /// Gives a Service the address and node ports that it needs and has not.
 ///
 /// # Errors
@@ -130,12 +142,14 @@ pub(crate) fn allocate(service: &mut Service, old: Option<&Service>, free: &Free
         return Ok(());
     }
     let held: Vec<i32> = old.into_iter().flat_map(|old| &old.spec.ports).filter_map(|port| port.node_port).collect();
+    let draws = needs_node_ports(spec);
     let mut own = Vec::new();
     for (index, port) in spec.ports.iter_mut().enumerate() {
         let path = format!("spec.ports[{index}].nodePort");
         match port.node_port.filter(|&number| number != 0) {
             Some(number) if held.contains(&number) => {}
             Some(number) => free.check_port(number).map_err(|detail| vec![FieldError::invalid_number(path, number.into(), detail)])?,
+            None if !draws => {}
             None => {
                 let number = free.draw_port(&own, rng);
                 port.node_port = Some(number.ok_or_else(|| vec![FieldError::invalid_number(path, 0, "range is full")])?);

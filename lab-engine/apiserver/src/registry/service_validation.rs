@@ -1,7 +1,7 @@
 //! What is wrong with a Service (`ValidateService`, `ValidateServiceUpdate` of `pkg/apis/core/validation`).
 //!
-//! **Simplified here:** that defaults are there (`externalTrafficPolicy`, `internalTrafficPolicy`, `allocateLoadBalancerNodePorts`) is
-//! not demanded, and load balancers get no `healthCheckNodePort`.
+//! **Simplified here:** that defaults are there (`externalTrafficPolicy`, `internalTrafficPolicy`) is not demanded, and load balancers get no
+//! `healthCheckNodePort`.
 
 use super::report::Report;
 use super::service::reachable_from_outside;
@@ -216,7 +216,7 @@ fn load_balancer(service: &Service, errors: &mut Vec<FieldError>) {
             errors.malformed(&path, range, names::cidr(range));
         }
     }
-    if spec.rest.get("allocateLoadBalancerNodePorts").is_some() && !is_one {
+    if spec.allocate_load_balancer_node_ports.is_some() && !is_one {
         errors.forbidden("spec.allocateLoadBalancerNodePorts", only);
     }
     match &spec.load_balancer_class {

@@ -114,7 +114,7 @@ fn service_usage(service: &Service) -> ResourceList {
     let (balancers, node_ports) = match service.spec.type_.as_str() {
         "NodePort" => (0, ports.len()),
         "LoadBalancer" => {
-            let allocates = service.spec.rest.get("allocateLoadBalancerNodePorts") != Some(&Value::Bool(false));
+            let allocates = service.spec.allocate_load_balancer_node_ports != Some(false);
             let chosen = ports.iter().filter(|port| port.node_port.is_some_and(|number| number != 0)).count();
             (1, if allocates { ports.len() } else { chosen })
         }
