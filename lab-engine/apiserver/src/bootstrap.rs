@@ -1,6 +1,7 @@
 //! What the server makes by itself: the namespaces, the Service and the roles that every cluster has, and each namespace's ServiceAccount.
 //!
-//! **Simplified here:** the `default` ServiceAccount of a namespace is made by its own controller in a real cluster.
+//! **Simplified here:** the `default` ServiceAccount of a namespace is made by its own controller in a real cluster. All servers are behind one
+//! address, as with a load balancer; a real server puts its own address into the endpoints of `kubernetes`, and takes it out when it ends.
 
 use crate::cache::{Cache, Change};
 use crate::holds;
@@ -9,13 +10,22 @@ use crate::quota::Rider;
 use crate::server::{ApiServer, Output};
 use crate::service_ip;
 use crate::storage;
-use api::core::{Namespace, Service, ServiceAccount, ServicePort};
+use api::core::{EndpointAddress, EndpointSubset, Endpoints, Namespace, Service, ServiceAccount, ServicePort, SubsetPort};
+use api::discovery::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use api::intstr::IntOrString;
+use api::meta::ObjectMeta;
 use api::{Object, Resource};
 use sim::Time;
+use std::net::Ipv4Addr;
 
 /// The namespaces that the server makes (`pkg/controlplane/controller/systemnamespaces`), and `default`.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// Where the API servers of a cluster are reached on its nodes' network (`--advertise-address`).
+pub const ADVERTISE_ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 18, 255, 2);
+
+/// The port that they listen on (`--secure-port`).
+pub const SECURE_PORT: i32 = 6443;
 
 impl ApiServer {
     /// Makes what every cluster has and this one lacks. The default roles are in force at once, and stored with the first object.
@@ -57,7 +67,45 @@ fn missing(cache: &Cache) -> Vec<Object> {
     if default && cache.get(&storage::key(Service::INFO, "default", "kubernetes")).is_none() {
         objects.push(kubernetes_service().into());
     }
+    if default && cache.get(&storage::key(EndpointSlice::INFO, "default", "kubernetes")).is_none() {
+        objects.extend(kubernetes_endpoints());
+    }
     objects
+}
+
+/// What the endpoints of `kubernetes` are called, with the label that is given.
+fn kubernetes_metadata(label: (&str, &str)) -> ObjectMeta {
+    ObjectMeta {
+        name: "kubernetes".to_owned(),
+        namespace: "default".to_owned(),
+        labels: [(label.0.to_owned(), label.1.to_owned())].into(),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Where the Service `kubernetes` leads (`pkg/controlplane/reconcilers`): Endpoints, which are not mirrored, and their slice.
+fn kubernetes_endpoints() -> [Object; 2] {
+    let (name, protocol) = ("https".to_owned(), "TCP".to_owned());
+    let address = EndpointAddress { ip: ADVERTISE_ADDRESS.to_string(), ..EndpointAddress::default() };
+    let port = SubsetPort { name: name.clone(), port: SECURE_PORT, protocol: protocol.clone(), ..SubsetPort::default() };
+    let endpoints = Endpoints {
+        metadata: kubernetes_metadata(("endpointslice.kubernetes.io/skip-mirror", "true")),
+        subsets: vec![EndpointSubset { addresses: vec![address], ports: vec![port], ..EndpointSubset::default() }],
+        ..Endpoints::default()
+    };
+    let endpoint = Endpoint {
+        addresses: vec![ADVERTISE_ADDRESS.to_string()],
+        conditions: EndpointConditions { ready: Some(true), ..EndpointConditions::default() },
+        ..Endpoint::default()
+    };
+    let slice = EndpointSlice {
+        metadata: kubernetes_metadata(("kubernetes.io/service-name", "kubernetes")),
+        address_type: "IPv4".to_owned(),
+        endpoints: vec![endpoint],
+        ports: vec![EndpointPort { name: Some(name), protocol: Some(protocol), port: Some(SECURE_PORT), ..EndpointPort::default() }],
+        ..EndpointSlice::default()
+    };
+    [endpoints.into(), slice.into()]
 }
 
 fn kubernetes_service() -> Service {
@@ -72,7 +120,7 @@ fn kubernetes_service() -> Service {
         name: "https".to_owned(),
         protocol: "TCP".to_owned(),
         port: 443,
-        target_port: Some(IntOrString::Int(6443)),
+        target_port: Some(IntOrString::Int(SECURE_PORT)),
         ..ServicePort::default()
     });
     service
@@ -90,6 +138,7 @@ pub(crate) fn consequences(change: &Change) -> Vec<Object> {
     let mut objects = vec![account.into()];
     if namespace == "default" {
         objects.push(kubernetes_service().into());
+        objects.extend(kubernetes_endpoints());
     }
     objects
 }

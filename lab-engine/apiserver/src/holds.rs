@@ -133,8 +133,11 @@ fn nibble(digit: u8) -> [bool; 4] {
     [8, 4, 2, 1].map(|bit| value & bit != 0)
 }
 
-fn ports(service: &Service) -> Vec<i32> {
-    service.spec.ports.iter().filter_map(|port| port.node_port).filter(|port| offset(*port).is_some()).collect()
+/// The node ports that a Service holds, that for health checks among them.
+pub(crate) fn ports(service: &Service) -> Vec<i32> {
+    let spec = &service.spec;
+    let ports = spec.ports.iter().filter_map(|port| port.node_port).chain(spec.health_check_node_port);
+    ports.filter(|port| offset(*port).is_some()).collect()
 }
 
 /// What goes into the transaction that puts `new` in place of `old`; none of `new`: that deletes `old`.

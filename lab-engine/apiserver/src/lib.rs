@@ -56,6 +56,7 @@ pub mod validation;
 mod watchers;
 mod write;
 
+pub use bootstrap::{ADVERTISE_ADDRESS, SECURE_PORT};
 pub use continue_token::Continue;
 pub use encryption::EncryptionConfig;
 pub use list_options::parse_resource_version;

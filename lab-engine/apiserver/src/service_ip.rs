@@ -57,7 +57,7 @@ pub(crate) fn is_in_range(text: &str) -> bool {
 }
 
 fn resources(service: &Service) -> (Option<u32>, Vec<u32>) {
-    let ports = service.spec.ports.iter().filter_map(|port| u32::try_from(port.node_port?).ok()?.checked_sub(FIRST_PORT));
+    let ports = holds::ports(service).into_iter().filter_map(|port| u32::try_from(port).ok()?.checked_sub(FIRST_PORT));
     (offset_of(&service.spec.cluster_ip), ports.collect())
 }
 

@@ -5,7 +5,10 @@
 //!
 //! **Simplified here:** a connection is one question and one answer. Nothing of it can be lost alone, and no bytes are counted.
 
+use sim::{ObjectRef, PacketHop, PacketStep, What};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A call of a component, unique within it for its whole life.
@@ -24,8 +27,14 @@ pub struct Caller {
 /// A connection and what is asked over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
+    /// The Pod whose container calls; `None` for a part of the cluster.
+    pub sender: Option<ObjectRef>,
     /// From where.
     pub source: IpAddr,
+    /// From which port; 0 until the node has given it one.
+    pub source_port: u16,
+    /// Where it came from before the node that it is on masqueraded it.
+    pub unmasqueraded: Option<IpAddr>,
     /// To where.
     pub destination: SocketAddr,
     /// Over UDP, and not TCP.
@@ -34,6 +43,29 @@ pub struct Dial {
     pub payload: Payload,
     /// For how long the caller waits.
     pub patience: Duration,
+    /// Its number in the trace, if its way is told there.
+    pub connection: Option<u64>,
+}
+
+impl Dial {
+    /// A call that has not left its caller.
+    pub fn new(source: IpAddr, destination: SocketAddr, udp: bool, payload: Payload, patience: Duration) -> Self {
+        Dial { sender: None, source, source_port: 0, unmasqueraded: None, destination, udp, payload, patience, connection: None }
+    }
+
+    /// `tcp` or `udp`.
+    pub fn protocol(&self) -> &'static str {
+        if self.udp { "udp" } else { "tcp" }
+    }
+
+    /// A hop of its first packet, if its way is told in the trace.
+    pub fn hop(&self, step: PacketStep) -> Option<What> {
+        let connection = self.connection?;
+        let source =
+            if self.source_port == 0 { self.source.to_string() } else { SocketAddr::new(self.source, self.source_port).to_string() };
+        let (protocol, destination) = (self.protocol().into(), self.destination.to_string().into());
+        Some(What::Packet(Box::new(PacketHop { connection, protocol, source: source.into(), destination, step })))
+    }
 }
 
 /// What is asked over a connection.
@@ -42,14 +74,7 @@ pub enum Payload {
     /// Whether somebody listens.
     Connect,
     /// An HTTP request.
-    Http {
-        /// The method.
-        method: String,
-        /// Path and query.
-        path: String,
-        /// The headers, in order.
-        headers: Vec<(String, String)>,
-    },
+    Http(Box<HttpCall>),
     /// A name or address to look up.
     Dns {
         /// The name, without a dot at its end.
@@ -61,6 +86,65 @@ pub enum Payload {
     Node(Vec<String>),
 }
 
+/// An HTTP request over a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpCall {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// Over TLS, and whom the client believes.
+    pub tls: Option<Trust>,
+}
+
+impl HttpCall {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Which certificates a client of TLS believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Every one (`curl -k`).
+    Any,
+    /// Those of the authorities that every system knows, which none of a cluster is.
+    System,
+    /// Those of the authorities in this file.
+    Authorities(String),
+}
+
+impl Trust {
+    /// Whether it believes a certificate that was issued by the authority with this certificate, in PEM.
+    pub fn believes(&self, authority: &str) -> bool {
+        match self {
+            Trust::Any => true,
+            Trust::System => false,
+            Trust::Authorities(file) => !authority.is_empty() && file.contains(authority.trim()),
+        }
+    }
+}
+
+impl Payload {
+    /// What is asked, in a few words: `GET http://web/`, `DNS A web`, `connect`.
+    pub fn summary(&self) -> Arc<str> {
+        match self {
+            Payload::Connect => "connect".into(),
+            Payload::Http(call) => {
+                let scheme = if call.tls.is_some() { "https" } else { "http" };
+                format!("{} {scheme}://{}{}", call.method, call.header("Host").unwrap_or_default(), call.path).into()
+            }
+            Payload::Dns { name, kind } => format!("DNS {} {name}", kind.name()).into(),
+            Payload::Node(argv) => argv.join(" ").into(),
+        }
+    }
+}
+
 /// A type of DNS records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordType {
@@ -70,6 +154,17 @@ pub enum RecordType {
     Srv,
     /// The name of an address.
     Ptr,
+}
+
+impl RecordType {
+    /// Its name: `A`, `SRV` or `PTR`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RecordType::A => "A",
+            RecordType::Srv => "SRV",
+            RecordType::Ptr => "PTR",
+        }
+    }
 }
 
 /// A DNS record.
@@ -94,6 +189,17 @@ pub enum DnsData {
     Ptr(String),
 }
 
+impl fmt::Display for DnsData {
+    /// The data as a zone file has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DnsData::A(ip) => write!(f, "{ip}"),
+            DnsData::Cname(name) | DnsData::Ptr(name) => write!(f, "{name}"),
+            DnsData::Srv(priority, weight, port, target) => write!(f, "{priority} {weight} {port} {target}"),
+        }
+    }
+}
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -110,11 +216,38 @@ pub enum Reply {
         /// How long the server took.
         delay: Duration,
     },
+    /// The server speaks TLS, and the client does not believe its certificate; nothing was asked.
+    Untrusted,
     /// DNS records, or `None` for a name that does not exist (`NXDOMAIN`).
     Dns(Option<Vec<DnsRecord>>),
+    /// The DNS server cannot answer (`SERVFAIL`).
+    DnsFailure,
     /// What a command printed, and its exit status.
     Node(String, i32),
 }
+
+impl Reply {
+    /// The answer in a few words: `HTTP 200`, `DNS 10.96.0.20`, `DNS NXDOMAIN`.
+    pub fn summary(&self) -> Arc<str> {
+        match self {
+            Reply::Connected => "connected".into(),
+            Reply::Untrusted => "a certificate that the client does not believe".into(),
+            Reply::Http { status, .. } => format!("HTTP {status}").into(),
+            Reply::Dns(None) => "DNS NXDOMAIN".into(),
+            Reply::DnsFailure => "DNS SERVFAIL".into(),
+            Reply::Dns(Some(records)) if records.is_empty() => "DNS no such records".into(),
+            Reply::Dns(Some(records)) => {
+                let texts: Vec<String> = records.iter().take(MAX_SUMMARY).map(|record| record.data.to_string()).collect();
+                let more = if records.len() > MAX_SUMMARY { ", …" } else { "" };
+                format!("DNS {}{more}", texts.join(", ")).into()
+            }
+            Reply::Node(_, status) => format!("exit status {status}").into(),
+        }
+    }
+}
+
+/// How many records a summary names.
+const MAX_SUMMARY: usize = 4;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::candidate::{Candidate, Make};
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::host::MemberStatus;
+use crate::host::{MemberStatus, NodeNetwork};
 use api::Object;
 use api::core::{Node, Taint};
 use api::meta::condition_is_true;
@@ -19,7 +19,7 @@ use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig, Storage};
 use metrics_server::MetricsServer;
-use network::{Cidr, CoreDns, KubeProxy};
+use network::{Cidr, CoreDns, KubeProxy, PolicyAgent};
 use scheduler::Scheduler;
 use serde::{Deserialize, Serialize};
 use sim::{EventId, Rng, Time, Trace, What};
@@ -73,6 +73,7 @@ pub(crate) enum Part {
     Installer(Box<Installer>),
     Terminal(Box<Terminal>),
     KubeProxy(Box<KubeProxy>),
+    Policies(Box<PolicyAgent>),
     CoreDns(Box<CoreDns>),
     /// What stands in the place of the scheduler or the controller manager.
     Other(Box<dyn Component>),
@@ -89,6 +90,7 @@ impl Part {
             Part::Installer(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
             Part::KubeProxy(part) => part.as_ref(),
+            Part::Policies(part) => part.as_ref(),
             Part::CoreDns(part) => part.as_ref(),
             Part::Other(part) => part.as_ref(),
         }
@@ -104,6 +106,7 @@ impl Part {
             Part::Installer(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
             Part::KubeProxy(part) => part.as_mut(),
+            Part::Policies(part) => part.as_mut(),
             Part::CoreDns(part) => part.as_mut(),
             Part::Other(part) => part.as_mut(),
         }
@@ -366,9 +369,12 @@ fn add_network(host: &mut Host<Part>, config: &ClusterConfig, kubelets: &BTreeMa
         let endpoint = format!("kube-proxy/{name}");
         let range = Cidr::new(IpAddr::V4(pods), 24);
         let proxy = KubeProxy::new(config.proxy_mode, name, node_ip, range, &host.kernel().rng(&endpoint));
-        let number = host.add(&endpoint, Part::KubeProxy(Box::new(proxy)), Time::ZERO);
+        let proxy = host.add(&endpoint, Part::KubeProxy(Box::new(proxy)), Time::ZERO);
+        let endpoint = format!("network-policies/{name}");
+        let agent = PolicyAgent::new(name, node_ip, &host.kernel().rng(&endpoint));
+        let agent = host.add(&endpoint, Part::Policies(Box::new(agent)), Time::ZERO);
         let [a, b, c, _] = pods.octets();
-        host.add_node_network(kubelet, number, node_ip, [a, b, c]);
+        host.add_node_network(NodeNetwork { kubelet, proxy, agent }, node_ip, [a, b, c]);
     }
     let dns = CoreDns::new(&host.kernel().rng("coredns"));
     let number = host.add("coredns", Part::CoreDns(Box::new(dns)), Time::ZERO);

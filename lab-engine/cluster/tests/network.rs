@@ -2,6 +2,7 @@
 
 use api::core::{Node, Pod, Service};
 use cluster::{Cluster, ClusterConfig, CommandResult, ProxyMode};
+use sim::{EventId, PacketHop, PacketStep, What};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -100,4 +101,104 @@ fn the_rules_of_a_node_can_be_looked_at() {
         let connections = in_client(&mut cluster, "conntrack -L").stdout;
         assert!(connections.contains(&format!("dst={ip}")), "{connections}");
     }
+}
+
+/// The hops of the connections that began after an event, connection by connection, in a word each.
+fn ways(cluster: &Cluster, after: EventId) -> Vec<Vec<String>> {
+    let mut ways: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for event in cluster.trace().after(after) {
+        let What::Packet(hop) = &event.what else { continue };
+        let word = match &hop.step {
+            PacketStep::Sent { asks, .. } => format!("sent {asks}"),
+            PacketStep::Routed(routing) => format!("routed{}", if routing.dnat.is_some() { " dnat" } else { "" }),
+            PacketStep::Allowed { isolation } => format!("allowed {} {:?}", isolation.direction, isolation.policies),
+            PacketStep::Forwarded { from, to } => format!("{from} to {to}"),
+            PacketStep::Arrived { at } => format!("arrived {}", at.kind),
+            PacketStep::Answered { with } => format!("answered {with}"),
+            PacketStep::Refused { reason } => format!("refused {reason}"),
+            PacketStep::Dropped { reason, isolation: None } => format!("dropped {reason}"),
+            PacketStep::Dropped { isolation: Some(isolation), .. } => format!("dropped {} {:?}", isolation.direction, isolation.policies),
+            PacketStep::TimedOut { .. } => "timed out".to_owned(),
+        };
+        ways.entry(hop.connection).or_default().push(word);
+    }
+    ways.into_values().collect()
+}
+
+#[test]
+fn a_packets_way_is_told_hop_by_hop() {
+    for (mode, routed) in [(ProxyMode::Iptables, "KUBE-SVC-"), (ProxyMode::Ipvs, "rr"), (ProxyMode::Nftables, "service-")] {
+        let mut cluster = serving(mode);
+        let start = cluster.trace().last_id();
+        answers(&mut cluster, "http://web/hostname", 1);
+        let ways = ways(&cluster, start);
+        let [dns, http] = &ways[..] else { panic!("{ways:?}") };
+        assert_eq!(dns.first().map(String::as_str), Some("sent DNS A web.default.svc.cluster.local"), "{dns:?}");
+        assert!(dns.last().is_some_and(|hop| hop.starts_with("answered DNS 10.96.")), "{dns:?}");
+        assert_eq!((http[0].as_str(), http[1].as_str()), ("sent GET http://web/hostname", "routed dnat"));
+        assert_eq!(http[http.len() - 2..], ["arrived Pod", "answered HTTP 200"]);
+        // Every hop is the consequence of the one before.
+        let trace = cluster.trace();
+        let last = trace.iter().rfind(|event| matches!(&event.what, What::Packet(hop) if matches!(hop.step, PacketStep::Answered { .. })));
+        let why: Vec<_> = trace.why(last.unwrap().id).take(http.len()).map(|event| event.what.clone()).collect();
+        assert!(matches!(why.last(), Some(What::Packet(hop)) if matches!(hop.step, PacketStep::Sent { .. })), "{why:?}");
+        let routing = why.iter().find_map(|what| match what {
+            What::Packet(hop) => {
+                if let PacketStep::Routed(routing) = &hop.step {
+                    Some(routing)
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        });
+        let text = serde_json::to_string(routing.unwrap()).unwrap();
+        assert!(text.contains(routed), "{text}");
+        // A view reads what the trace writes.
+        let data = serde_json::to_value(why.last().unwrap()).unwrap();
+        let hop: PacketHop = serde_json::from_value(data).unwrap();
+        assert!(matches!(hop.step, PacketStep::Sent { pod: Some(pod), .. } if &*pod.name == "client"));
+    }
+}
+
+/// Puts a policy into namespace `default`, and gives agents the time to learn of it.
+fn apply(cluster: &mut Cluster, name: &str, spec: &str) {
+    let text = format!("{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {name}}}, spec: {spec}}}\n");
+    cluster.terminal_mut().files_mut().write(&format!("{name}.yaml"), &text).expect("the file is small");
+    run(cluster, &format!("kubectl apply -f {name}.yaml"));
+    cluster.advance(Duration::from_secs(1), u64::MAX);
+}
+
+#[test]
+fn network_policies_drop_what_they_do_not_allow() {
+    let mut cluster = serving(ProxyMode::Iptables);
+    answers(&mut cluster, "http://web/hostname", 1);
+    apply(&mut cluster, "closed", "{podSelector: {matchLabels: {app: web}}}");
+    let start = cluster.trace().last_id();
+    let refused = in_client(&mut cluster, "wget -T 3 -qO- http://web/hostname");
+    assert_eq!((refused.exit_code, refused.stderr.contains("wget: download timed out")), (1, true), "{}", refused.stderr);
+    let told = ways(&cluster, start).pop().unwrap();
+    assert_eq!(told[told.len() - 2..], ["dropped ingress [\"closed\"]", "timed out"], "{told:?}");
+    // Policies add up.
+    apply(
+        &mut cluster,
+        "from-client",
+        "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {run: client}}}], ports: [{port: 8080}]}]}",
+    );
+    let start = cluster.trace().last_id();
+    answers(&mut cluster, "http://web/hostname", 1);
+    let told = ways(&cluster, start).pop().unwrap();
+    assert!(told.iter().any(|hop| hop == "allowed ingress [\"from-client\"]"), "{told:?}");
+    // The probes of the kubelet are not bound, so the Pods stay Ready.
+    cluster.advance(Duration::from_secs(60), u64::MAX);
+    assert!(run(&mut cluster, "kubectl get deployment web").contains("3/3"));
+    // What may not go out does not even reach the DNS server.
+    apply(&mut cluster, "no-egress", "{podSelector: {matchLabels: {run: client}}, policyTypes: [Egress]}");
+    let start = cluster.trace().last_id();
+    let silent = in_client(&mut cluster, "wget -T 3 -qO- http://web/hostname");
+    assert!(silent.stderr.contains("wget: bad address 'web'"), "{}", silent.stderr);
+    assert!(ways(&cluster, start)[0].contains(&"dropped egress [\"no-egress\"]".to_owned()));
+    run(&mut cluster, "kubectl delete networkpolicy closed from-client no-egress");
+    cluster.advance(Duration::from_secs(1), u64::MAX);
+    answers(&mut cluster, "http://web/hostname", 1);
 }

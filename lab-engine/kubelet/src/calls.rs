@@ -4,7 +4,7 @@ use crate::kubelet::Kubelet;
 use crate::runtime::calls;
 use client::Outbox;
 use client::dial::{CallId, Caller, Dial, DialError, Reply};
-use sim::Time;
+use sim::{ObjectRef, PacketStep, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ impl Kubelet {
     /// Sends what a Pod's containers want to call.
     pub(crate) fn send_calls(&mut self, uid: &Arc<str>, out: &mut Outbox) {
         let Some(managed) = self.managed.get_mut(uid) else { return };
-        for (number, dial) in managed.worker.sandbox.calls.take_outgoing() {
+        for (number, mut dial) in managed.worker.sandbox.calls.take_outgoing() {
+            dial.sender = Some(managed.worker.object.clone());
             self.pod_calls.0.insert(out.dial(dial), (uid.clone(), number));
         }
     }
@@ -33,9 +34,13 @@ impl Kubelet {
         let ip = dial.destination.ip().to_string();
         let here = || self.managed.iter().filter(|(_, managed)| managed.worker.sandbox.ip == ip);
         let listening = here().find(|(_, managed)| managed.worker.sandbox.listens(dial.destination.port()));
-        let uid = listening.or_else(|| here().next()).map(|(uid, _)| uid.clone());
-        let answered = uid.and_then(|uid| self.work(&uid, now, out, |worker, cx| calls::answer(&mut worker.sandbox, dial, now, cx.host)));
+        let found = listening.or_else(|| here().next());
         let own = ip == crate::node::node_ip(self.config.index);
+        let node = || own.then(|| ObjectRef::new("Node", "", self.config.node_name.as_str()));
+        let at = found.map(|(_, managed)| managed.worker.object.clone()).or_else(node);
+        let uid = found.map(|(uid, _)| uid.clone());
+        at.and_then(|at| dial.hop(PacketStep::Arrived { at })).into_iter().for_each(|hop| out.trace(hop));
+        let answered = uid.and_then(|uid| self.work(&uid, now, out, |worker, cx| calls::answer(&mut worker.sandbox, dial, now, cx.host)));
         let nobody = if own { DialError::Refused } else { DialError::Unreachable };
         out.answer(caller, answered.unwrap_or(Err(nobody)));
     }

@@ -198,20 +198,6 @@ pub(crate) fn hosts_file(pod: &Pod, ip: &str) -> String {
     text
 }
 
-/// The address of the cluster's DNS (`clusterDNS`).
-const CLUSTER_DNS: &str = "10.96.0.10";
-
-/// The `/etc/resolv.conf` of a Pod's containers (`pkg/kubelet/network/dns`): the cluster's, unless the Pod's policy is `Default` or `None`, or
-/// it is on the host's network without asking for it.
-pub(crate) fn resolv_conf(pod: &Pod) -> String {
-    let on_host = pod.spec.host_network == Some(true) && pod.spec.dns_policy != "ClusterFirstWithHostNet";
-    if on_host || matches!(pod.spec.dns_policy.as_str(), "Default" | "None") {
-        return "nameserver 172.18.0.1\noptions ndots:0\n".to_owned();
-    }
-    let namespace = if pod.metadata.namespace.is_empty() { "default" } else { &pod.metadata.namespace };
-    format!("search {namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver {CLUSTER_DNS}\noptions ndots:5\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

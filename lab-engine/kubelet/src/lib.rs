@@ -10,6 +10,7 @@
 mod backoff;
 mod calls;
 mod credentials;
+mod dns;
 mod env;
 pub mod facts;
 mod hooks;

@@ -478,7 +478,7 @@ impl PodWorker {
         let mut root = cx.files.root(config.image);
         // An image whose /etc is no directory keeps what it has.
         let _ = root.write("/etc/hosts", &env::hosts_file(&self.pod, &self.sandbox.ip), false);
-        let _ = root.write("/etc/resolv.conf", &env::resolv_conf(&self.pod), false);
+        let _ = root.write("/etc/resolv.conf", &crate::dns::resolv_conf(&self.pod), false);
         let _ = root.write("/etc/hostname", &format!("{}\n", env::hostname(&self.pod)), false);
         let started = self.sandbox.start(config, root, cx.now);
         self.records[index].runs.push(self.sandbox.containers.len() - 1);

@@ -65,7 +65,7 @@ fn connect(criterion: &mut Criterion) {
         });
         let table = nftables::build(&config(), &state);
         group.bench_function(BenchmarkId::new("nftables", services), |bencher| {
-            bencher.iter(|| black_box(table.walk(&host, &mut recent, &mut Chance::Drawn(&mut rng), Time::ZERO, packet)));
+            bencher.iter(|| black_box(table.walk(&host, &mut recent, &mut Chance::Drawn(&mut rng), Time::ZERO, packet, false)));
         });
     }
     group.finish();

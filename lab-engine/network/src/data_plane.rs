@@ -8,7 +8,7 @@ use crate::netfilter::walk::{Chance, HostAddresses, RecentLists, Walk, Walker};
 use crate::netfilter::{Ruleset, text};
 use crate::nftables::{self, KubeProxyTable, list_ruleset};
 use crate::proxy::{ProxyConfig, ProxyState};
-use sim::{Rng, Time};
+use sim::{Rng, Routing, Time};
 
 /// How kube-proxy does its work (`--proxy-mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,6 +21,17 @@ pub enum ProxyMode {
     Ipvs,
     /// By maps of nftables; stable since v1.33.
     Nftables,
+}
+
+impl ProxyMode {
+    /// Its name: `iptables`, `ipvs` or `nftables`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyMode::Iptables => "iptables",
+            ProxyMode::Ipvs => "ipvs",
+            ProxyMode::Nftables => "nftables",
+        }
+    }
 }
 
 /// What kube-proxy has put into the kernel.
@@ -81,7 +92,7 @@ impl DataPlane {
         let mut chance = Chance::Drawn(&mut self.rng);
         let (host, recent) = (&self.host, &mut self.recent);
         let walk = match &self.installed {
-            Installed::Nftables(table) => table.walk(host, recent, &mut chance, now, packet),
+            Installed::Nftables(table) => table.walk(host, recent, &mut chance, now, packet, note_hops),
             Installed::Iptables(rules) => Walker { rules, host, recent, chance, now, note_hops, divert: None }.walk(packet),
             Installed::Ipvs(ipvs) => {
                 let director = &mut self.director;
@@ -94,6 +105,26 @@ impl DataPlane {
             self.conntrack.insert(packet, walk.packet, now);
         }
         walk
+    }
+
+    /// What the rules did with a packet, for the trace.
+    pub fn routing(&self, node: &str, original: &Packet, walk: &Walk) -> Routing {
+        let server = match &self.installed {
+            Installed::Ipvs(ipvs) if !walk.known && walk.dnat.is_some() => ipvs.servers.get(&(original.protocol, original.destination)),
+            _ => None,
+        };
+        let server =
+            server.map(|server| format!("{} {} {}", original.protocol.upper(), original.destination, server.scheduler.name()).into());
+        Routing {
+            node: node.into(),
+            mode: self.mode.name().into(),
+            known: walk.known,
+            rules: walk.hops.clone(),
+            compared: walk.compared,
+            virtual_server: server,
+            dnat: walk.dnat.map(|to| to.to_string().into()),
+            masquerade: walk.masqueraded.then(|| walk.packet.source.to_string().into()),
+        }
     }
 
     /// Runs a command that looks at the network; gives what it prints and its exit status.

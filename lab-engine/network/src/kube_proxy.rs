@@ -8,12 +8,13 @@
 
 use crate::addr::{Cidr, IpFamily, Packet, Protocol};
 use crate::data_plane::{DataPlane, ProxyMode};
+use crate::netfilter::walk::Verdict;
 use crate::proxy::{LocalTrafficDetector, ProxyConfig, ProxyState};
 use api::core::{Node, Service};
 use api::discovery::EndpointSlice;
 use client::dial::{Caller, Dial, DialError, Payload, Reply};
 use client::{Component, Informer, Input, ListOptions, Outbox};
-use sim::{Rng, Time};
+use sim::{PacketStep, Rng, Time};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -113,15 +114,25 @@ impl KubeProxy {
             let (text, status) = self.plane.command(argv, now);
             return out.answer(caller, Ok(Reply::Node(text, status)));
         }
-        let source = SocketAddr::new(dial.source, self.next_port);
-        self.next_port = if self.next_port >= LAST_PORT { FIRST_PORT } else { self.next_port + 1 };
+        if dial.source_port == 0 {
+            dial.source_port = self.next_port;
+            self.next_port = if self.next_port >= LAST_PORT { FIRST_PORT } else { self.next_port + 1 };
+        }
+        let source = SocketAddr::new(dial.source, dial.source_port);
         let protocol = if dial.udp { Protocol::Udp } else { Protocol::Tcp };
-        let walk = self.plane.send(Packet { protocol, source, destination: dial.destination }, now, false);
-        if walk.verdict.passes() {
-            (dial.source, dial.destination) = (walk.packet.source.ip(), walk.packet.destination);
-            out.forward(caller, dial);
-        } else if walk.verdict == crate::netfilter::walk::Verdict::Reject {
-            out.answer(caller, Err(DialError::Refused));
+        let packet = Packet { protocol, source, destination: dial.destination };
+        let walk = self.plane.send(packet, now, dial.connection.is_some());
+        dial.unmasqueraded = walk.masqueraded.then_some(dial.source);
+        (dial.source, dial.source_port, dial.destination) = (walk.packet.source.ip(), walk.packet.source.port(), walk.packet.destination);
+        let routed = || PacketStep::Routed(self.plane.routing(&self.config.node_name, &packet, &walk));
+        dial.connection.and_then(|_| dial.hop(routed())).into_iter().for_each(|hop| out.trace(hop));
+        match walk.verdict {
+            Verdict::Accept | Verdict::Policy => out.forward(caller, dial),
+            Verdict::Reject => out.answer(caller, Err(DialError::Refused)),
+            Verdict::Drop => {
+                let reason = "a rule of kube-proxy says DROP".into();
+                dial.hop(PacketStep::Dropped { reason, isolation: None }).into_iter().for_each(|hop| out.trace(hop));
+            }
         }
     }
 }

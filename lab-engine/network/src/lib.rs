@@ -19,9 +19,11 @@ pub mod ipvs;
 mod kube_proxy;
 pub mod netfilter;
 pub mod nftables;
+pub mod policy;
 pub mod proxy;
 
 pub use addr::{Cidr, IpFamily, Packet, Protocol};
 pub use coredns::CoreDns;
 pub use data_plane::ProxyMode;
 pub use kube_proxy::KubeProxy;
+pub use policy::PolicyAgent;

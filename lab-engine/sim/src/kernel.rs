@@ -146,12 +146,21 @@ impl<M> Kernel<M> {
 
     /// Sends `message` over the stream between the two endpoints. It is lost when the stream is cut or the sender is down.
     pub fn send(&mut self, from: Endpoint, to: Endpoint, message: M, cause: Option<EventId>) {
-        if self.down.contains(&from) {
-            return;
-        }
-        if let Route::Arrives(at) = self.network.stream(self.now, from, to) {
-            self.queue.push(at, Occurrence { at, to, payload: Payload::Message { from, message }, cause });
-        }
+        self.carry(from, to, false, to, message, cause);
+    }
+
+    /// Sends `message` over the link between two endpoints to a third one that is where the second is: over their stream, or as a datagram,
+    /// which may be lost. Says whether it will arrive.
+    pub fn carry(&mut self, from: Endpoint, to: Endpoint, datagram: bool, part: Endpoint, message: M, cause: Option<EventId>) -> bool {
+        let route = match datagram {
+            _ if self.down.contains(&from) => Route::Lost,
+            true => self.network.datagram(self.now, from, to),
+            false => self.network.stream(self.now, from, to),
+        };
+        // What is doubled on the way is answered once: those who ask take the first answer.
+        let (Route::Arrives(at) | Route::ArrivesTwice(at, _)) = route else { return false };
+        self.queue.push(at, Occurrence { at, to: part, payload: Payload::Message { from, message }, cause });
+        true
     }
 
     /// Hands `message` to `to` at `at` without crossing the network: for work inside one endpoint that takes time.

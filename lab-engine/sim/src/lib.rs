@@ -21,6 +21,7 @@
 
 mod kernel;
 mod network;
+mod packet;
 mod queue;
 mod rng;
 mod time;
@@ -28,6 +29,7 @@ mod trace;
 
 pub use kernel::{Endpoint, Kernel, Occurrence, Payload};
 pub use network::{Link, LinkFault, Network, Route};
+pub use packet::{Isolation, MAX_RULE_HITS, PacketHop, PacketStep, Routing, RuleHit};
 pub use queue::EventQueue;
 pub use rng::{Rng, Seed};
 pub use time::{Time, TimeError};

@@ -9,7 +9,8 @@
 //! **Simplified here:** an event has one cause, the last thing its actor learned before acting, also where several together made it act.
 
 use crate::Time;
-use serde::Serialize;
+use crate::packet::PacketHop;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 pub struct EventId(pub u64);
 
 /// The object that an event is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// The kind, for example `Pod`.
     pub kind: Arc<str>,
@@ -280,6 +281,8 @@ pub enum What {
         /// The message.
         message: Arc<str>,
     },
+    /// A packet came one hop further on its way, or not.
+    Packet(Box<PacketHop>),
 }
 
 /// What the scheduler's plugins said of one node.
@@ -362,6 +365,7 @@ impl fmt::Display for What {
             }
             What::ContainerKilling { pod, container, reason } => write!(f, "{pod} killing container {container}: {reason}"),
             What::EventRecorded { regarding, kind, reason, message } => write!(f, "{regarding} event {kind} {reason}: {message}"),
+            What::Packet(hop) => write!(f, "{hop}"),
         }
     }
 }

@@ -70,6 +70,13 @@ impl Strategy for Service {
                 port.node_port = same.and_then(|same| same.node_port);
             }
         }
+        let (needed, needs) = (needs_health_check(&old.spec), needs_health_check(&self.spec));
+        let (was, is) = (old.spec.health_check_node_port, self.spec.health_check_node_port);
+        if needed && needs && is.unwrap_or(0) == 0 {
+            self.spec.health_check_node_port = was;
+        } else if needed && !needs && is == was {
+            self.spec.health_check_node_port = None;
+        }
     }
 
     fn prepare_status_update(&mut self, old: &Self) {
@@ -110,6 +117,11 @@ pub(super) fn reachable_from_outside(spec: &ServiceSpec) -> bool {
 /// Whether ports without a node port are given one.
 fn needs_node_ports(spec: &ServiceSpec) -> bool {
     spec.type_ == "NodePort" || (spec.type_ == "LoadBalancer" && spec.allocate_load_balancer_node_ports != Some(false))
+}
+
+/// Whether load balancers ask nodes for endpoints of the Service (`NeedsHealthCheck`).
+pub(crate) fn needs_health_check(spec: &ServiceSpec) -> bool {
+    spec.type_ == "LoadBalancer" && spec.external_traffic_policy == "Local"
 }
 
 /// Gives a Service the address and node ports that it needs and has not.
@@ -157,5 +169,32 @@ pub(crate) fn allocate(service: &mut Service, old: Option<&Service>, free: &Free
         }
         own.extend(port.node_port);
     }
-    Ok(())
+    health_check_node_port(spec, old, &own, free, rng)
+}
+
+/// Gives a Service the port where nodes answer load balancers, if it needs one (`allocHealthCheckNodePort`).
+fn health_check_node_port(
+    spec: &mut ServiceSpec,
+    old: Option<&Service>,
+    own: &[i32],
+    free: &Free<'_>,
+    rng: &mut Rng,
+) -> Result<(), Vec<FieldError>> {
+    if !needs_health_check(spec) {
+        return Ok(());
+    }
+    let path = "spec.healthCheckNodePort";
+    let held = old.and_then(|old| old.spec.health_check_node_port);
+    match spec.health_check_node_port.filter(|&number| number != 0) {
+        Some(number) if held == Some(number) => Ok(()),
+        Some(number) => {
+            let taken = |detail| vec![FieldError::invalid_number(path, number.into(), detail)];
+            free.check_port(number).map_err(taken)
+        }
+        None => {
+            let drawn = free.draw_port(own, rng);
+            spec.health_check_node_port = Some(drawn.ok_or_else(|| vec![FieldError::invalid_number(path, 0, "range is full")])?);
+            Ok(())
+        }
+    }
 }

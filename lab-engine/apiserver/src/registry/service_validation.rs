@@ -1,10 +1,9 @@
 //! What is wrong with a Service (`ValidateService`, `ValidateServiceUpdate` of `pkg/apis/core/validation`).
 //!
-//! **Simplified here:** that defaults are there (`externalTrafficPolicy`, `internalTrafficPolicy`) is not demanded, and load balancers get no
-//! `healthCheckNodePort`.
+//! **Simplified here:** that defaults are there (`externalTrafficPolicy`, `internalTrafficPolicy`) is not demanded.
 
 use super::report::Report;
-use super::service::reachable_from_outside;
+use super::service::{needs_health_check, reachable_from_outside};
 use super::{endpoints, meta, pod_spec};
 use api::core::{Service, ServiceSpec};
 use api::json::Json;
@@ -234,7 +233,7 @@ fn traffic(spec: &ServiceSpec, errors: &mut Vec<FieldError>) {
     } else if outside && !matches!(policy, "" | "Cluster" | "Local") {
         errors.not_supported("spec.externalTrafficPolicy", policy, &["Cluster", "Local"]);
     }
-    let checked = spec.type_ == "LoadBalancer" && policy == "Local";
+    let checked = needs_health_check(spec);
     if let Some(port) = spec.health_check_node_port.map(i64::from).filter(|&port| port != 0) {
         let path = "spec.healthCheckNodePort";
         if checked {
@@ -256,6 +255,10 @@ fn traffic(spec: &ServiceSpec, errors: &mut Vec<FieldError>) {
 /// Appends what a change of a Service must not do.
 pub(super) fn update_rules(new: &Service, old: &Service, errors: &mut Vec<FieldError>) {
     let (was, is) = (&old.spec, &new.spec);
+    let (before, after) = (was.health_check_node_port.unwrap_or(0), is.health_check_node_port.unwrap_or(0));
+    if needs_health_check(was) && needs_health_check(is) && before != after {
+        errors.invalid_number("spec.healthCheckNodePort", after.into(), "field is immutable");
+    }
     let named = [was, is].iter().any(|spec| spec.type_ == "ExternalName");
     let headless = [was, is].iter().all(|spec| spec.cluster_ip == "None");
     if !named && !headless && !was.cluster_ip.is_empty() && is.cluster_ip != was.cluster_ip {

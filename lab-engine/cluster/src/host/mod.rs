@@ -10,6 +10,7 @@
 mod control_plane;
 mod etcd_group;
 mod log_entries;
+mod packet_trace;
 mod pod_network;
 
 use crate::config::EtcdConfig;
@@ -17,11 +18,13 @@ use crate::connection::{Broken, Connection};
 use crate::identity;
 use crate::message::Message;
 use api::http::Credentials;
+use client::dial::DialError;
 use client::{Action, Component, Input, Outbox, Transport};
 use control_plane::ServerSlot;
 use etcd::maintenance::MaintenanceAnswer;
 use etcd_group::EtcdGroup;
 pub use etcd_group::MemberStatus;
+pub(crate) use pod_network::NodeNetwork;
 use pod_network::PodNetwork;
 use sim::{Endpoint, EventId, Kernel, LinkFault, Occurrence, Payload, Time, What};
 use std::collections::BTreeMap;
@@ -116,7 +119,7 @@ impl<C: Component> Host<C> {
         true
     }
 
-    fn step_component(&mut self, number: usize, payload: Payload<Message>, cause: Option<EventId>) {
+    fn step_component(&mut self, number: usize, payload: Payload<Message>, mut cause: Option<EventId>) {
         let slot = &mut self.slots[number];
         let input = match payload {
             Payload::Wake => {
@@ -124,7 +127,12 @@ impl<C: Component> Host<C> {
                 self.broken(number, expired, cause);
                 Some(Input::Wake)
             }
-            Payload::Message { message, .. } => receive(&mut slot.connection, message),
+            Payload::Message { message, .. } => {
+                if let Message::Dialed(call, Err(DialError::TimedOut)) = &message {
+                    cause = self.note_timeout(number, *call, cause);
+                }
+                receive(&mut self.slots[number].connection, message)
+            }
         };
         if let Some(input) = input {
             self.deliver(number, input, cause);
@@ -161,7 +169,9 @@ impl<C: Component> Host<C> {
         for action in actions {
             let message = match action {
                 Action::Trace(part, what) => {
+                    let connection = packet_trace::connection_of(&what);
                     let id = self.kernel.trace_mut().record(now, part.as_ref().unwrap_or(&actor), cause, what);
+                    connection.into_iter().for_each(|connection| self.pod_network.flows.passed(connection, id));
                     cause = Some(id);
                     continue;
                 }

@@ -56,9 +56,11 @@ pub(crate) fn answer(sandbox: &mut Sandbox, dial: &Dial, now: Time, host: &mut T
     let port = dial.destination.port();
     match &dial.payload {
         Payload::Connect if sandbox.listens(port) => Ok(Reply::Connected),
-        Payload::Http { method, path, headers } => {
+        // Nothing in a container speaks TLS.
+        Payload::Http(call) if call.tls.is_some() && sandbox.listens(port) => Ok(Reply::Connected),
+        Payload::Http(call) => {
             let client_ip = dial.source.to_string();
-            let request = HttpRequest { method: method.clone(), path: path.clone(), headers: headers.clone(), client_ip };
+            let request = HttpRequest { method: call.method.clone(), path: call.path.clone(), headers: call.headers.clone(), client_ip };
             let response = sandbox.http(port, &request, now, host).ok_or(DialError::Refused)?;
             Ok(response.map_or(Reply::Connected, |response| Reply::Http {
                 status: response.status,

@@ -11,10 +11,11 @@
 //! **Simplified here:** later packets of a connection do not pass here: [`crate::conntrack`] sends them the way of the first. Nothing is
 //! RELATED. A chain that calls itself, which the kernel would refuse, ends the walk as a drop.
 
+use super::text::rule_text;
 use super::{Chains, CtState, End, IpSet, Match, Rule, Ruleset, SetPart, Table, Target};
 use crate::addr::{Cidr, IpFamily, Packet};
 use crate::ipvs::Fate;
-use sim::{Rng, Time};
+use sim::{MAX_RULE_HITS, Rng, RuleHit, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -138,17 +139,6 @@ impl Verdict {
     }
 }
 
-/// A rule that a packet matched on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hop {
-    /// The table.
-    pub table: Table,
-    /// The chain.
-    pub chain: Arc<str>,
-    /// The rule's place in the chain, counted from 1, as `iptables -L --line-numbers` does.
-    pub number: usize,
-}
-
 /// The way of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walk {
@@ -164,8 +154,10 @@ pub struct Walk {
     pub local: bool,
     /// How many rules were compared with it.
     pub compared: usize,
-    /// The rules that it matched, in order; empty unless asked for.
-    pub hops: Vec<Hop>,
+    /// Whether it belongs to a known connection.
+    pub known: bool,
+    /// The rules that it matched, in order, at most [`MAX_RULE_HITS`]; empty unless asked for.
+    pub hops: Vec<RuleHit>,
 }
 
 impl Walk {
@@ -173,7 +165,7 @@ impl Walk {
     pub fn of_connection(packet: &Packet, translated: Packet, local: bool) -> Self {
         let dnat = (packet.destination != translated.destination).then_some(translated.destination);
         let masqueraded = packet.source != translated.source;
-        Walk { verdict: Verdict::Policy, packet: translated, dnat, masqueraded, local, compared: 0, hops: Vec::new() }
+        Walk { verdict: Verdict::Policy, packet: translated, dnat, masqueraded, local, compared: 0, known: true, hops: Vec::new() }
     }
 }
 
@@ -208,7 +200,7 @@ struct Flight {
     dnat: Option<SocketAddr>,
     masqueraded: bool,
     compared: usize,
-    hops: Vec<Hop>,
+    hops: Vec<RuleHit>,
 }
 
 /// How deep chains may call one another.
@@ -241,7 +233,7 @@ impl Walker<'_> {
             }
         }
         let Flight { packet, dnat, masqueraded, compared, hops, .. } = flight;
-        Walk { verdict, packet, dnat, masqueraded, local, compared, hops }
+        Walk { verdict, packet, dnat, masqueraded, local, compared, known: false, hops }
     }
 
     /// Lets IPVS have what is for the host; says whether it still is.
@@ -281,8 +273,9 @@ impl Walker<'_> {
             if !self.matches(rule, flight) {
                 continue;
             }
-            if self.note_hops {
-                flight.hops.push(Hop { table, chain: chain.name.clone(), number: index + 1 });
+            if self.note_hops && flight.hops.len() < MAX_RULE_HITS {
+                let rule = rule_text(rule, chains, self.rules.family).trim_start().into();
+                flight.hops.push(RuleHit { table: table.name().into(), chain: chain.name.clone(), number: index + 1, rule });
             }
             match &rule.target {
                 None => {}

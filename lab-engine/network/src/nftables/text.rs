@@ -66,7 +66,8 @@ fn chain_text(text: &mut String, name: &str, chain: &Chain, ip: &str) {
     text.push_str("\t}\n");
 }
 
-fn rule_text(rule: &Rule, ip: &str) -> String {
+/// A rule; `ip` is how the family is called in it.
+pub(super) fn rule_text(rule: &Rule, ip: &str) -> String {
     let mut parts: Vec<String> = rule.exprs.iter().map(|expr| expr_text(expr, ip)).collect();
     if !rule.comment.is_empty() {
         parts.push(format!("comment \"{}\"", rule.comment));

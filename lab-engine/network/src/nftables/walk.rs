@@ -2,11 +2,12 @@
 //!
 //! It is the kernel's way of [`crate::netfilter::walk`], with chains of one hook called in the order of their priorities.
 
+use super::text::rule_text;
 use super::{Expr, KubeProxyTable, Verdict};
-use crate::addr::Packet;
+use crate::addr::{IpFamily, Packet};
 use crate::netfilter::walk::{self, Chance, HostAddresses, RecentLists, Script, Walk};
 use crate::netfilter::{CtState, End};
-use sim::Time;
+use sim::{MAX_RULE_HITS, RuleHit, Time};
 
 /// How many clients a set of affinity keeps.
 const AFFINITY_SET_MAX: usize = 65_535;
@@ -22,6 +23,7 @@ struct Flight<'a, 'b> {
     chance: &'a mut Chance<'b>,
     now: Time,
     mark: u32,
+    note_hops: bool,
     walk: Walk,
 }
 
@@ -50,10 +52,18 @@ impl Step {
 }
 
 impl KubeProxyTable {
-    /// Walks the first packet of a connection. The rules that it matched are not noted.
-    pub fn walk(&self, host: &HostAddresses, recent: &mut RecentLists, chance: &mut Chance<'_>, now: Time, packet: Packet) -> Walk {
-        let walk = Walk::of_connection(&packet, packet, false);
-        let mut flight = Flight { table: self, host, recent, chance, now, mark: 0, walk };
+    /// Walks the first packet of a connection; `note_hops` says whether to note the rules that it matched.
+    pub fn walk(
+        &self,
+        host: &HostAddresses,
+        recent: &mut RecentLists,
+        chance: &mut Chance<'_>,
+        now: Time,
+        packet: Packet,
+        note_hops: bool,
+    ) -> Walk {
+        let walk = Walk { known: false, ..Walk::of_connection(&packet, packet, false) };
+        let mut flight = Flight { table: self, host, recent, chance, now, mark: 0, note_hops, walk };
         let from_host = host.is_local(packet.source.ip());
         let before: &[&str] =
             if from_host { &["filter-output-pre-dnat", "nat-output"] } else { &["filter-prerouting-pre-dnat", "nat-prerouting"] };
@@ -78,7 +88,7 @@ impl KubeProxyTable {
         let mut walks = Vec::new();
         loop {
             let mut recent = RecentLists::default();
-            walks.push(self.walk(host, &mut recent, &mut Chance::Scripted(&mut script), Time::ZERO, packet));
+            walks.push(self.walk(host, &mut recent, &mut Chance::Scripted(&mut script), Time::ZERO, packet, true));
             if !script.advance() {
                 return walks;
             }
@@ -105,9 +115,14 @@ impl Flight<'_, '_> {
         }
         let table = self.table;
         let Some(chain) = table.chains.get(name) else { return ChainEnd::Fell };
-        for rule in &chain.rules {
+        for (index, rule) in chain.rules.iter().enumerate() {
             self.walk.compared += 1;
-            match self.rule(&rule.exprs) {
+            let step = self.rule(&rule.exprs);
+            if self.note_hops && !matches!(step, Step::Miss) && self.walk.hops.len() < MAX_RULE_HITS {
+                let text = rule_text(rule, if table.family == IpFamily::V4 { "ip" } else { "ip6" });
+                self.walk.hops.push(RuleHit { table: "kube-proxy".into(), chain: name.into(), number: index + 1, rule: text.into() });
+            }
+            match step {
                 Step::Miss | Step::On => {}
                 Step::Rewritten => return ChainEnd::Decided(walk::Verdict::Policy),
                 Step::Says(Verdict::Return) => return ChainEnd::Fell,

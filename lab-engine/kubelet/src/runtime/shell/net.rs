@@ -13,7 +13,7 @@ use crate::runtime::fs::normalize;
 use crate::runtime::http::{HttpRequest, reason};
 use crate::runtime::programs::Output;
 use crate::runtime::sandbox::Ctx;
-use client::dial::{Dial, DialError, DnsData, DnsRecord, Payload, RecordType, Reply};
+use client::dial::{Dial, DialError, DnsData, DnsRecord, HttpCall, Payload, RecordType, Reply, Trust};
 use sim::Time;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -111,7 +111,26 @@ fn split_url(url: &str) -> (String, u16, String) {
 /// Whether the word after an option belongs to it.
 fn takes_value(tool: &str, arg: &str) -> bool {
     matches!(arg, "-O" if tool != "curl")
-        || matches!(arg, "-o" | "-w" | "-H" | "-X" | "-d" | "-m" | "-T" | "-t" | "--max-time" | "--connect-timeout")
+        || matches!(
+            arg,
+            "-o" | "-w"
+                | "-H"
+                | "-X"
+                | "-d"
+                | "-m"
+                | "-T"
+                | "-t"
+                | "--max-time"
+                | "--connect-timeout"
+                | "--cacert"
+                | "--header"
+                | "--data"
+                | "--data-raw"
+                | "--request"
+                | "--resolve"
+                | "-A"
+                | "-u"
+        )
 }
 
 /// The first word that is no option.
@@ -180,7 +199,7 @@ impl Exchange {
     fn send(&mut self, destination: SocketAddr, udp: bool, payload: Payload, patience: Duration, ctx: &mut Ctx<'_>) {
         let source = ctx.ip().parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
         self.since = ctx.now();
-        self.call = ctx.dial(Dial { source, destination, udp, payload, patience });
+        self.call = ctx.dial(Dial::new(source, destination, udp, payload, patience));
     }
 
     fn resolve(&mut self, name: String, then: VecDeque<String>, ctx: &mut Ctx<'_>) {
@@ -205,11 +224,31 @@ impl Exchange {
             Payload::Connect
         } else {
             let HttpRequest { method, path, headers, .. } = self.request("");
-            Payload::Http { method, path, headers }
+            let tls = self.is_tls().then(|| self.trust(ctx));
+            let body = self.body().unwrap_or_default().to_owned();
+            Payload::Http(Box::new(HttpCall { method, path, headers, body, tls }))
         };
         let patience = self.limit().unwrap_or(CONNECT_PATIENCE);
         self.send(SocketAddr::new(ip, self.port), false, payload, patience, ctx);
         self.stage = Stage::Ask(ip);
+    }
+
+    fn is_tls(&self) -> bool {
+        url(&self.name, &self.args).is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// Whose certificates the tool believes: busybox' `wget` all of them.
+    fn trust(&self, ctx: &mut Ctx<'_>) -> Trust {
+        if !self.is_curl() || self.flags().contains('k') || self.args.iter().any(|arg| arg == "--insecure") {
+            return Trust::Any;
+        }
+        let file = self.option(&["--cacert"]).map(str::to_owned);
+        file.map_or(Trust::System, |path| Trust::Authorities(ctx.files().read(&path).unwrap_or_default().to_owned()))
+    }
+
+    /// The body that is sent.
+    fn body(&self) -> Option<&str> {
+        self.option(if self.is_curl() { &["-d", "--data", "--data-raw"] } else { &["--post-data"] })
     }
 
     fn request(&self, client_ip: &str) -> HttpRequest {
@@ -221,7 +260,12 @@ impl Exchange {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let method = self.option(&["-X"]).unwrap_or("GET").to_owned();
+        let usual = match self.body() {
+            Some(_) => "POST",
+            None if self.is_curl() && self.flags().contains('I') => "HEAD",
+            None => "GET",
+        };
+        let method = self.option(&["-X", "--request"]).unwrap_or(usual).to_owned();
         HttpRequest { method, path, headers, client_ip: client_ip.to_owned() }
     }
 
@@ -254,6 +298,7 @@ impl Exchange {
             Stage::Ask(ip) => Some(match answer.map(|reply| *reply) {
                 Ok(Reply::Http { status, server, body, delay }) => self.show(Response { status, server, body, delay }, thread, ctx, out),
                 Ok(_) if self.name == "nc" => 0,
+                Ok(Reply::Untrusted) => self.untrusted(thread, ctx, out),
                 Ok(_) => self.no_http(thread, ctx, out),
                 Err(_) if self.name == "nc" => 1,
                 Err(error) => self.fail(&ip.to_string(), error, thread, ctx, out),
@@ -280,6 +325,7 @@ impl Exchange {
     ) -> Option<i32> {
         let records = match answer.map(|reply| *reply) {
             Ok(Reply::Dns(records)) => records,
+            Ok(Reply::DnsFailure) => return Some(self.no_answer(name, thread, ctx, out)),
             _ => return Some(self.unresolved("", thread, ctx, out)),
         };
         if self.name == "nslookup" {
@@ -309,6 +355,17 @@ impl Exchange {
         }
     }
 
+    /// Says that the DNS server failed (`SERVFAIL`).
+    fn no_answer(&self, name: &str, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+        if self.name != "nslookup" {
+            return self.unresolved(name, thread, ctx, out);
+        }
+        let server = Resolver::of(ctx).server;
+        let text = format!("Server:\t\t{}\nAddress:\t{server}\n\n** server can't find {name}: SERVFAIL\n\n", server.ip());
+        thread.write(1, &text, ctx, out);
+        1
+    }
+
     /// Says that the name has no address; `last` is the name that was tried last, empty when the server did not answer.
     fn unresolved(&self, last: &str, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
         let host = &self.host;
@@ -334,7 +391,22 @@ impl Exchange {
         }
     }
 
+    /// Says that the server's certificate is not believed.
+    fn untrusted(&self, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+        let why = "curl: (60) SSL certificate problem: unable to get local issuer certificate\n\
+                   More details here: https://curl.se/docs/sslcerts.html\n\n\
+                   curl failed to verify the legitimacy of the server and therefore could not\n\
+                   establish a secure connection to it. To learn more about this situation and\n\
+                   how to fix it, please visit the webpage mentioned above.\n";
+        thread.write(2, why, ctx, out);
+        60
+    }
+
     fn no_http(&self, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+        if self.is_curl() && self.is_tls() {
+            thread.write(2, "curl: (35) TLS connect error: error:0A0000C6:SSL routines::packet length too long\n", ctx, out);
+            return 35;
+        }
         if self.is_curl() {
             thread.write(2, "curl: (52) Empty reply from server\n", ctx, out);
             return 52;
@@ -376,6 +448,9 @@ impl Exchange {
         let (curl, flags, tool) = (self.is_curl(), self.flags(), &self.name);
         let Response { status, server, mut body, delay } = response;
         ctx.wait(delay);
+        if !curl && self.is_tls() && !self.args.iter().any(|arg| arg == "--no-check-certificate") {
+            thread.write(2, "wget: note: TLS certificate validation not implemented\n", ctx, out);
+        }
         if status >= 400 && !curl {
             thread.write(2, &format!("wget: server returned error: HTTP/1.1 {status} {}\n", reason(status)), ctx, out);
             return 1;
