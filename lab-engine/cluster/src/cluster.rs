@@ -324,22 +324,33 @@ impl Cluster {
 
     /// Interrupts what runs in the terminal, as Ctrl-C does.
     pub fn interrupt(&mut self) {
-        self.host.act(self.terminal, None, |part, _, out| {
+        self.host.act(self.terminal, None, |part, now, out| {
             if let Part::Terminal(terminal) = part {
-                terminal.interrupt(out);
+                terminal.interrupt(now, out);
             }
         });
     }
 
-    /// Types a line and lets time pass until it is done, at most `limit` of virtual time; then it is interrupted.
+    /// Ends what runs in the terminal, also a session in a container, which [`Cluster::interrupt`] leaves to the other end.
+    pub fn hang_up(&mut self) {
+        self.host.act(self.terminal, None, |part, _, out| {
+            if let Part::Terminal(terminal) = part {
+                terminal.hang_up(out);
+            }
+        });
+    }
+
+    /// Types a line and lets time pass until it is done, or waits for the next line, at most `limit` of virtual time; then it is ended. The
+    /// exit status is 0 while it waits.
     pub fn run_line(&mut self, line: &str, limit: Duration) -> CommandResult {
         self.start_line(line);
         let deadline = self.now() + limit;
-        let done = self.advance_until(deadline, COMMAND_STEPS, |cluster| !cluster.terminal().is_busy());
+        let done = self.advance_until(deadline, COMMAND_STEPS, |cluster| cluster.terminal().awaits_line());
         if !done {
-            self.interrupt();
+            self.hang_up();
         }
-        let mut result = CommandResult { exit_code: if done { self.terminal().exit_code() } else { 124 }, ..CommandResult::default() };
+        let mut result =
+            CommandResult { exit_code: if done { self.terminal().exit_code().max(0) } else { 124 }, ..CommandResult::default() };
         for output in self.terminal_mut().take_output() {
             match output.stream {
                 Stream::Stdout => result.stdout.push_str(&output.text),

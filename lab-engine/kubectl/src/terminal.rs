@@ -7,6 +7,7 @@ use crate::commands;
 use crate::etcdctl::{self, Etcdctl};
 use crate::files::Files;
 use crate::invocation::{Environment, Kubectl, Usage};
+use crate::keyboard::Session;
 use crate::shell::{self, Simple};
 use crate::tools;
 use client::{Component, Input, Outbox};
@@ -43,7 +44,7 @@ impl Default for Terminal {
 
 /// A program that runs until it has its answers.
 #[derive(Debug)]
-enum Program {
+pub(crate) enum Program {
     Kubectl(Kubectl),
     Etcdctl(Etcdctl),
 }
@@ -63,6 +64,13 @@ impl Program {
         }
     }
 
+    pub(crate) fn reads(&self) -> Option<bool> {
+        match self {
+            Program::Kubectl(kubectl) => kubectl.reads(),
+            Program::Etcdctl(_) => None,
+        }
+    }
+
     fn next_wake(&self) -> Option<Time> {
         match self {
             Program::Kubectl(kubectl) => kubectl.next_wake(),
@@ -78,14 +86,15 @@ pub struct Terminal {
     namespace: String,
     files: Files,
     queue: VecDeque<Simple>,
-    running: Option<(Program, Simple)>,
+    pub(crate) running: Option<(Program, Simple)>,
     /// Until when `sleep` sleeps.
     sleeping: Option<Time>,
     /// What a command printed into its pipe.
     piped: String,
     variables: BTreeMap<String, String>,
-    output: Vec<Output>,
+    pub(crate) output: Vec<Output>,
     code: i32,
+    pub(crate) session: Session,
 }
 
 impl Terminal {
@@ -101,6 +110,7 @@ impl Terminal {
             variables: BTreeMap::new(),
             output: Vec::new(),
             code: 0,
+            session: Session::default(),
         }
     }
 
@@ -114,8 +124,12 @@ impl Terminal {
         &mut self.files
     }
 
-    /// Starts a line, after which the lines of a here-document may follow. While a line runs, a new one is refused.
+    /// Starts a line, after which the lines of a here-document may follow. While a line runs, a new one goes to what reads the keyboard, and
+    /// is refused when nothing does.
     pub fn run(&mut self, now: Time, line: &str, out: &mut Outbox) {
+        if self.reads().is_some() {
+            return self.type_line(now, line, out);
+        }
         if self.is_busy() {
             return self.complain("sh: a command is still running; Ctrl-C ends it");
         }
@@ -138,8 +152,18 @@ impl Terminal {
         self.running.is_some() || self.sleeping.is_some()
     }
 
-    /// Ctrl-C: ends the line.
-    pub fn interrupt(&mut self, out: &mut Outbox) {
+    /// Ctrl-C: ends the line, or goes to the terminal that the line is connected to.
+    pub fn interrupt(&mut self, now: Time, out: &mut Outbox) {
+        if self.reads() == Some(true) {
+            self.send(now, Some("\u{3}"), out);
+        } else {
+            self.hang_up(out);
+        }
+    }
+
+    /// Ends the line, also one that is connected to another terminal.
+    pub fn hang_up(&mut self, out: &mut Outbox) {
+        self.release();
         self.queue.clear();
         self.piped.clear();
         if self.sleeping.take().is_some() {
@@ -152,7 +176,8 @@ impl Terminal {
         }
     }
 
-    /// What was printed since the last call, in order.
+    /// What was printed since the last call, in order. The beginning of a line that a session prompts with is left out: it is
+    /// [`Terminal::prompt`].
     pub fn take_output(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.output)
     }
@@ -287,7 +312,9 @@ impl Terminal {
                 etcdctl.exit_code()
             }
         };
-        self.emit(&mut command, program.take_output());
+        let printed = program.take_output();
+        let printed = self.hold_prompt(now, program.reads().is_some() && ended.is_none(), printed);
+        self.emit(&mut command, printed);
         match ended {
             Some(code) => self.code = code,
             None => self.running = Some((program, command)),
@@ -429,6 +456,7 @@ impl Component for Terminal {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        self.sleeping.or_else(|| self.running.as_ref().and_then(|(program, _)| program.next_wake()))
+        let session = self.session.quiet_at().filter(|_| self.reads().is_some());
+        self.sleeping.or_else(|| self.running.as_ref().and_then(|(program, _)| program.next_wake())).into_iter().chain(session).min()
     }
 }

@@ -11,6 +11,7 @@ use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
+use crate::sessions::Sessions;
 use crate::static_pods::{Mirror, StaticPods, is_mirror};
 use crate::storage::{Disks, Storage};
 use crate::volumes::{Known, RefKind};
@@ -132,6 +133,7 @@ pub struct Kubelet {
     silent: bool,
     pub(crate) execs: Execs,
     pub(crate) followers: Vec<Follower>,
+    pub(crate) sessions: Sessions,
     pub(crate) pod_calls: PodCalls,
     /// CPU time that Pods used which are gone.
     pub(crate) gone_cpu: Duration,
@@ -176,6 +178,7 @@ impl Kubelet {
             silent: false,
             execs: Execs::default(),
             followers: Vec::new(),
+            sessions: Sessions::default(),
             pod_calls: PodCalls::default(),
             gone_cpu: Duration::ZERO,
             config,
@@ -239,6 +242,7 @@ impl Kubelet {
         self.deliver_execs(uid, out);
         self.send_calls(uid, out);
         self.feed_followers(uid, out);
+        self.feed_sessions(uid, out);
         self.flush(uid, now, out);
         self.reindex(uid);
         Some(result)
@@ -361,6 +365,7 @@ impl Kubelet {
     pub(crate) fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
         self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
         self.end_followers(uid, out);
+        self.end_sessions(uid, out);
         let Some(managed) = self.managed.remove(uid) else { return };
         self.gone_cpu = self.gone_cpu.saturating_add(managed.worker.cpu(now));
         if let Some(wake) = managed.wake {
@@ -605,6 +610,7 @@ impl Kubelet {
             Input::Wake => self.wake(now, out),
             Input::Response(id, answer) => self.answered(id, answer, now, out),
             Input::Serve(id, request) => self.serve(now, id, &request, out),
+            Input::ServeText(id, frame) => self.heard(id, frame.as_deref(), now, out),
             Input::Dialed(call, answer) => self.dialed(call, answer, now, out),
             Input::Incoming(caller, dial) => self.incoming(caller, &dial, now, out),
             Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) | Input::Etcd(_) | Input::Outgoing(..) => {}

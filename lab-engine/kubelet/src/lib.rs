@@ -28,6 +28,8 @@ mod restart;
 mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
+#[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
+mod sessions;
 mod static_pods;
 mod status;
 mod storage;

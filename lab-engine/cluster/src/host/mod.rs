@@ -176,6 +176,7 @@ impl<C: Component> Host<C> {
                     self.slots[number].connection.ended(id);
                     Message::Forget(id)
                 }
+                Action::Write(id, frame) => Message::Write(id, frame),
                 Action::Etcd(member, request) => {
                     if let Some(to) = self.kernel.find(&member) {
                         self.kernel.send(endpoint, to, Message::Store(request), cause);
@@ -321,6 +322,7 @@ fn receive(connection: &mut Connection, message: Message) -> Option<Input> {
             wanted.then_some(Input::Stream(id, text, last))
         }
         Message::Serve(id, request) => Some(Input::Serve(id, request)),
+        Message::ServeText(id, frame) => Some(Input::ServeText(id, frame)),
         Message::Stored(response) => Some(Input::Etcd(response)),
         Message::Outgoing(caller, dial) => Some(Input::Outgoing(caller, dial)),
         Message::Incoming(caller, dial) => Some(Input::Incoming(caller, dial)),

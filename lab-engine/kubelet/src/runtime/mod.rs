@@ -15,6 +15,7 @@ pub(crate) mod registry;
 mod repositories;
 pub(crate) mod sandbox;
 pub(crate) mod shell;
+pub(crate) mod typing;
 pub(crate) mod usage;
 
 use fs::Tree;
