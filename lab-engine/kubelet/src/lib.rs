@@ -7,6 +7,7 @@
 //! **Simplified here:** no admission by resources, no eviction, no cgroups; containers are seen to change at once, not with the next relist of
 //! the PLEG. The modules say what they leave out.
 
+mod answers;
 mod backoff;
 mod calls;
 mod credentials;
@@ -17,6 +18,7 @@ mod image_pull;
 mod images;
 mod kubelet;
 mod node;
+mod outage;
 mod pod_actions;
 mod pod_status;
 mod pod_worker;
@@ -35,12 +37,14 @@ mod status;
 mod storage;
 mod sync;
 mod termination;
+mod trouble;
 mod usage;
 mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};
 pub use node::{node_ip, pod_network};
 pub use storage::Storage;
+pub use trouble::PullTrouble;
 
 #[cfg(test)]
 mod tests;

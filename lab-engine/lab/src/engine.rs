@@ -134,7 +134,10 @@ impl Engine {
                 session.start_line(&line);
                 self.typing = true;
             }
-            ToEngine::Interrupt => session.interrupt(),
+            ToEngine::Interrupt => {
+                self.typing |= session.cluster().terminal().is_busy();
+                session.interrupt();
+            }
             ToEngine::Complete { id, line, cursor } => {
                 out.push(FromEngine::Completions { id, candidates: session.cluster().terminal().complete(&line, cursor) });
             }

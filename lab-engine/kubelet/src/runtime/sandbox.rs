@@ -82,6 +82,11 @@ pub(crate) struct Container {
 }
 
 impl Container {
+    /// SIGKILL from outside of its PID namespace.
+    pub(super) fn kill_now(&mut self, now: Time) {
+        (self.kill_at, self.kill_code) = (Some(now), 137);
+    }
+
     /// Delivers a signal to the first process. Number 1 of a PID namespace is not ended by a signal that it has no handler for; a process
     /// below the sandbox's own number 1 is, like any other.
     pub(super) fn signal(&mut self, signal: &str, now: Time) {

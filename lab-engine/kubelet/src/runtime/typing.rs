@@ -58,6 +58,16 @@ impl Sandbox {
         }
     }
 
+    /// SIGKILL for the first process of a container.
+    pub(crate) fn kill(&mut self, run: usize, now: Time) {
+        self.containers[run].kill_now(now);
+    }
+
+    /// Ends all commands: whoever waits for them is gone.
+    pub(crate) fn end_execs(&mut self) {
+        self.execs.clear();
+    }
+
     /// Whether a command runs.
     pub(crate) fn has_exec(&self, id: u64) -> bool {
         self.execs.iter().any(|exec| exec.id == id)
