@@ -182,6 +182,22 @@ impl Terminal {
         std::mem::take(&mut self.output)
     }
 
+    /// Shows something that is not the work of a command, and sets the exit status.
+    pub fn show(&mut self, output: Output, code: i32) {
+        self.output.push(output);
+        self.code = code;
+    }
+
+    /// A variable of the shell.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Sets a variable of the shell, for example `LANG`.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The exit status of the last command; -1 while one runs.
     pub fn exit_code(&self) -> i32 {
         if self.is_busy() { -1 } else { self.code }
@@ -194,7 +210,7 @@ impl Terminal {
         let earlier: Vec<&str> = before[..before.len() - word.len()].split_whitespace().collect();
         let candidates: Vec<&str> = match earlier[..] {
             [] | [.., "|" | ";" | "&&" | "||"] => {
-                ["kubectl", "etcd", "etcdctl", "etcdutl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect()
+                ["kubectl", "etcd", "etcdctl", "etcdutl", "fault", "heal"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect()
             }
             ["kubectl" | "k"] => commands::names(),
             ["etcdctl"] => etcdctl::COMMANDS.to_vec(),
@@ -377,8 +393,12 @@ impl Terminal {
             "ls" => text = self.files.iter().map(|(path, _)| format!("{path}\n")).collect(),
             "clear" => text = "\u{1b}[2J\u{1b}[H".to_owned(),
             "help" => {
-                text =
-                    format!("kubectl ({}), etcdctl ({}), {}\n", commands::names().join(", "), etcdctl::COMMANDS.join(", "), OWN.join(", "))
+                text = format!(
+                    "kubectl ({}), etcdctl ({}), fault, heal, {}\n",
+                    commands::names().join(", "),
+                    etcdctl::COMMANDS.join(", "),
+                    OWN.join(", ")
+                )
             }
             "cat" if args.is_empty() => text.clone_from(&command.stdin),
             "cat" | "rm" => text = self.cat_or_rm(name, args),

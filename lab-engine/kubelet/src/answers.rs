@@ -137,4 +137,3 @@ impl Kubelet {
         self.reindex(uid);
     }
 }
-

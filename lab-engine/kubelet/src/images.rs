@@ -8,8 +8,8 @@
 use crate::credentials::Keyring;
 use crate::image_pull::{Decision, ImageEvent, PullGate};
 use crate::runtime::reference;
-use crate::trouble::PullTrouble;
 use crate::runtime::registry::{self, Image};
+use crate::trouble::PullTrouble;
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -95,7 +95,22 @@ pub(crate) struct ImageManager {
 impl ImageManager {
     /// A node without images that pulls at `speed` bytes per second.
     pub(crate) fn new(speed: u64, rng: Rng) -> Self {
-        ImageManager { present: BTreeMap::new(), gate: PullGate::default(), queue: VecDeque::new(), active: None, speed: speed.max(1), trouble: PullTrouble::None, rng }
+        ImageManager {
+            present: BTreeMap::new(),
+            gate: PullGate::default(),
+            queue: VecDeque::new(),
+            active: None,
+            speed: speed.max(1),
+            trouble: PullTrouble::None,
+            rng,
+        }
+    }
+
+    /// Removes the images that are not needed. True when there was one.
+    pub(crate) fn remove_unused(&mut self, is_needed: impl Fn(&str) -> bool) -> bool {
+        let before = self.present.len();
+        self.present.retain(|name, _| is_needed(name));
+        self.present.len() != before
     }
 
     /// Takes the images of a manager whose kubelet has ended. What that was pulling is lost.

@@ -4,6 +4,8 @@
 //! costs as much as there is to do, not as much as there are Pods.
 
 use crate::calls::PodCalls;
+use crate::eviction::usage::NodeDisks;
+use crate::eviction::{EvictionConfig, EvictionManager, MONITORING_INTERVAL};
 use crate::images::ImageManager;
 use crate::node;
 use crate::outage::Claim;
@@ -13,15 +15,16 @@ use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
 use crate::sessions::Sessions;
+use crate::shutdown::{Shutdown, ShutdownGrace, grace_periods};
 use crate::static_pods::{Mirror, StaticPods, is_mirror};
 use crate::storage::{Disks, Storage};
 use crate::volumes::RefKind;
-use api::coordination::Lease;
-use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
-use api::http::{Body, Method, Request, ResourcePath};
-use api::meta::{ResourceVersion, StringMap, condition, condition_is_true};
 use api::Resource;
-use client::{Component, Delta, EventRecorder, Informer, Input, ListOptions, Outbox, RequestId};
+use api::coordination::Lease;
+use api::core::{ConfigMap, Node, ObjectReference, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
+use api::http::{Body, Method, Request, ResourcePath};
+use api::meta::{ResourceVersion, StringMap, condition_is_true};
+use client::{Component, Delta, EventRecorder, EventType, Informer, Input, ListOptions, Outbox, RequestId};
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,6 +49,12 @@ pub struct KubeletConfig {
     pub taints: Vec<Taint>,
     /// How fast images are pulled, in bytes per second.
     pub image_pull_bytes_per_second: u64,
+    /// The size of the disk of images and containers, in bytes, where that is not the kubelet's own (`imagefs`).
+    pub image_disk_bytes: Option<u64>,
+    /// When Pods are evicted.
+    pub eviction: EvictionConfig,
+    /// How long Pods have when the node is shut down.
+    pub shutdown: Vec<ShutdownGrace>,
 }
 
 impl Default for KubeletConfig {
@@ -60,6 +69,9 @@ impl Default for KubeletConfig {
             labels: StringMap::new(),
             taints: Vec::new(),
             image_pull_bytes_per_second: 50_000_000,
+            image_disk_bytes: None,
+            eviction: EvictionConfig::default(),
+            shutdown: grace_periods(Duration::from_secs(30), Duration::from_secs(10)),
         }
     }
 }
@@ -150,6 +162,9 @@ pub struct Kubelet {
     pub(crate) starts: u32,
     /// The runtime may have containers of Pods that are gone.
     pub(crate) rebuilding: bool,
+    pub(crate) eviction: EvictionManager,
+    pub(crate) node_disks: NodeDisks,
+    pub(crate) shutdown: Option<Shutdown>,
 }
 
 /// How long the kubelet waits before it tries a failed request again.
@@ -197,6 +212,9 @@ impl Kubelet {
             down: false,
             starts: 0,
             rebuilding: false,
+            eviction: EvictionManager::default(),
+            node_disks: NodeDisks { image: config.image_disk_bytes, ..NodeDisks::default() },
+            shutdown: None,
             config,
         }
     }
@@ -204,6 +222,19 @@ impl Kubelet {
     /// Whether it knows the Pods of its node.
     pub(crate) fn has_listed(&self) -> bool {
         self.pods.has_synced()
+    }
+
+    /// Records an event about the node.
+    pub(crate) fn record_on_node(
+        &mut self,
+        now: Time,
+        node: ObjectReference,
+        kind: EventType,
+        reason: &str,
+        message: &str,
+        out: &mut Outbox,
+    ) {
+        self.recorder.event_for(now, node, kind, reason, message, out);
     }
 
     /// Forgets what it has asked for, and ends what it serves: its process has ended.
@@ -381,6 +412,10 @@ impl Kubelet {
                 return;
             }
             self.managed.insert(uid.clone(), Managed::new(pod.clone(), now));
+            if let Some((reason, message)) = self.refuses(&pod) {
+                self.work(&uid, now, out, |worker, cx| worker.reject(reason, &message, cx));
+                return;
+            }
         } else if let Some(managed) = self.managed.get_mut(&uid)
             && managed.worker.pod.spec == pod.spec
             && managed.worker.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
@@ -416,6 +451,7 @@ impl Kubelet {
             self.started = Some(now);
             self.next_status = now + node::STATUS_PERIOD;
             self.next_lease = now;
+            self.eviction.next = now + MONITORING_INTERVAL;
             self.next_register = Some(now);
             self.pods.start(now, out);
         }
@@ -431,6 +467,7 @@ impl Kubelet {
         if self.next_status <= now {
             self.write_node_status(now, out);
         }
+        self.watch_pressure(now, out);
         self.pulls(now, out);
         self.wake_workers(now, out);
     }
@@ -488,10 +525,9 @@ impl Kubelet {
     pub(crate) fn write_node_status(&mut self, now: Time, out: &mut Outbox) {
         self.next_status = now + node::STATUS_PERIOD;
         let Some(node) = &self.node else { return };
-        let ready = condition(&node.status.conditions, "Ready").filter(|ready| ready.status == "True");
-        let ready_since = ready.and_then(|ready| ready.last_transition_time).map_or(now, |at| at.0);
         let mut node = Node::clone(node);
-        node.status = node::status(&self.config, now, ready_since, &self.images);
+        let pressure = &self.eviction.conditions;
+        node.status = node::status(&self.config, now, &self.images, pressure, self.shutdown.is_some(), &node.status.conditions);
         self.node_images = node.status.images.len();
         // Without a revision the write does not conflict with a cordon or a label.
         node.metadata.resource_version = ResourceVersion(0);
@@ -508,6 +544,7 @@ impl Component for Kubelet {
         self.take(now, input, out);
         self.look_at_manifests(now, out);
         self.end_orphans(now, out);
+        self.advance_shutdown(now, out);
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -518,9 +555,10 @@ impl Component for Kubelet {
         if self.started.is_none() {
             return Some(Time::ZERO);
         }
-        let own =
-            [Some(self.next_lease), Some(self.next_status), self.next_register, workers, self.images.next_wake(), self.pods.next_wake()];
-        own.into_iter().flatten().min()
+        let shutdown = self.shutdown.as_ref().map(Shutdown::next_wake);
+        let timers = [Some(self.next_lease), Some(self.next_status), Some(self.eviction.next), self.next_register, shutdown];
+        let own = [workers, self.images.next_wake(), self.pods.next_wake()];
+        timers.into_iter().chain(own).flatten().min()
     }
 }
 

@@ -73,7 +73,7 @@ impl Kubelet {
         self.images.take_over(&mut old.images);
         (self.managed, self.wakes, self.pod_calls) = (old.managed, old.wakes, old.pod_calls);
         (self.files, self.host, self.disks, self.addresses) = (old.files, old.host, old.disks, old.addresses);
-        (self.rng, self.gone_cpu) = (old.rng, old.gone_cpu);
+        (self.rng, self.gone_cpu, self.node_disks) = (old.rng, old.gone_cpu, old.node_disks);
     }
 
     /// What reaches the node while there is no kubelet: only the runtime and the network are there.

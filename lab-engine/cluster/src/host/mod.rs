@@ -255,6 +255,12 @@ impl<C: Component> Host<C> {
         self.kernel.wake(endpoint, now, cause);
     }
 
+    /// Wakes a component at once.
+    pub(crate) fn wake_now(&mut self, number: usize, cause: EventId) {
+        let (now, endpoint) = (self.kernel.now(), self.slots[number].endpoint);
+        self.kernel.wake(endpoint, now, Some(cause));
+    }
+
     fn client_of(&self, endpoint: Endpoint) -> Option<u32> {
         self.by_endpoint.get(&endpoint).and_then(|&number| u32::try_from(number).ok())
     }
@@ -298,7 +304,7 @@ impl<C: Component> Host<C> {
         self.kernel.network().connected(slot.endpoint, self.servers[slot.server].endpoint)
     }
 
-    fn disconnect(&mut self, number: usize, cause: Option<EventId>) {
+    pub(crate) fn disconnect(&mut self, number: usize, cause: Option<EventId>) {
         if let Ok(client) = u32::try_from(number) {
             self.drive_server(self.slots[number].server, apiserver::Input::Disconnected { client }, cause);
         }

@@ -49,6 +49,8 @@ pub struct PodUse {
     pub memory_request: u64,
     /// The effective request of ephemeral storage.
     pub storage_request: u64,
+    /// The sum of the containers' limits of ephemeral storage; `None` when none has one.
+    pub storage_limit: Option<u64>,
     /// The containers that run.
     pub containers: Vec<ContainerUse>,
     /// The emptyDir volumes.
@@ -152,11 +154,8 @@ pub fn over_its_limits(pod: &PodUse, dedicated: bool) -> Option<String> {
             return Some(format!("Usage of EmptyDir volume {:?} exceeds the limit \"{}\". ", volume.name, show(limit)));
         }
     }
-    // A Pod has a limit when all its containers have one; then what is in its volumes counts, too.
-    let limits: Option<Vec<u64>> = pod.containers.iter().map(|container| container.storage_limit).collect();
-    if let Some(limit) = limits.filter(|limits| !limits.is_empty()).map(|limits| limits.into_iter().fold(0, u64::saturating_add))
-        && pod.storage(Disks { node: true, image: true }) > limit
-    {
+    // What is in its volumes counts, too.
+    if let Some(limit) = pod.storage_limit.filter(|limit| pod.storage(Disks { node: true, image: true }) > *limit) {
         return Some(format!("Pod ephemeral local storage usage exceeds the total limit of containers {}. ", show(limit)));
     }
     pod.containers.iter().find_map(|container| {
@@ -174,8 +173,13 @@ mod tests {
     const MI: u64 = 1 << 20;
 
     fn pod(name: &str, priority: i32, used: u64, requested: u64) -> PodUse {
-        let container =
-            ContainerUse { name: "c".to_owned(), memory: used * MI, memory_request: requested * MI, rootfs: used * MI, ..Default::default() };
+        let container = ContainerUse {
+            name: "c".to_owned(),
+            memory: used * MI,
+            memory_request: requested * MI,
+            rootfs: used * MI,
+            ..Default::default()
+        };
         PodUse {
             uid: name.into(),
             priority,
@@ -204,7 +208,11 @@ mod tests {
         let wanted = ["best-effort", "over-low-more", "over-low", "over-high", "within"];
         assert_eq!(order(Signal::MemoryAvailable), wanted);
         assert_eq!(order(Signal::NodeFsAvailable), wanted);
-        assert_eq!(order(Signal::PidAvailable), ["within", "over-low-more", "best-effort", "over-low", "over-high"], "requests do not count");
+        assert_eq!(
+            order(Signal::PidAvailable),
+            ["within", "over-low-more", "best-effort", "over-low", "over-high"],
+            "requests do not count"
+        );
     }
 
     #[test]
@@ -223,7 +231,7 @@ mod tests {
     fn limits_of_volumes_containers_and_pods_are_kept() {
         let mut pod = pod("p", 0, 10, 0);
         assert_eq!(over_its_limits(&pod, false), None);
-        pod.containers[0].storage_limit = Some(10 * MI);
+        (pod.containers[0].storage_limit, pod.storage_limit) = (Some(10 * MI), Some(10 * MI));
         assert_eq!(over_its_limits(&pod, false), None, "as much as it may");
         pod.volumes = vec![VolumeUse { name: "cache".to_owned(), used: MI, limit: Some(2 * MI), in_memory: false }];
         let whole = "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ";
@@ -232,9 +240,10 @@ mod tests {
         assert_eq!(over_its_limits(&pod, false).as_deref(), Some("Usage of EmptyDir volume \"cache\" exceeds the limit \"2Mi\". "));
         pod.volumes.clear();
         pod.containers[0].rootfs = 11 * MI;
-        pod.containers.push(ContainerUse::default());
+        // Another container may have more, so that the Pod as a whole is within its limit.
+        pod.storage_limit = Some(30 * MI);
         let one = "Container c exceeded its local ephemeral storage limit \"10Mi\". ";
-        assert_eq!(over_its_limits(&pod, false).as_deref(), Some(one), "the Pod has no limit as one container has none");
+        assert_eq!(over_its_limits(&pod, false).as_deref(), Some(one));
         assert_eq!(over_its_limits(&pod, true), None, "what containers write lies on a disk of its own");
     }
 }

@@ -6,6 +6,7 @@
 //! **Simplified here:** a connection is one question and one answer; memory counts only against a container's limit.
 
 pub(crate) mod calls;
+pub(crate) mod disk;
 pub(crate) mod fs;
 pub(crate) mod http;
 pub(crate) mod log;

@@ -69,7 +69,10 @@ pub(crate) struct Container {
     pub(crate) state: State,
     pub(crate) log: Log,
     pub(crate) meter: Meter,
-    root: Tree,
+    pub(super) root: Tree,
+    /// What its image had of that: bytes and entries.
+    pub(super) image_bytes: u64,
+    pub(super) image_entries: u64,
     pub(super) program: Option<Program>,
     pub(super) wake: Option<Time>,
     kill_at: Option<Time>,
@@ -361,6 +364,7 @@ impl Sandbox {
         };
         let meter = Meter::new(now, config.cpu_milli);
         let (log, wake) = (Log::default(), Some(now));
+        let (image_bytes, image_entries) = (root.size(), root.entry_count());
         self.containers.push(Container {
             config,
             started: now,
@@ -368,6 +372,8 @@ impl Sandbox {
             log,
             meter,
             root,
+            image_bytes,
+            image_entries,
             program,
             wake,
             kill_at: None,
