@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn what_the_learner_waits_for_is_sent_at_once() {
         let mut batch = Batch { sent_ms: 1000.0, ..Batch::default() };
-        batch.add(vec![snapshot(1), FromEngine::Prompt { exit_code: 0 }]);
+        batch.add(vec![snapshot(1), FromEngine::Prompt { exit_code: 0, text: None }]);
         assert_eq!(batch.due(1001.0, false).map(|told| told.len()), Some(2));
         batch.add(vec![snapshot(2)]);
         assert_eq!(batch.due(1002.0, false), None);
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_large_travels_alone() {
-        let prompt = || FromEngine::Prompt { exit_code: 0 };
+        let prompt = || FromEngine::Prompt { exit_code: 0, text: None };
         let cut = parcels(vec![prompt(), prompt(), events(0..1), snapshot(1), prompt()]);
         assert_eq!(cut, vec![vec![prompt(), prompt()], vec![events(0..1)], vec![snapshot(1)], vec![prompt()]]);
     }

@@ -122,6 +122,8 @@ pub enum Accept {
     Table,
     /// Of `/apis` and `/api`: all groups with their resources, an `apidiscovery.k8s.io/v2` `APIGroupDiscoveryList`.
     Discovery,
+    /// Of `exec`, `attach` and `portforward`: no answer but an open connection, on which both sides send frames (see [`crate::channels`]).
+    Channels,
 }
 
 /// How a PATCH body is meant.

@@ -9,6 +9,7 @@ extern crate self as api;
 pub mod apps;
 pub mod autoscaling;
 pub mod batch;
+pub mod channels;
 pub mod coordination;
 pub mod core;
 pub mod cron;

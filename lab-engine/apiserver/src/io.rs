@@ -25,6 +25,15 @@ pub enum Input {
         /// The request.
         id: u64,
     },
+    /// A client sends a frame on the open connection of a request.
+    Write {
+        /// The client.
+        client: u32,
+        /// The request.
+        id: u64,
+        /// The frame.
+        frame: Arc<str>,
+    },
     /// The connection of a client broke.
     Disconnected {
         /// The client.
@@ -104,6 +113,15 @@ pub enum Output {
         id: u64,
         /// The request.
         request: Box<Request>,
+    },
+    /// Pass a client's frame on to the kubelet that serves its request.
+    KubeletText {
+        /// The node.
+        node: Arc<str>,
+        /// The number under which the request was passed on.
+        id: u64,
+        /// The frame; `None` when the client is gone.
+        frame: Option<Arc<str>>,
     },
     /// Pass a request on to the extension server behind a Service; answered as by a kubelet.
     Extension {

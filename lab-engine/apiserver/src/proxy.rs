@@ -4,7 +4,7 @@ use crate::aggregator;
 use crate::authorization::verb;
 use crate::params::Origin;
 use crate::server::Output;
-use api::http::{Request, ResourcePath, Response};
+use api::http::{Accept, Request, ResourcePath, Response};
 use api::status::Status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ struct Proxy {
     id: u64,
     /// What the client is told when nobody is there to pass the request on to.
     unreachable: Box<Status>,
-    /// Whether text follows a successful answer: a log is followed.
-    streams: bool,
+    /// The node whose kubelet sends text after a successful answer: a log is followed, or a connection stays open.
+    streams: Option<Arc<str>>,
 }
 
 /// The requests under way.
@@ -27,7 +27,7 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    fn add(&mut self, client: u32, id: u64, unreachable: Status, streams: bool) -> u64 {
+    fn add(&mut self, client: u32, id: u64, unreachable: Status, streams: Option<Arc<str>>) -> u64 {
         self.next += 1;
         self.proxies.insert(self.next, Proxy { client, id, unreachable: Box::new(unreachable), streams });
         self.next
@@ -36,7 +36,8 @@ impl Proxies {
     /// Passes a request on to the kubelet of a node.
     pub(crate) fn send(&mut self, client: u32, id: u64, node: Arc<str>, request: Request, out: &mut Vec<Output>) {
         let unreachable = Status::internal(format!("dial tcp: lookup {node} on 10.96.0.10:53: no such host"));
-        let id = self.add(client, id, unreachable, request.flag("follow"));
+        let streams = request.flag("follow") || request.accept == Accept::Channels;
+        let id = self.add(client, id, unreachable, streams.then(|| node.clone()));
         out.push(Output::Kubelet { node, id, request: Box::new(request) });
     }
 
@@ -49,7 +50,7 @@ impl Proxies {
         path: &ResourcePath,
         out: &mut Vec<Output>,
     ) {
-        let id = self.add(origin.client, origin.id, aggregator::unavailable(verb(&request, path), path), false);
+        let id = self.add(origin.client, origin.id, aggregator::unavailable(verb(&request, path), path), None);
         out.push(Output::Extension { service, id, request: Box::new(request) });
     }
 
@@ -57,7 +58,7 @@ impl Proxies {
     pub(crate) fn answered(&mut self, number: u64, response: Response, out: &mut Vec<Output>) {
         let Some(proxy) = self.proxies.get(&number) else { return };
         let (client, id) = (proxy.client, proxy.id);
-        if !proxy.streams || response.result.is_err() {
+        if proxy.streams.is_none() || response.result.is_err() {
             self.proxies.remove(&number);
         }
         out.push(Output::Respond { client, id, response });
@@ -78,13 +79,32 @@ impl Proxies {
         out.push(Output::Respond { client: proxy.client, id: proxy.id, response: Response::from(*proxy.unreachable) });
     }
 
+    /// The client sends a frame on a connection that is open.
+    pub(crate) fn write(&mut self, client: u32, id: u64, frame: Arc<str>, out: &mut Vec<Output>) {
+        let open = self.proxies.iter().find(|(_, proxy)| (proxy.client, proxy.id) == (client, id));
+        if let Some((&number, Proxy { streams: Some(node), .. })) = open {
+            out.push(Output::KubeletText { node: node.clone(), id: number, frame: Some(frame) });
+        }
+    }
+
     /// The client no longer waits.
-    pub(crate) fn cancel(&mut self, client: u32, id: u64) {
-        self.proxies.retain(|_, proxy| (proxy.client, proxy.id) != (client, id));
+    pub(crate) fn cancel(&mut self, client: u32, id: u64, out: &mut Vec<Output>) {
+        self.close(|proxy| (proxy.client, proxy.id) == (client, id), out);
     }
 
     /// The client is gone.
-    pub(crate) fn remove_client(&mut self, client: u32) {
-        self.proxies.retain(|_, proxy| proxy.client != client);
+    pub(crate) fn remove_client(&mut self, client: u32, out: &mut Vec<Output>) {
+        self.close(|proxy| proxy.client == client, out);
+    }
+
+    /// Forgets requests; a kubelet that sends text for one is told that nobody reads it.
+    fn close(&mut self, is: impl Fn(&Proxy) -> bool, out: &mut Vec<Output>) {
+        self.proxies.retain(|&id, proxy| {
+            let gone = is(proxy);
+            if let Some(node) = proxy.streams.as_ref().filter(|_| gone) {
+                out.push(Output::KubeletText { node: node.clone(), id, frame: None });
+            }
+            !gone
+        });
     }
 }

@@ -236,7 +236,7 @@ impl ApiServer {
             Input::Request { client, id, request } => self.held.push((client, id, request)),
             Input::Cancel { client, id } => {
                 self.watchers.remove((client, id));
-                self.proxies.cancel(client, id);
+                self.proxies.cancel(client, id, out);
                 self.in_flight.done(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
                 self.behind.retain(|(.., read)| (read.origin.client, read.origin.id) != (client, id));
@@ -245,7 +245,7 @@ impl ApiServer {
             }
             Input::Disconnected { client } => {
                 self.watchers.remove_client(client);
-                self.proxies.remove_client(client);
+                self.proxies.remove_client(client, out);
                 self.in_flight.remove_client(client);
                 self.held.retain(|held| held.0 != client);
                 self.behind.retain(|(.., read)| read.origin.client != client);
@@ -253,6 +253,7 @@ impl ApiServer {
                 self.awaiting_names.retain(|held| held.0 != client);
             }
             Input::Etcd(response) => self.etcd(now, response, out),
+            Input::Write { client, id, frame } => self.proxies.write(client, id, frame, out),
             Input::Kubelet { id, response } => self.proxies.answered(id, response, out),
             Input::KubeletStream { id, text, last } => self.proxies.streamed(id, text, last, out),
             Input::KubeletUnreachable { id } => self.proxies.unreachable(id, out),

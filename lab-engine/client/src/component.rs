@@ -64,6 +64,8 @@ pub enum Input {
     Etcd(Box<etcd::Response>),
     /// A request to serve (kubelets only): the API server forwards `log`, `exec` and `attach`.
     Serve(ServeId, Box<Request>),
+    /// The client sends a frame on the open connection of a request that is being served; `None` when it is gone (kubelets only).
+    ServeText(ServeId, Option<Arc<str>>),
     /// The answer to a call over the Pod network (kubelets only).
     Dialed(CallId, Result<Box<Reply>, DialError>),
     /// A container of this node calls somebody (the node's network only).
@@ -92,6 +94,8 @@ pub enum Action {
     Request(RequestId, Box<Request>),
     /// Forget a request; end a watch.
     Cancel(RequestId),
+    /// Send a frame on the open connection of a request (`exec`, `attach`).
+    Write(RequestId, Arc<str>),
     /// Ask the member of etcd of this name. Only `etcdctl` does; components know the API server alone.
     Etcd(Arc<str>, Box<etcd::Request>),
     /// Start the process of a member of etcd from a restored snapshot. Answered as a request to etcd is: by an answer without content, or an
@@ -151,6 +155,11 @@ impl Outbox {
     /// Forgets a request: its answer will not come; a watch ends.
     pub fn cancel(&mut self, id: RequestId) {
         self.actions.push(Action::Cancel(id));
+    }
+
+    /// Sends a frame on the open connection of a request.
+    pub fn write(&mut self, id: RequestId, frame: Arc<str>) {
+        self.actions.push(Action::Write(id, frame));
     }
 
     /// Answers a request that the component serves.

@@ -265,6 +265,21 @@ impl Cluster {
         self.host.component_named(name).filter(|number| self.recipes.contains_key(number))
     }
 
+    /// The kubelet that is called `kubelet/NODE`.
+    pub(crate) fn kubelet_named(&self, part: &str) -> Option<usize> {
+        self.kubelet_of(part.strip_prefix("kubelet/")?)
+    }
+
+    /// The kubelet of a node.
+    pub(crate) fn kubelet_of(&self, node: &str) -> Option<usize> {
+        self.kubelets.get(node).copied()
+    }
+
+    /// The names of the nodes, in order.
+    pub(crate) fn node_names(&self) -> impl Iterator<Item = &str> {
+        self.kubelets.keys().map(String::as_str)
+    }
+
     /// Starts a component that was killed.
     pub(crate) fn revive(&mut self, number: usize, cause: EventId) {
         let Some(recipe) = self.recipes.get_mut(&number) else { return };
@@ -314,10 +329,13 @@ impl Cluster {
         }
     }
 
-    /// Types a line into the terminal. It runs as time passes.
+    /// Types a line into the terminal. It runs as time passes; a `fault` or `heal` line works at once.
     pub fn start_line(&mut self, line: &str) {
         let now = self.now();
         let cause = self.host.kernel_mut().trace_mut().record(now, &"kubectl".into(), None, What::Command { line: line.into() });
+        if self.fault_line(line) {
+            return;
+        }
         self.host.act(self.terminal, Some(cause), |part, now, out| {
             if let Part::Terminal(terminal) = part {
                 terminal.run(now, line, out);
@@ -327,22 +345,33 @@ impl Cluster {
 
     /// Interrupts what runs in the terminal, as Ctrl-C does.
     pub fn interrupt(&mut self) {
-        self.host.act(self.terminal, None, |part, _, out| {
+        self.host.act(self.terminal, None, |part, now, out| {
             if let Part::Terminal(terminal) = part {
-                terminal.interrupt(out);
+                terminal.interrupt(now, out);
             }
         });
     }
 
-    /// Types a line and lets time pass until it is done, at most `limit` of virtual time; then it is interrupted.
+    /// Ends what runs in the terminal, also a session in a container, which [`Cluster::interrupt`] leaves to the other end.
+    pub fn hang_up(&mut self) {
+        self.host.act(self.terminal, None, |part, _, out| {
+            if let Part::Terminal(terminal) = part {
+                terminal.hang_up(out);
+            }
+        });
+    }
+
+    /// Types a line and lets time pass until it is done, or waits for the next line, at most `limit` of virtual time; then it is ended. The
+    /// exit status is 0 while it waits.
     pub fn run_line(&mut self, line: &str, limit: Duration) -> CommandResult {
         self.start_line(line);
         let deadline = self.now() + limit;
-        let done = self.advance_until(deadline, COMMAND_STEPS, |cluster| !cluster.terminal().is_busy());
+        let done = self.advance_until(deadline, COMMAND_STEPS, |cluster| cluster.terminal().awaits_line());
         if !done {
-            self.interrupt();
+            self.hang_up();
         }
-        let mut result = CommandResult { exit_code: if done { self.terminal().exit_code() } else { 124 }, ..CommandResult::default() };
+        let mut result =
+            CommandResult { exit_code: if done { self.terminal().exit_code().max(0) } else { 124 }, ..CommandResult::default() };
         for output in self.terminal_mut().take_output() {
             match output.stream {
                 Stream::Stdout => result.stdout.push_str(&output.text),
@@ -413,8 +442,13 @@ fn kubelet_config(node: &NodeConfig, index: u32) -> Result<KubeletConfig, Config
     };
     let cpu_milli = natural("cpu", &node.cpu, quantity("cpu", &node.cpu)?.milli_value())?;
     let memory_bytes = natural("memory", &node.memory, quantity("memory", &node.memory)?.value())?;
+    let image_disk_bytes = match &node.imagefs {
+        Some(text) => Some(natural("imagefs", text, quantity("imagefs", text)?.value())?),
+        None => None,
+    };
     let taints = node.taints.iter().map(|text| taint(&name, text)).collect::<Result<_, _>>()?;
-    Ok(KubeletConfig { node_name: name, index, cpu_milli, memory_bytes, labels: node.labels.clone(), taints, ..KubeletConfig::default() })
+    let labels = node.labels.clone();
+    Ok(KubeletConfig { node_name: name, index, cpu_milli, memory_bytes, labels, taints, image_disk_bytes, ..KubeletConfig::default() })
 }
 
 /// Reads `key=value:Effect` or `key:Effect`.

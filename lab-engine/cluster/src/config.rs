@@ -129,12 +129,22 @@ pub struct NodeConfig {
     pub labels: StringMap,
     /// Taints in `kubectl taint`'s form: `key=value:Effect` or `key:Effect`.
     pub taints: Vec<String>,
+    /// The size of a disk of its own for images and containers (`imagefs`), as a quantity; they share the node's disk of 100 GiB otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imagefs: Option<String>,
 }
 
 impl Default for NodeConfig {
     /// 4 CPUs and 8 GiB, without labels and taints of its own.
     fn default() -> Self {
-        NodeConfig { name: None, cpu: "4".to_owned(), memory: "8Gi".to_owned(), labels: StringMap::new(), taints: Vec::new() }
+        NodeConfig {
+            name: None,
+            cpu: "4".to_owned(),
+            memory: "8Gi".to_owned(),
+            labels: StringMap::new(),
+            taints: Vec::new(),
+            imagefs: None,
+        }
     }
 }
 

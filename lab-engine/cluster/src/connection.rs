@@ -3,7 +3,7 @@
 //! **Simplified here:** one time-out for all requests, that of client-go's default transport in kubelets; none for watches, followed logs
 //! and commands in containers, which last as long as they last and end when the connection breaks.
 
-use api::http::{Path, Request, Response};
+use api::http::{Accept, Path, Request, Response};
 use client::{RequestId, Transport};
 use sim::Time;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +19,7 @@ enum Pending {
     Answer,
     /// One answer, whenever it comes: a command in a container.
     LateAnswer,
-    /// An answer, and after a success more text: a followed log.
+    /// An answer, and after a success more text: a followed log, an open connection into a container.
     Stream,
     /// Events, or a refusal.
     Watch,
@@ -33,6 +33,7 @@ impl Pending {
         let Path::Resource(path) = &request.path else { return Pending::Answer };
         match path.subresource.as_ref() {
             "log" if request.flag("follow") => Pending::Stream,
+            _ if request.accept == Accept::Channels => Pending::Stream,
             "exec" | "attach" | "portforward" => Pending::LateAnswer,
             _ => Pending::Answer,
         }

@@ -1,6 +1,7 @@
 //! What can be done to a cluster to see how it bears it.
 
 use crate::cluster::Cluster;
+use crate::node_fault::{self, NodeFault};
 use serde::{Deserialize, Serialize};
 use sim::{EventId, What};
 use std::fmt;
@@ -18,11 +19,13 @@ pub enum Fault {
     Isolate(String),
     /// Nothing passes between the two parts.
     Cut(String, String),
-    /// The process of a member of etcd, of an API server, scheduler, controller manager or metrics-server is killed; it is started again
-    /// when the fault is taken away, with nothing in memory. What a disk was writing may be lost.
+    /// The process of a member of etcd, of an API server, scheduler, controller manager, metrics-server or kubelet is killed; it is started
+    /// again when the fault is taken away, with nothing in memory. What a disk was writing may be lost; the containers of a node run on.
     Crash(String),
     /// The disk of a member of etcd takes so many milliseconds to make a write safe.
     SlowDisk(String, u32),
+    /// Something that happens to a node.
+    Node(NodeFault),
 }
 
 /// A fault that this cluster cannot have.
@@ -37,12 +40,16 @@ pub enum FaultError {
     /// A member of etcd does not start again.
     #[error("{0} does not start: {1}")]
     DoesNotStart(String, String),
+    /// Something that the fault needs is not there.
+    #[error("{0}")]
+    Impossible(String),
 }
 
 /// A text that names no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE` or `slow-disk MEMBER MILLISECONDS`, \
+    "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`, \
+     `kill POD`, `fill-disk NODE PERCENT`, `slow-pulls NODE KB-PER-SECOND`, `fail-pulls NODE` or `shut-down NODE`, \
      for example `crash etcd-2`"
 )]
 pub struct FaultSyntaxError(String);
@@ -60,7 +67,7 @@ impl FromStr for Fault {
             ["cut", one, other] => Ok(Fault::Cut(one.to_owned(), other.to_owned())),
             ["cut-node", node] => Ok(Fault::CutNode(node.to_owned())),
             ["slow-disk", part, millis] => Ok(Fault::SlowDisk(part.to_owned(), millis.parse().map_err(|_| wrong())?)),
-            _ => Err(wrong()),
+            ref words => NodeFault::read(words).map(Fault::Node).ok_or_else(wrong),
         }
     }
 }
@@ -73,6 +80,7 @@ impl fmt::Display for Fault {
             Fault::Cut(one, other) => write!(f, "cut {one} from {other}"),
             Fault::Crash(part) => write!(f, "killed {part}"),
             Fault::SlowDisk(part, millis) => write!(f, "slowed the disk of {part} to {millis} ms"),
+            Fault::Node(fault) => fault.fmt(f),
         }
     }
 }
@@ -86,17 +94,19 @@ impl Fault {
             Fault::Cut(one, other) => format!("cut {one} {other}"),
             Fault::Crash(part) => format!("crash {part}"),
             Fault::SlowDisk(part, millis) => format!("slow-disk {part} {millis}"),
+            Fault::Node(fault) => fault.in_script(),
         }
     }
 
     /// What taking it away is called.
-    fn undone(&self) -> String {
+    pub(crate) fn undone(&self) -> String {
         match self {
             Fault::CutNode(node) => format!("reconnected {node} to the API server"),
             Fault::Isolate(part) => format!("reconnected {part} to everyone"),
             Fault::Cut(one, other) => format!("reconnected {one} to {other}"),
             Fault::Crash(part) => format!("started {part} again"),
             Fault::SlowDisk(part, _) => format!("the disk of {part} is as fast as before"),
+            Fault::Node(fault) => fault.undone(),
         }
     }
 }
@@ -114,7 +124,8 @@ impl Cluster {
     pub fn inject(&mut self, fault: &Fault) -> Result<(), FaultError> {
         self.check(fault)?;
         let cause = self.record_fault(fault.to_string());
-        if !self.faults.contains(fault) {
+        let lasts = !matches!(fault, Fault::Node(fault) if !fault.lasts());
+        if lasts && !self.faults.contains(fault) {
             self.faults.push(fault.clone());
         }
         match fault {
@@ -124,17 +135,18 @@ impl Cluster {
             Fault::Crash(part) => match (self.host.member_named(part), self.host.server_named(part)) {
                 (Some(place), _) => self.host.crash_member(place, Some(cause)),
                 (_, Some(number)) => self.host.crash_server(number, Some(cause)),
-                _ => {
-                    if let Some(number) = self.mortal(part) {
-                        self.host.crash_component(number, Some(cause));
-                    }
-                }
+                _ => match (self.mortal(part), self.kubelet_named(part)) {
+                    (Some(number), _) => self.host.crash_component(number, Some(cause)),
+                    (None, Some(number)) => self.set_kubelet(number, false, cause),
+                    (None, None) => {}
+                },
             },
             Fault::SlowDisk(part, millis) => {
                 if let Some(place) = self.host.member_named(part) {
                     self.host.set_fsync(place, Some(Duration::from_millis(u64::from(*millis))));
                 }
             }
+            Fault::Node(fault) => return self.set_node_fault(fault, true, cause),
         }
         Ok(())
     }
@@ -157,17 +169,18 @@ impl Cluster {
                     return started.map_err(|reason| FaultError::DoesNotStart(part.clone(), reason));
                 }
                 (_, Some(number)) => self.host.restart_server(number, Some(cause)),
-                _ => {
-                    if let Some(number) = self.mortal(part) {
-                        self.revive(number, cause);
-                    }
-                }
+                _ => match (self.mortal(part), self.kubelet_named(part)) {
+                    (Some(number), _) => self.revive(number, cause),
+                    (None, Some(number)) => self.set_kubelet(number, true, cause),
+                    (None, None) => {}
+                },
             },
             Fault::SlowDisk(part, _) => {
                 if let Some(place) = self.host.member_named(part) {
                     self.host.set_fsync(place, None);
                 }
             }
+            Fault::Node(fault) => return self.set_node_fault(fault, false, cause),
         }
         Ok(())
     }
@@ -190,9 +203,17 @@ impl Cluster {
             Fault::CutNode(node) => exists(&kubelet(node)),
             Fault::Isolate(part) => exists(part),
             Fault::Cut(one, other) => exists(one).and(exists(other)),
-            Fault::Crash(part) => is_one_of(part, &|part| is_member(part) || is_server(part) || self.mortal(part).is_some()),
+            Fault::Crash(part) => {
+                is_one_of(part, &|part| is_member(part) || is_server(part) || self.mortal(part).or(self.kubelet_named(part)).is_some())
+            }
             Fault::SlowDisk(part, _) => is_one_of(part, &is_member),
+            Fault::Node(fault) => self.check_node_fault(fault),
         }
+    }
+
+    /// How all faults are written, and what they do, in English and Chinese.
+    pub fn fault_help() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+        HELP.iter().chain(node_fault::HELP)
     }
 
     fn record_fault(&mut self, description: String) -> EventId {
@@ -201,6 +222,15 @@ impl Cluster {
         self.host.kernel_mut().trace_mut().record(now, &"learner".into(), None, what)
     }
 }
+
+/// How the faults of parts are written, and what they do, in English and Chinese.
+const HELP: &[(&str, &str, &str)] = &[
+    ("crash PART", "kill a process; of a node's kubelet the containers run on", "杀掉一个进程；kubelet 被杀后容器继续运行"),
+    ("isolate PART", "cut a part from everyone", "切断某个组件与所有组件的网络"),
+    ("cut PART PART", "cut two parts from each other", "切断两个组件之间的网络"),
+    ("cut-node NODE", "cut a node from the API server", "切断节点与 API server 的网络"),
+    ("slow-disk MEMBER MILLISECONDS", "let a member of etcd write slowly", "让 etcd 成员的磁盘变慢"),
+];
 
 /// How the kubelet of a node is called.
 fn kubelet(node: &str) -> String {
@@ -220,11 +250,19 @@ mod tests {
             ("cut etcd-1 etcd-2", Fault::Cut(part("etcd-1"), part("etcd-2"))),
             ("cut-node node-1", Fault::CutNode(part("node-1"))),
             ("slow-disk etcd-2 500", Fault::SlowDisk(part("etcd-2"), 500)),
+            ("kill kube-system/dns c", Fault::Node(NodeFault::Kill(part("kube-system/dns"), Some(part("c"))))),
+            ("fill-disk node-1 95", Fault::Node(NodeFault::FillDisk(part("node-1"), 95, false))),
+            ("fill-disk node-1 95 imagefs", Fault::Node(NodeFault::FillDisk(part("node-1"), 95, true))),
+            ("slow-pulls node-1 100", Fault::Node(NodeFault::SlowPulls(part("node-1"), 100))),
+            ("fail-pulls node-1", Fault::Node(NodeFault::FailPulls(part("node-1")))),
+            ("shut-down node-1", Fault::Node(NodeFault::ShutDown(part("node-1")))),
         ] {
             assert_eq!(text.parse(), Ok(wanted.clone()), "{text}");
             assert_eq!(wanted.in_script().parse(), Ok(wanted), "{text}");
         }
-        for text in ["", "crash", "crash etcd-1 etcd-2", "slow-disk etcd-2 slow", "slow-disk etcd-2 -1", "explode etcd-1"] {
+        for text in
+            ["", "crash", "crash etcd-1 etcd-2", "slow-disk etcd-2 slow", "slow-disk etcd-2 -1", "explode etcd-1", "fill-disk node-1 101"]
+        {
             let error = text.parse::<Fault>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text:?} is no fault; write `crash PART`")), "{error}");
         }

@@ -11,12 +11,15 @@ mod cluster;
 mod config;
 mod connection;
 mod fault;
+mod fault_line;
 mod host;
 mod identity;
 mod message;
+mod node_fault;
 
 pub use cluster::{Advanced, Cluster, CommandResult, ComponentStatus};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError, FaultSyntaxError};
 pub use host::MemberStatus;
 pub use network::ProxyMode;
+pub use node_fault::NodeFault;

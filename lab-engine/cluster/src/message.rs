@@ -13,6 +13,8 @@ pub(crate) enum Message {
     Ask(RequestId, Box<Request>),
     /// A component forgets a request or ends a watch.
     Forget(RequestId),
+    /// A component sends a frame on the open connection of a request.
+    Write(RequestId, Arc<str>),
     /// Nobody listens where the request was sent.
     Refused(RequestId),
     /// The API server answers.
@@ -31,6 +33,8 @@ pub(crate) enum Message {
     Peer(Box<PeerMessage>),
     /// The API server asks a kubelet on behalf of a client.
     Serve(ServeId, Box<Request>),
+    /// The API server passes a client's frame on to a kubelet; `None` when the client is gone.
+    ServeText(ServeId, Option<Arc<str>>),
     /// A kubelet answers.
     Served(ServeId, Box<Response>),
     /// A kubelet sends more text of a streamed answer.

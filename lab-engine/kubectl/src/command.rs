@@ -116,6 +116,13 @@ impl Step {
     }
 }
 
+/// Standard input of a command that is typed into while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keyboard {
+    /// Whether `^C` and `^D` go to the other end.
+    pub(crate) tty: bool,
+}
+
 /// What a command prints to and reads from.
 pub(crate) struct Io<'a> {
     /// The present.
@@ -126,6 +133,8 @@ pub(crate) struct Io<'a> {
     pub(crate) queue: &'a mut VecDeque<Job>,
     /// The namespace that the context shall have from now on.
     pub(crate) new_namespace: &'a mut Option<String>,
+    /// Whether what is typed goes to the first request of the present [`Step::Watch`].
+    pub(crate) keyboard: &'a mut Option<Keyboard>,
 }
 
 impl Io<'_> {

@@ -1,11 +1,12 @@
 //! One run of `kubectl`: from its words to its exit status.
 
-use crate::command::{Answer, Failure, Io, Job, News, On, Step, Then, json_of};
+use crate::command::{Answer, Failure, Io, Job, Keyboard, News, On, Step, Then, json_of};
 use crate::commands;
 use crate::discovery::{self, Discovery};
 use crate::files::Files;
 use crate::identity::Identity;
 use crate::terminal::{Output, Stream};
+use api::channels::{Channel, close_stdin};
 use api::http::{Request, Response};
 use client::{Component, Input, Outbox, RequestId, Transport};
 use sim::Time;
@@ -72,6 +73,7 @@ pub struct Kubectl {
     queue: VecDeque<Job>,
     output: Vec<Output>,
     new_namespace: Option<String>,
+    keyboard: Option<Keyboard>,
     worst: i32,
     code: Option<i32>,
 }
@@ -92,7 +94,16 @@ impl Kubectl {
         let (job, identity) = commands::build(args, environment, &kinds);
         let waiting =
             if kinds.wants_answer() { Waiting::Kinds(Box::new(Held::new(args, environment)), None) } else { Waiting::Start(job?) };
-        Ok(Kubectl { identity, waiting, queue: VecDeque::new(), output: Vec::new(), new_namespace: None, worst: 0, code: None })
+        Ok(Kubectl {
+            identity,
+            waiting,
+            queue: VecDeque::new(),
+            output: Vec::new(),
+            new_namespace: None,
+            keyboard: None,
+            worst: 0,
+            code: None,
+        })
     }
 
     /// The exit status, once the run ended.
@@ -120,9 +131,29 @@ impl Kubectl {
         self.code.get_or_insert(130);
     }
 
+    /// Whether it reads what is typed: whether that is done on a terminal.
+    pub fn reads(&self) -> Option<bool> {
+        self.keyboard.map(|keyboard| keyboard.tty)
+    }
+
+    /// Somebody types; `None` is the end of what is typed (`^D`).
+    pub fn type_text(&mut self, text: Option<&str>, out: &mut Outbox) {
+        if let (Some(_), Waiting::Watch { open, .. }) = (self.keyboard, &self.waiting)
+            && let Some(Some(id)) = open.first()
+        {
+            out.write(*id, text.map_or_else(close_stdin, |text| Channel::Stdin.frame(text)));
+        }
+    }
+
     /// Runs a part of the command with what it prints to.
     fn io<R>(&mut self, now: Time, part: impl FnOnce(&mut Io<'_>) -> R) -> R {
-        part(&mut Io { now, output: &mut self.output, queue: &mut self.queue, new_namespace: &mut self.new_namespace })
+        part(&mut Io {
+            now,
+            output: &mut self.output,
+            queue: &mut self.queue,
+            new_namespace: &mut self.new_namespace,
+            keyboard: &mut self.keyboard,
+        })
     }
 
     fn send(&self, request: Request, out: &mut Outbox) -> RequestId {
@@ -277,7 +308,7 @@ impl Component for Kubectl {
                     self.news(now, number, News::Text(text, last), out);
                 }
             }
-            Input::Serve(..) | Input::Etcd(_) | Input::Dialed(..) | Input::Outgoing(..) | Input::Incoming(..) => {}
+            Input::Serve(..) | Input::ServeText(..) | Input::Etcd(_) | Input::Dialed(..) | Input::Outgoing(..) | Input::Incoming(..) => {}
         }
     }
 

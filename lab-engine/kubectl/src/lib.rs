@@ -17,6 +17,7 @@ mod files;
 mod flags;
 mod identity;
 mod invocation;
+mod keyboard;
 mod manifest;
 mod output;
 mod resources;

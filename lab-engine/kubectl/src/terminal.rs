@@ -7,6 +7,7 @@ use crate::commands;
 use crate::etcdctl::{self, Etcdctl};
 use crate::files::Files;
 use crate::invocation::{Environment, Kubectl, Usage};
+use crate::keyboard::Session;
 use crate::shell::{self, Simple};
 use crate::tools;
 use client::{Component, Input, Outbox};
@@ -43,7 +44,7 @@ impl Default for Terminal {
 
 /// A program that runs until it has its answers.
 #[derive(Debug)]
-enum Program {
+pub(crate) enum Program {
     Kubectl(Kubectl),
     Etcdctl(Etcdctl),
 }
@@ -63,6 +64,13 @@ impl Program {
         }
     }
 
+    pub(crate) fn reads(&self) -> Option<bool> {
+        match self {
+            Program::Kubectl(kubectl) => kubectl.reads(),
+            Program::Etcdctl(_) => None,
+        }
+    }
+
     fn next_wake(&self) -> Option<Time> {
         match self {
             Program::Kubectl(kubectl) => kubectl.next_wake(),
@@ -78,14 +86,15 @@ pub struct Terminal {
     namespace: String,
     files: Files,
     queue: VecDeque<Simple>,
-    running: Option<(Program, Simple)>,
+    pub(crate) running: Option<(Program, Simple)>,
     /// Until when `sleep` sleeps.
     sleeping: Option<Time>,
     /// What a command printed into its pipe.
     piped: String,
     variables: BTreeMap<String, String>,
-    output: Vec<Output>,
+    pub(crate) output: Vec<Output>,
     code: i32,
+    pub(crate) session: Session,
 }
 
 impl Terminal {
@@ -101,6 +110,7 @@ impl Terminal {
             variables: BTreeMap::new(),
             output: Vec::new(),
             code: 0,
+            session: Session::default(),
         }
     }
 
@@ -114,8 +124,12 @@ impl Terminal {
         &mut self.files
     }
 
-    /// Starts a line, after which the lines of a here-document may follow. While a line runs, a new one is refused.
+    /// Starts a line, after which the lines of a here-document may follow. While a line runs, a new one goes to what reads the keyboard, and
+    /// is refused when nothing does.
     pub fn run(&mut self, now: Time, line: &str, out: &mut Outbox) {
+        if self.reads().is_some() {
+            return self.type_line(now, line, out);
+        }
         if self.is_busy() {
             return self.complain("sh: a command is still running; Ctrl-C ends it");
         }
@@ -138,8 +152,18 @@ impl Terminal {
         self.running.is_some() || self.sleeping.is_some()
     }
 
-    /// Ctrl-C: ends the line.
-    pub fn interrupt(&mut self, out: &mut Outbox) {
+    /// Ctrl-C: ends the line, or goes to the terminal that the line is connected to.
+    pub fn interrupt(&mut self, now: Time, out: &mut Outbox) {
+        if self.reads() == Some(true) {
+            self.send(now, Some("\u{3}"), out);
+        } else {
+            self.hang_up(out);
+        }
+    }
+
+    /// Ends the line, also one that is connected to another terminal.
+    pub fn hang_up(&mut self, out: &mut Outbox) {
+        self.release();
         self.queue.clear();
         self.piped.clear();
         if self.sleeping.take().is_some() {
@@ -152,9 +176,26 @@ impl Terminal {
         }
     }
 
-    /// What was printed since the last call, in order.
+    /// What was printed since the last call, in order. The beginning of a line that a session prompts with is left out: it is
+    /// [`Terminal::prompt`].
     pub fn take_output(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.output)
+    }
+
+    /// Shows something that is not the work of a command, and sets the exit status.
+    pub fn show(&mut self, output: Output, code: i32) {
+        self.output.push(output);
+        self.code = code;
+    }
+
+    /// A variable of the shell.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Sets a variable of the shell, for example `LANG`.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// The exit status of the last command; -1 while one runs.
@@ -169,7 +210,7 @@ impl Terminal {
         let earlier: Vec<&str> = before[..before.len() - word.len()].split_whitespace().collect();
         let candidates: Vec<&str> = match earlier[..] {
             [] | [.., "|" | ";" | "&&" | "||"] => {
-                ["kubectl", "etcd", "etcdctl", "etcdutl"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect()
+                ["kubectl", "etcd", "etcdctl", "etcdutl", "fault", "heal"].iter().chain(&OWN).chain(&tools::NAMES).copied().collect()
             }
             ["kubectl" | "k"] => commands::names(),
             ["etcdctl"] => etcdctl::COMMANDS.to_vec(),
@@ -287,7 +328,9 @@ impl Terminal {
                 etcdctl.exit_code()
             }
         };
-        self.emit(&mut command, program.take_output());
+        let printed = program.take_output();
+        let printed = self.hold_prompt(now, program.reads().is_some() && ended.is_none(), printed);
+        self.emit(&mut command, printed);
         match ended {
             Some(code) => self.code = code,
             None => self.running = Some((program, command)),
@@ -350,8 +393,12 @@ impl Terminal {
             "ls" => text = self.files.iter().map(|(path, _)| format!("{path}\n")).collect(),
             "clear" => text = "\u{1b}[2J\u{1b}[H".to_owned(),
             "help" => {
-                text =
-                    format!("kubectl ({}), etcdctl ({}), {}\n", commands::names().join(", "), etcdctl::COMMANDS.join(", "), OWN.join(", "))
+                text = format!(
+                    "kubectl ({}), etcdctl ({}), fault, heal, {}\n",
+                    commands::names().join(", "),
+                    etcdctl::COMMANDS.join(", "),
+                    OWN.join(", ")
+                )
             }
             "cat" if args.is_empty() => text.clone_from(&command.stdin),
             "cat" | "rm" => text = self.cat_or_rm(name, args),
@@ -429,6 +476,7 @@ impl Component for Terminal {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        self.sleeping.or_else(|| self.running.as_ref().and_then(|(program, _)| program.next_wake()))
+        let session = self.session.quiet_at().filter(|_| self.reads().is_some());
+        self.sleeping.or_else(|| self.running.as_ref().and_then(|(program, _)| program.next_wake())).into_iter().chain(session).min()
     }
 }

@@ -193,7 +193,7 @@ fn an_interrupted_line_forgets_its_request() {
     let mut outbox = Outbox::new(1);
     terminal.run(Time::ZERO, "kubectl get pods; echo more", &mut outbox);
     assert_eq!(terminal.exit_code(), -1);
-    terminal.interrupt(&mut outbox);
+    terminal.interrupt(Time::ZERO, &mut outbox);
     assert_eq!((terminal.exit_code(), terminal.is_busy()), (130, false));
     assert!(matches!(outbox.take().0[..], [Action::Request(asked, _), Action::Cancel(forgotten)] if asked == forgotten));
 }
@@ -215,7 +215,7 @@ fn a_watch_prints_rows_under_those_before() {
     let Some(Action::Request(_, watch)) = actions.last() else { panic!("a watch") };
     assert!(watch.is_watch() && watch.accept == Accept::Table);
     let mut outbox = Outbox::new(next);
-    terminal.interrupt(&mut outbox);
+    terminal.interrupt(Time::ZERO, &mut outbox);
     assert!(matches!(outbox.take().0[..], [Action::Cancel(client::RequestId(2))]));
     let printed: String = terminal.take_output().iter().map(|output| output.text.as_str()).collect();
     assert_eq!(printed, "NAME   READY\nweb    0/1\nweb    1/1\n");

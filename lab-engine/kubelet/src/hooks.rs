@@ -5,7 +5,7 @@
 
 use crate::pod_worker::{Cx, PodWorker};
 use crate::runtime::http::HttpRequest;
-use crate::runtime::sandbox::ExecResult;
+use crate::runtime::sandbox::{ExecResult, Stdin};
 use api::core::LifecycleHandler;
 use client::EventType::Warning;
 use sim::Time;
@@ -33,7 +33,7 @@ impl PodWorker {
     fn begin_hook(&mut self, index: usize, hook: &LifecycleHandler, cx: &mut Cx<'_>) -> Result<Hook, String> {
         let Some(&run) = self.records[index].runs.last() else { return Ok(Hook::Done) };
         if let Some(exec) = &hook.exec {
-            let started = self.sandbox.exec(run, &exec.command, None, cx.now);
+            let started = self.sandbox.exec(run, &exec.command, Stdin::default(), cx.now);
             return started
                 .map(Hook::Exec)
                 .ok_or_else(|| self.exec_failed(index, &exec.command, 126, "executable file not found in $PATH"));

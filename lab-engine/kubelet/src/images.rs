@@ -9,6 +9,7 @@ use crate::credentials::Keyring;
 use crate::image_pull::{Decision, ImageEvent, PullGate};
 use crate::runtime::reference;
 use crate::runtime::registry::{self, Image};
+use crate::trouble::PullTrouble;
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -63,6 +64,20 @@ struct Pull {
     keyring: Keyring,
 }
 
+/// How long the runtime waits for a registry that does not answer.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the runtime says of a registry that does not answer.
+fn unreachable(reference: &reference::Reference) -> String {
+    let (host, path) = reference.repository.split_once('/').unwrap_or(("docker.io", &reference.repository));
+    let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
+    format!(
+        "failed to pull and unpack image {0:?}: failed to resolve reference {0:?}: failed to do request: Head \"https://{host}/v2/{path}/manifests/{1}\": dial tcp: lookup {host}: i/o timeout",
+        reference.to_string(),
+        reference.tag,
+    )
+}
+
 /// The image manager of one node.
 #[derive(Debug)]
 pub(crate) struct ImageManager {
@@ -72,13 +87,36 @@ pub(crate) struct ImageManager {
     active: Option<(Pull, Time, Time)>,
     /// Bytes per second.
     speed: u64,
+    /// What is wrong with the way to the registries.
+    pub(crate) trouble: PullTrouble,
     rng: Rng,
 }
 
 impl ImageManager {
     /// A node without images that pulls at `speed` bytes per second.
     pub(crate) fn new(speed: u64, rng: Rng) -> Self {
-        ImageManager { present: BTreeMap::new(), gate: PullGate::default(), queue: VecDeque::new(), active: None, speed: speed.max(1), rng }
+        ImageManager {
+            present: BTreeMap::new(),
+            gate: PullGate::default(),
+            queue: VecDeque::new(),
+            active: None,
+            speed: speed.max(1),
+            trouble: PullTrouble::None,
+            rng,
+        }
+    }
+
+    /// Removes the images that are not needed. True when there was one.
+    pub(crate) fn remove_unused(&mut self, is_needed: impl Fn(&str) -> bool) -> bool {
+        let before = self.present.len();
+        self.present.retain(|name, _| is_needed(name));
+        self.present.len() != before
+    }
+
+    /// Takes the images of a manager whose kubelet has ended. What that was pulling is lost.
+    pub(crate) fn take_over(&mut self, old: &mut ImageManager) {
+        self.present = std::mem::take(&mut old.present);
+        self.trouble = old.trouble;
     }
 
     /// The images of the node, by name.
@@ -113,8 +151,12 @@ impl ImageManager {
             && let Ok(image) = registry::resolve(&reference, &pull.keyring)
             && !self.present.contains_key(&reference.to_string())
         {
-            let micros = image.size_bytes(&reference.tag).saturating_mul(1_000_000) / self.speed;
+            let speed = if let PullTrouble::Slow(speed) = self.trouble { speed.clamp(1, self.speed) } else { self.speed };
+            let micros = image.size_bytes(&reference.tag).saturating_mul(1_000_000) / speed;
             takes += Duration::from_micros(micros);
+        }
+        if self.trouble == PullTrouble::Unreachable {
+            takes = REGISTRY_TIMEOUT;
         }
         self.active = Some((pull, now, now + takes));
     }
@@ -142,6 +184,9 @@ impl ImageManager {
     /// Asks the registry for an image.
     fn fetch(&mut self, image: &str, keyring: &Keyring) -> Result<PresentImage, String> {
         let reference = reference::parse(image)?;
+        if self.trouble == PullTrouble::Unreachable {
+            return Err(unreachable(&reference));
+        }
         let image = registry::resolve(&reference, keyring)?;
         let present = PresentImage { image, name: reference.to_string(), size_bytes: image.size_bytes(&reference.tag) };
         self.present.insert(present.name.clone(), present.clone());

@@ -4,22 +4,27 @@
 //! costs as much as there is to do, not as much as there are Pods.
 
 use crate::calls::PodCalls;
+use crate::eviction::usage::NodeDisks;
+use crate::eviction::{EvictionConfig, EvictionManager, MONITORING_INTERVAL};
 use crate::images::ImageManager;
 use crate::node;
+use crate::outage::Claim;
 use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
 use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
 use crate::runtime::fs::Tree;
 use crate::serve::{Execs, Follower};
+use crate::sessions::Sessions;
+use crate::shutdown::{Shutdown, ShutdownGrace, grace_periods};
 use crate::static_pods::{Mirror, StaticPods, is_mirror};
 use crate::storage::{Disks, Storage};
-use crate::volumes::{Known, RefKind};
+use crate::volumes::RefKind;
+use api::Resource;
 use api::coordination::Lease;
-use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
-use api::http::{Body, Method, Request, ResourcePath, Response};
-use api::meta::{ResourceVersion, StringMap, condition, condition_is_true};
-use api::{Object, Resource};
-use client::{Component, Delta, EventRecorder, Informer, Input, ListOptions, Outbox, RequestId, Transport};
+use api::core::{ConfigMap, Node, ObjectReference, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
+use api::http::{Body, Method, Request, ResourcePath};
+use api::meta::{ResourceVersion, StringMap, condition_is_true};
+use client::{Component, Delta, EventRecorder, EventType, Informer, Input, ListOptions, Outbox, RequestId};
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +49,12 @@ pub struct KubeletConfig {
     pub taints: Vec<Taint>,
     /// How fast images are pulled, in bytes per second.
     pub image_pull_bytes_per_second: u64,
+    /// The size of the disk of images and containers, in bytes, where that is not the kubelet's own (`imagefs`).
+    pub image_disk_bytes: Option<u64>,
+    /// When Pods are evicted.
+    pub eviction: EvictionConfig,
+    /// How long Pods have when the node is shut down.
+    pub shutdown: Vec<ShutdownGrace>,
 }
 
 impl Default for KubeletConfig {
@@ -58,6 +69,9 @@ impl Default for KubeletConfig {
             labels: StringMap::new(),
             taints: Vec::new(),
             image_pull_bytes_per_second: 50_000_000,
+            image_disk_bytes: None,
+            eviction: EvictionConfig::default(),
+            shutdown: grace_periods(Duration::from_secs(30), Duration::from_secs(10)),
         }
     }
 }
@@ -88,19 +102,25 @@ pub(crate) struct Managed {
     pub(crate) worker: PodWorker,
     wake: Option<Time>,
     /// A status write, or a read after a conflict, is under way.
-    writing: bool,
+    pub(crate) writing: bool,
     /// The status has changed since the last write began.
     pub(crate) dirty: bool,
-    deleting: bool,
+    pub(crate) deleting: bool,
     /// When a failed write is tried again.
-    retry_at: Option<Time>,
+    pub(crate) retry_at: Option<Time>,
+    pub(crate) claim: Claim,
 }
 
 impl Managed {
     /// A Pod that was first seen at `now`.
     pub(crate) fn new(pod: Arc<Pod>, now: Time) -> Self {
         let worker = PodWorker::new(pod, now);
-        Managed { worker, wake: None, writing: false, dirty: false, deleting: false, retry_at: None }
+        Managed { worker, wake: None, writing: false, dirty: false, deleting: false, retry_at: None, claim: Claim::Ours }
+    }
+
+    /// Forgets what was to be written, and what is being written.
+    pub(crate) fn forget_writes(&mut self) {
+        (self.writing, self.dirty, self.deleting, self.retry_at) = (false, false, false, None);
     }
 }
 
@@ -111,34 +131,44 @@ pub struct Kubelet {
     pods: Informer<Pod>,
     recorder: EventRecorder,
     pub(crate) managed: BTreeMap<Arc<str>, Managed>,
-    wakes: BTreeSet<(Time, Arc<str>)>,
-    images: ImageManager,
-    files: ImageFiles,
+    pub(crate) wakes: BTreeSet<(Time, Arc<str>)>,
+    pub(crate) images: ImageManager,
+    pub(crate) files: ImageFiles,
     pub(crate) host: Tree,
     pub(crate) statics: StaticPods,
-    disks: Disks,
-    rng: Rng,
-    addresses: Addresses,
-    pending: BTreeMap<RequestId, Pending>,
+    pub(crate) disks: Disks,
+    pub(crate) rng: Rng,
+    pub(crate) addresses: Addresses,
+    pub(crate) pending: BTreeMap<RequestId, Pending>,
     agent: Arc<str>,
     started: Option<Time>,
     pub(crate) node: Option<Arc<Node>>,
     node_images: usize,
-    next_register: Option<Time>,
-    next_lease: Time,
+    pub(crate) next_register: Option<Time>,
+    pub(crate) next_lease: Time,
     next_status: Time,
-    lease: Option<Arc<Lease>>,
+    pub(crate) lease: Option<Arc<Lease>>,
     /// Whether a renewal of the Lease was lost: the Node may have been declared unreachable since.
-    silent: bool,
+    pub(crate) silent: bool,
     pub(crate) execs: Execs,
     pub(crate) followers: Vec<Follower>,
+    pub(crate) sessions: Sessions,
     pub(crate) pod_calls: PodCalls,
     /// CPU time that Pods used which are gone.
     pub(crate) gone_cpu: Duration,
+    /// Its process is not there; only the runtime is.
+    pub(crate) down: bool,
+    /// How often its process was started again.
+    pub(crate) starts: u32,
+    /// The runtime may have containers of Pods that are gone.
+    pub(crate) rebuilding: bool,
+    pub(crate) eviction: EvictionManager,
+    pub(crate) node_disks: NodeDisks,
+    pub(crate) shutdown: Option<Shutdown>,
 }
 
 /// How long the kubelet waits before it tries a failed request again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
 impl Kubelet {
     /// A kubelet that registers its node with its first input. `rng` decides how long the runtime takes for things.
@@ -176,10 +206,43 @@ impl Kubelet {
             silent: false,
             execs: Execs::default(),
             followers: Vec::new(),
+            sessions: Sessions::default(),
             pod_calls: PodCalls::default(),
             gone_cpu: Duration::ZERO,
+            down: false,
+            starts: 0,
+            rebuilding: false,
+            eviction: EvictionManager::default(),
+            node_disks: NodeDisks { image: config.image_disk_bytes, ..NodeDisks::default() },
+            shutdown: None,
             config,
         }
+    }
+
+    /// Whether it knows the Pods of its node.
+    pub(crate) fn has_listed(&self) -> bool {
+        self.pods.has_synced()
+    }
+
+    /// Records an event about the node.
+    pub(crate) fn record_on_node(
+        &mut self,
+        now: Time,
+        node: ObjectReference,
+        kind: EventType,
+        reason: &str,
+        message: &str,
+        out: &mut Outbox,
+    ) {
+        self.recorder.event_for(now, node, kind, reason, message, out);
+    }
+
+    /// Forgets what it has asked for, and ends what it serves: its process has ended.
+    pub(crate) fn forget_requests(&mut self, out: &mut Outbox) {
+        self.pending.clear();
+        let uids: Vec<Arc<str>> = self.managed.keys().cloned().collect();
+        uids.iter().for_each(|uid| self.end_followers(uid, out));
+        uids.iter().for_each(|uid| self.end_sessions(uid, out));
     }
 
     /// When it started; the start of the run before its first input.
@@ -224,7 +287,10 @@ impl Kubelet {
             wanted: Vec::new(),
         };
         let result = f(&mut managed.worker, &mut cx);
-        managed.dirty |= managed.worker.run(&mut cx);
+        match managed.claim {
+            Claim::Unclaimed => managed.worker.run_alone(&mut cx),
+            Claim::Ours | Claim::Orphan => managed.dirty |= managed.worker.run(&mut cx),
+        }
         let wanted = std::mem::take(&mut cx.wanted);
         let namespace = managed.worker.pod.metadata.namespace.clone();
         for (kind, name) in wanted {
@@ -239,6 +305,7 @@ impl Kubelet {
         self.deliver_execs(uid, out);
         self.send_calls(uid, out);
         self.feed_followers(uid, out);
+        self.feed_sessions(uid, out);
         self.flush(uid, now, out);
         self.reindex(uid);
         Some(result)
@@ -256,9 +323,12 @@ impl Kubelet {
         })
     }
 
-    fn reindex(&mut self, uid: &Arc<str>) {
+    pub(crate) fn reindex(&mut self, uid: &Arc<str>) {
         let Some(managed) = self.managed.get_mut(uid) else { return };
-        let wake = [managed.worker.next_wake(), managed.retry_at].into_iter().flatten().min();
+        let wake = match managed.claim {
+            Claim::Unclaimed => managed.worker.sandbox.next_wake(),
+            Claim::Ours | Claim::Orphan => [managed.worker.next_wake(), managed.retry_at].into_iter().flatten().min(),
+        };
         if managed.wake != wake {
             if let Some(old) = managed.wake {
                 self.wakes.remove(&(old, uid.clone()));
@@ -273,7 +343,7 @@ impl Kubelet {
     /// Writes the status of a Pod if it has changed and nothing is under way; deletes the Pod when it has ended and is to go.
     pub(crate) fn flush(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
         let Some(managed) = self.managed.get_mut(uid) else { return };
-        if managed.writing || managed.retry_at.is_some_and(|at| at > now) {
+        if managed.claim != Claim::Ours || managed.writing || managed.retry_at.is_some_and(|at| at > now) {
             return;
         }
         managed.retry_at = None;
@@ -333,12 +403,19 @@ impl Kubelet {
     }
 
     fn observe(&mut self, uid: Arc<str>, pod: Arc<Pod>, now: Time, out: &mut Outbox) {
+        if self.take_over(&uid, &pod, now, out) {
+            return;
+        }
         if !self.managed.contains_key(&uid) {
             // A Pod that had ended before this kubelet saw it has nothing left to run.
             if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") && !pod.metadata.is_deleting() {
                 return;
             }
             self.managed.insert(uid.clone(), Managed::new(pod.clone(), now));
+            if let Some((reason, message)) = self.refuses(&pod) {
+                self.work(&uid, now, out, |worker, cx| worker.reject(reason, &message, cx));
+                return;
+            }
         } else if let Some(managed) = self.managed.get_mut(&uid)
             && managed.worker.pod.spec == pod.spec
             && managed.worker.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
@@ -361,6 +438,7 @@ impl Kubelet {
     pub(crate) fn remove(&mut self, uid: &Arc<str>, now: Time, out: &mut Outbox) {
         self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
         self.end_followers(uid, out);
+        self.end_sessions(uid, out);
         let Some(managed) = self.managed.remove(uid) else { return };
         self.gone_cpu = self.gone_cpu.saturating_add(managed.worker.cpu(now));
         if let Some(wake) = managed.wake {
@@ -373,6 +451,7 @@ impl Kubelet {
             self.started = Some(now);
             self.next_status = now + node::STATUS_PERIOD;
             self.next_lease = now;
+            self.eviction.next = now + MONITORING_INTERVAL;
             self.next_register = Some(now);
             self.pods.start(now, out);
         }
@@ -388,7 +467,13 @@ impl Kubelet {
         if self.next_status <= now {
             self.write_node_status(now, out);
         }
+        self.watch_pressure(now, out);
         self.pulls(now, out);
+        self.wake_workers(now, out);
+    }
+
+    /// Lets those go on whose time has come.
+    pub(crate) fn wake_workers(&mut self, now: Time, out: &mut Outbox) {
         while let Some((at, uid)) = self.wakes.first().cloned().filter(|(at, _)| *at <= now) {
             self.work(&uid, now, out, |_, _| ());
             // A worker that is due again at this very instant waits for the next input, so that no worker can keep the kubelet here.
@@ -436,159 +521,44 @@ impl Kubelet {
         self.send(request, Pending::Lease, out);
     }
 
-    fn write_node_status(&mut self, now: Time, out: &mut Outbox) {
+    /// Writes the node's status.
+    pub(crate) fn write_node_status(&mut self, now: Time, out: &mut Outbox) {
         self.next_status = now + node::STATUS_PERIOD;
         let Some(node) = &self.node else { return };
-        let ready = condition(&node.status.conditions, "Ready").filter(|ready| ready.status == "True");
-        let ready_since = ready.and_then(|ready| ready.last_transition_time).map_or(now, |at| at.0);
         let mut node = Node::clone(node);
-        node.status = node::status(&self.config, now, ready_since, &self.images);
+        let pressure = &self.eviction.conditions;
+        node.status = node::status(&self.config, now, &self.images, pressure, self.shutdown.is_some(), &node.status.conditions);
         self.node_images = node.status.images.len();
         // Without a revision the write does not conflict with a cordon or a label.
         node.metadata.resource_version = ResourceVersion(0);
         let path = ResourcePath::object(Node::INFO, "", &self.config.node_name).with_subresource("status");
         self.send(Request::new(Method::Put, path).body(Body::Object(node.into())), Pending::NodeStatus, out);
     }
-
-    fn answered(&mut self, id: RequestId, answer: Result<Response, Transport>, now: Time, out: &mut Outbox) {
-        let Some(pending) = self.pending.remove(&id) else { return };
-        let code = answer.as_ref().map_or(0, |response| response.code);
-        let message = match &answer {
-            Ok(Response { result: Err(status), .. }) => status.message.clone(),
-            Err(transport) => transport.to_string(),
-            Ok(_) => String::new(),
-        };
-        let object = answer.ok().and_then(|response| response.into_object().ok());
-        match pending {
-            Pending::RegisterNode => self.registered(code, object, now, out),
-            Pending::NodeStatus => {
-                if let Some(Object::Node(node)) = object {
-                    self.node = Some(node);
-                }
-            }
-            Pending::Lease => match object {
-                Some(Object::Lease(lease)) => {
-                    self.lease = Some(lease);
-                    if std::mem::take(&mut self.silent) {
-                        let path = ResourcePath::object(Node::INFO, "", &self.config.node_name);
-                        self.send(Request::new(Method::Get, path), Pending::ReadNode, out);
-                    }
-                }
-                _ if code == 404 && self.lease.is_none() => self.next_lease = now + RETRY,
-                _ if code == 404 => self.lease = None,
-                _ if code == 409 => {
-                    let path = ResourcePath::object(Lease::INFO, node::LEASE_NAMESPACE, &self.config.node_name);
-                    self.send(Request::new(Method::Get, path), Pending::Lease, out);
-                }
-                _ => {
-                    self.silent |= code == 0;
-                    self.next_lease = now + RETRY;
-                }
-            },
-            Pending::ReadNode => match object {
-                Some(Object::Node(node)) => {
-                    self.node = Some(node);
-                    self.write_node_status(now, out);
-                }
-                _ => self.silent = code != 404,
-            },
-            Pending::PodStatus(uid) => self.status_written(&uid, code, object, now, out),
-            Pending::Refetch(uid) => {
-                if let Some(managed) = self.managed.get_mut(&uid) {
-                    managed.writing = false;
-                    if let Some(Object::Pod(pod)) = &object
-                        && self.statics.set_mirror(&uid, pod.clone())
-                    {
-                        self.flush(&uid, now, out);
-                    } else if let Some(Object::Pod(pod)) = object.filter(|object| *object.metadata().uid == *uid) {
-                        self.work(&uid, now, out, |worker, _| worker.update(pod));
-                    }
-                }
-            }
-            Pending::DeletePod(uid) => {
-                if let Some(managed) = self.managed.get_mut(&uid)
-                    && !matches!(code, 200 | 202 | 404 | 409)
-                {
-                    managed.deleting = false;
-                    managed.retry_at = Some(now + RETRY);
-                    self.reindex(&uid);
-                }
-            }
-            Pending::Mirror(uid) => self.mirror_made(&uid, object, now, out),
-            Pending::MirrorGone => {}
-            Pending::Reference(uid, kind, name) => {
-                let known = match object {
-                    Some(Object::ConfigMap(map)) => Known::ConfigMap(map),
-                    Some(Object::Secret(secret)) => Known::Secret(secret),
-                    Some(Object::PersistentVolumeClaim(claim)) => Known::Claim(claim),
-                    _ => Known::Missing(message),
-                };
-                self.work(&uid, now, out, |worker, _| {
-                    worker.asked.remove(&(kind, name.clone()));
-                    worker.objects.known.insert((kind, name), known);
-                });
-            }
-        }
-    }
-
-    fn registered(&mut self, code: u16, object: Option<Object>, now: Time, out: &mut Outbox) {
-        match object {
-            Some(Object::Node(node)) => {
-                self.node = Some(node);
-                self.make_mirrors(out);
-                self.write_node_status(now, out);
-            }
-            // It is there from an earlier life: read it, then report.
-            _ if code == 409 => {
-                let path = ResourcePath::object(Node::INFO, "", &self.config.node_name);
-                self.send(Request::new(Method::Get, path), Pending::RegisterNode, out);
-            }
-            _ => self.next_register = Some(now + RETRY),
-        }
-    }
-
-    fn status_written(&mut self, uid: &Arc<str>, code: u16, object: Option<Object>, now: Time, out: &mut Outbox) {
-        let Some(managed) = self.managed.get_mut(uid) else { return };
-        managed.writing = false;
-        match object {
-            Some(Object::Pod(pod)) => {
-                if !self.statics.set_mirror(uid, pod.clone()) {
-                    managed.worker.update(pod);
-                }
-                self.flush(uid, now, out);
-            }
-            _ if code == 409 => {
-                managed.dirty = true;
-                managed.writing = true;
-                let meta = &managed.worker.pod.metadata;
-                let request = Request::new(Method::Get, ResourcePath::object(Pod::INFO, &meta.namespace, &meta.name));
-                self.send(request, Pending::Refetch(uid.clone()), out);
-            }
-            // Gone: the watch will say so.
-            _ if code == 404 => {}
-            _ => {
-                managed.dirty = true;
-                managed.retry_at = Some(now + RETRY);
-            }
-        }
-        self.reindex(uid);
-    }
 }
 
 impl Component for Kubelet {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        if self.down {
+            return self.take_without_kubelet(now, input, out);
+        }
         self.take(now, input, out);
         self.look_at_manifests(now, out);
+        self.end_orphans(now, out);
+        self.advance_shutdown(now, out);
     }
 
     fn next_wake(&self) -> Option<Time> {
+        let workers = self.wakes.first().map(|(at, _)| *at);
+        if self.down {
+            return workers;
+        }
         if self.started.is_none() {
             return Some(Time::ZERO);
         }
-        let workers = self.wakes.first().map(|(at, _)| *at);
-        let own =
-            [Some(self.next_lease), Some(self.next_status), self.next_register, workers, self.images.next_wake(), self.pods.next_wake()];
-        own.into_iter().flatten().min()
+        let shutdown = self.shutdown.as_ref().map(Shutdown::next_wake);
+        let timers = [Some(self.next_lease), Some(self.next_status), Some(self.eviction.next), self.next_register, shutdown];
+        let own = [workers, self.images.next_wake(), self.pods.next_wake()];
+        timers.into_iter().chain(own).flatten().min()
     }
 }
 
@@ -605,6 +575,7 @@ impl Kubelet {
             Input::Wake => self.wake(now, out),
             Input::Response(id, answer) => self.answered(id, answer, now, out),
             Input::Serve(id, request) => self.serve(now, id, &request, out),
+            Input::ServeText(id, frame) => self.heard(id, frame.as_deref(), now, out),
             Input::Dialed(call, answer) => self.dialed(call, answer, now, out),
             Input::Incoming(caller, dial) => self.incoming(caller, &dial, now, out),
             Input::Watch(..) | Input::WatchEnded(..) | Input::Stream(..) | Input::Etcd(_) | Input::Outgoing(..) => {}

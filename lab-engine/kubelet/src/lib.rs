@@ -4,20 +4,23 @@
 //! reports by status writes and Events. What runs in the containers is simulated by `runtime`: images, processes, files, logs, a shell.
 //! It models `pkg/kubelet` of Kubernetes v1.36 and, below the Container Runtime Interface, containerd 2.2.
 //!
-//! **Simplified here:** no admission by resources, no eviction, no cgroups; containers are seen to change at once, not with the next relist of
+//! **Simplified here:** no admission by resources, no cgroups; containers are seen to change at once, not with the next relist of
 //! the PLEG. The modules say what they leave out.
 
+mod answers;
 mod backoff;
 mod calls;
 mod credentials;
 mod dns;
 mod env;
+pub mod eviction;
 pub mod facts;
 mod hooks;
 mod image_pull;
 mod images;
 mod kubelet;
 mod node;
+mod outage;
 mod pod_actions;
 mod pod_status;
 mod pod_worker;
@@ -29,17 +32,23 @@ mod restart;
 mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
+#[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
+mod sessions;
+mod shutdown;
 mod static_pods;
 mod status;
 mod storage;
 mod sync;
 mod termination;
+mod trouble;
 mod usage;
 mod volumes;
 
 pub use kubelet::{Kubelet, KubeletConfig};
 pub use node::{node_ip, pod_network};
+pub use shutdown::{ShutdownGrace, grace_periods};
 pub use storage::Storage;
+pub use trouble::{Filesystem, PullTrouble};
 
 #[cfg(test)]
 mod tests;

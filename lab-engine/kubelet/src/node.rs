@@ -3,8 +3,7 @@
 //! A kubelet creates its Node once, renews its Lease in `kube-node-lease` every ten seconds, and writes the status every five minutes or
 //! when something changed.
 //!
-//! **Simplified here:** the runtime is ready as soon as the kubelet starts, so a node is `Ready` with its first status; nothing puts it
-//! under pressure. A Node that someone deletes comes back only when the kubelet restarts, as upstream.
+//! **Simplified here:** the runtime is ready as soon as the kubelet starts, so a node is `Ready` with its first status. A Node that someone deletes comes back only when the kubelet restarts, as upstream.
 
 use crate::images::ImageManager;
 use crate::kubelet::KubeletConfig;
@@ -70,22 +69,65 @@ pub(crate) fn node(config: &KubeletConfig, now: Time, images: &ImageManager) -> 
     Node {
         metadata: ObjectMeta { name: name.clone(), labels, annotations, ..ObjectMeta::default() },
         spec: NodeSpec { pod_cidr: cidr.clone(), pod_cidrs: vec![cidr], taints: config.taints.clone(), ..NodeSpec::default() },
-        status: status(config, now, now, images),
+        status: status(config, now, images, &[], false, &[]),
         ..Node::default()
     }
 }
 
-/// The node's status; its conditions hold since `ready_since`.
-pub(crate) fn status(config: &KubeletConfig, now: Time, ready_since: Time, images: &ImageManager) -> NodeStatus {
-    let condition = |type_: &str, status: &str, reason: &str, message: &str| Condition {
-        type_: type_.to_owned(),
-        status: status.to_owned(),
-        last_heartbeat_time: Some(now.into()),
-        last_transition_time: Some(ready_since.into()),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        ..Condition::default()
+/// The node's conditions: `pressure` names those of pressure that hold. What has not changed keeps its time from `before`.
+fn conditions(now: Time, pressure: &[&str], shutting_down: bool, before: &[Condition]) -> Vec<Condition> {
+    let holds = |type_: &str| pressure.contains(&type_);
+    let pick = |type_: &'static str, with: [&'static str; 2], without: [&'static str; 2]| {
+        let [reason, message] = if holds(type_) { with } else { without };
+        (type_, holds(type_), reason, message)
     };
+    let ready = match shutting_down {
+        false => ("Ready", true, "KubeletReady", "kubelet is posting ready status"),
+        true => ("Ready", false, "KubeletNotReady", "node is shutting down"),
+    };
+    let all = [
+        pick(
+            "MemoryPressure",
+            ["KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
+            ["KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
+        ),
+        pick(
+            "DiskPressure",
+            ["KubeletHasDiskPressure", "kubelet has disk pressure"],
+            ["KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
+        ),
+        pick(
+            "PIDPressure",
+            ["KubeletHasInsufficientPID", "kubelet has insufficient PID available"],
+            ["KubeletHasSufficientPID", "kubelet has sufficient PID available"],
+        ),
+        ready,
+    ];
+    let condition = |(type_, holds, reason, message): (&str, bool, &str, &str)| {
+        let status = if holds { "True" } else { "False" };
+        let since = api::meta::condition(before, type_).filter(|before| before.status == status);
+        Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            last_heartbeat_time: Some(now.into()),
+            last_transition_time: since.and_then(|before| before.last_transition_time).or(Some(now.into())),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            ..Condition::default()
+        }
+    };
+    all.into_iter().map(condition).collect()
+}
+
+/// The node's status; its conditions as [`conditions`] makes them.
+pub(crate) fn status(
+    config: &KubeletConfig,
+    now: Time,
+    images: &ImageManager,
+    pressure: &[&str],
+    shutting_down: bool,
+    before: &[Condition],
+) -> NodeStatus {
     let address = |type_: &str, address: String| NodeAddress { type_: type_.to_owned(), address, ..NodeAddress::default() };
     let id = |what: &str| {
         let hex = crate::runtime::registry::hex_id(&format!("{what} {}", config.node_name));
@@ -99,12 +141,7 @@ pub(crate) fn status(config: &KubeletConfig, now: Time, ready_since: Time, image
     NodeStatus {
         capacity: resources(config),
         allocatable: resources(config),
-        conditions: vec![
-            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-            condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-        ],
+        conditions: conditions(now, pressure, shutting_down, before),
         addresses: vec![address("InternalIP", node_ip(config.index)), address("Hostname", config.node_name.clone())],
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: 10250, ..DaemonEndpoint::default() }),

@@ -14,6 +14,9 @@ use sim::What;
 impl PodWorker {
     /// Computes the status anew; true when it differs from the one before.
     pub(crate) fn compute_status(&mut self, cx: &mut Cx<'_>) -> bool {
+        if self.rejected {
+            return self.rejected_status();
+        }
         let inits = self.pod.spec.init_containers.len();
         let statuses: Vec<ContainerStatus> = (0..self.records.len()).map(|index| self.container_status(index)).collect();
         let (init, rest) = statuses.split_at(inits);
@@ -33,6 +36,10 @@ impl PodWorker {
             status::containers_ready(spec, known, phase),
         ];
         drafts.extend(self.resize_conditions());
+        if let Some(message) = &self.disruption {
+            let (reason, message) = ("TerminationByKubelet".to_owned(), message.clone());
+            drafts.push(Draft { type_: "DisruptionTarget", status: true, reason, message });
+        }
         let rules = spec.init_containers.iter().chain(&spec.containers).flat_map(|container| &container.restart_policy_rules);
         if rules.into_iter().any(|rule| rule.action == "RestartAllContainers") {
             let (reason, message) = (String::new(), String::new());
@@ -67,6 +74,24 @@ impl PodWorker {
         new.container_statuses = main.to_vec();
         new.init_container_statuses = init.to_vec();
         new.ephemeral_container_statuses = ephemeral.to_vec();
+        let changed = new != self.status;
+        self.status = new;
+        changed
+    }
+
+    /// The status of a Pod that the kubelet has not taken (`rejectPod`).
+    fn rejected_status(&mut self) -> bool {
+        let Some((reason, message)) = self.ending.as_ref().and_then(|why| why.as_ref()) else { return false };
+        let new = PodStatus {
+            phase: "Failed".to_owned(),
+            reason: (*reason).to_owned(),
+            message: message.clone(),
+            conditions: self.pod.status.conditions.clone(),
+            start_time: Some(self.start_time.into()),
+            qos_class: self.pod.status.qos_class.clone(),
+            observed_generation: self.pod.metadata.generation,
+            ..PodStatus::default()
+        };
         let changed = new != self.status;
         self.status = new;
         changed

@@ -168,6 +168,10 @@ pub(crate) struct PodWorker {
     /// The Pod is to end, and why: reason and message of its status when it was not the user's wish.
     pub(crate) ending: Option<Option<(&'static str, String)>>,
     pub(crate) grace: Duration,
+    /// Why the kubelet ends it, when that is a disruption of the Pod.
+    pub(crate) disruption: Option<String>,
+    /// The kubelet has not taken it.
+    pub(crate) rejected: bool,
     pub(crate) restarts: crate::backoff::Backoff<usize>,
     pub(crate) status: PodStatus,
     /// Results of commands that were asked for from outside.
@@ -200,6 +204,8 @@ impl PodWorker {
             start_time: now,
             ending: None,
             grace: Duration::from_secs(30),
+            disruption: None,
+            rejected: false,
             restarts: crate::backoff::Backoff::default(),
             status: pod.status.clone(),
             exec_results: Vec::new(),

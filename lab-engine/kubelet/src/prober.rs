@@ -4,7 +4,7 @@ use crate::backoff::go_duration;
 use crate::pod_worker::{Cx, PodWorker, probe_of};
 use crate::probes::{Flight, ProbeType, Verdict};
 use crate::runtime::http::HttpRequest;
-use crate::runtime::sandbox::ExecResult;
+use crate::runtime::sandbox::{ExecResult, Stdin};
 use api::core::{HttpGetAction, Probe};
 use api::intstr::IntOrString;
 use client::EventType::Warning;
@@ -78,7 +78,7 @@ impl PodWorker {
         let ip = self.sandbox.ip.clone();
         if let Some(exec) = &probe.exec {
             let Some(&run) = self.records[index].runs.last() else { return ends(false, "container not running") };
-            let started = self.sandbox.exec(run, &exec.command, None, cx.now);
+            let started = self.sandbox.exec(run, &exec.command, Stdin::default(), cx.now);
             return started.map_or_else(|| ends(false, exec_error(&exec.command)), Begun::Exec);
         }
         if let Some(get) = &probe.http_get {

@@ -50,7 +50,7 @@ impl ProbeType {
     }
 
     /// What counts before the first result.
-    fn initial(self) -> ProbeResult {
+    pub(crate) fn initial(self) -> ProbeResult {
         match self {
             ProbeType::Startup => ProbeResult::Unknown,
             ProbeType::Liveness => ProbeResult::Success,
@@ -194,6 +194,11 @@ impl ProbeWorker {
     /// Sets what is recorded, as if earlier probes had led to it.
     pub fn set_result(&mut self, result: ProbeResult) {
         self.result = Some(result);
+    }
+
+    /// Goes on with a run that an earlier kubelet probed.
+    pub(crate) fn resume(&mut self, run: usize, result: ProbeResult) {
+        (self.run, self.result) = (Some(run), Some(result));
     }
 
     /// What is recorded for a run of the container; nothing when another one was looked at last.

@@ -1,14 +1,15 @@
 //! What the API server asks of a kubelet: logs, commands, and the pages of its own that `nodes/NODE/proxy/…` leads to (`pkg/kubelet/server`,
 //! `GetKubeletContainerLogs`).
 //!
-//! **Simplified here:** `exec` runs a command to its end and answers once, with its output and exit code; `attach` and `portforward` are not
-//! served.
+//! A request for `exec` or `attach` that asks for a connection ([`Accept::Channels`]) gets one (see `sessions`). Without that, `exec` runs a
+//! command to its end and answers once, with its output and exit code.
 
 use crate::kubelet::Kubelet;
 use crate::pod_worker::{PodWorker, Record};
 use crate::runtime::log::LogOptions;
-use crate::runtime::sandbox::{ExecResult, start_error};
-use api::http::{Body, Path, Request, ResourcePath, Response};
+use crate::runtime::sandbox::{ExecResult, Stdin, start_error};
+use crate::runtime::typing::Session;
+use api::http::{Accept, Body, Path, Request, ResourcePath, Response};
 use api::status::Status;
 use client::{Outbox, ServeId};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ pub(crate) struct Execs(BTreeMap<(Arc<str>, u64), ServeId>);
 /// Someone who follows a log.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    serve: ServeId,
+    pub(crate) serve: ServeId,
     uid: Arc<str>,
     /// The container's run in the sandbox.
     run: usize,
@@ -40,6 +41,7 @@ impl Kubelet {
             Path::Resource(path) => match path.subresource.as_ref() {
                 "log" => self.log(now, id, path, request, out),
                 "exec" => self.exec(now, id, path, request, out),
+                "attach" if request.accept == Accept::Channels => self.attach(now, id, path, request, out),
                 "proxy/metrics/resource" => {
                     out.respond(id, Response::ok(Body::Text(self.resource_metrics(now).into())));
                     Ok(())
@@ -61,7 +63,7 @@ impl Kubelet {
         }
     }
 
-    fn find_pod(&self, path: &ResourcePath) -> Result<Arc<str>, Status> {
+    pub(crate) fn find_pod(&self, path: &ResourcePath) -> Result<Arc<str>, Status> {
         let name = path.name.as_deref().unwrap_or("");
         let namespace = path.namespace.as_deref().unwrap_or("");
         let is = |worker: &PodWorker| worker.pod.metadata.name == name && worker.pod.metadata.namespace == namespace;
@@ -97,29 +99,39 @@ impl Kubelet {
         let uid = self.find_pod(path)?;
         let worker = &self.managed[&uid].worker;
         let index = container_index(worker, request.param("container").unwrap_or(""))?;
-        let name = worker.spec(index).name.clone();
         let record = &worker.records[index];
-        let Some(&run) = record.runs.last().filter(|_| record.is_alive()) else {
-            return Err(Status::internal(format!("unable to upgrade connection: container not found ({name:?})")));
-        };
+        let Some(&run) = record.runs.last().filter(|_| record.is_alive()) else { return Err(not_found(&worker.spec(index).name)) };
+        let stays_open = request.accept == Accept::Channels;
+        if stays_open && self.has_many_sessions(&uid) {
+            return Err(Status::internal("too many connections to the containers of this pod"));
+        }
         let command: Vec<String> = request.query.iter().filter(|(key, _)| key == "command").map(|(_, value)| value.clone()).collect();
         if command.is_empty() {
             return Err(Status::bad_request("you must specify at least 1 command for the container"));
         }
-        let stdin = match &request.body {
+        let text = match &request.body {
             Body::Text(text) => Some(text.to_string()),
             _ => None,
         };
+        let keyboard = stays_open && text.is_none() && request.flag("stdin");
+        let stdin = Stdin { text, keyboard, tty: stays_open && request.flag("tty") };
         let started = self.work(&uid, now, out, |worker, cx| worker.sandbox.exec(run, &command, stdin, cx.now)).flatten();
         match started {
+            Some(exec) if stays_open => {
+                self.open_session(id, &uid, Session::Exec(exec), false, out);
+                self.work(&uid, now, out, |_, _| ());
+            }
             Some(exec) => {
                 self.execs.0.insert((uid.clone(), exec), id);
                 self.work(&uid, now, out, |_, _| ());
             }
             None => {
                 let error = start_error(&command);
-                let stderr =
-                    format!("error: Internal error occurred: failed to exec in container: OCI runtime exec failed: {}\n", tail(&error));
+                let message = format!("failed to exec in container: OCI runtime exec failed: {}", tail(&error));
+                if stays_open {
+                    return Err(Status::internal(message));
+                }
+                let stderr = format!("error: Internal error occurred: {message}\n");
                 out.respond(id, answer(&ExecResult { exit_code: 126, stderr, ..ExecResult::default() }));
             }
         }
@@ -182,12 +194,17 @@ fn answer(result: &ExecResult) -> Response {
     Response::ok(Body::Json(value))
 }
 
+/// There is no such container to connect to.
+pub(crate) fn not_found(name: &str) -> Status {
+    Status::internal(format!("unable to upgrade connection: container not found ({name:?})"))
+}
+
 fn tail(error: &str) -> &str {
     error.find("exec:").map_or(error, |at| &error[at..])
 }
 
 /// The number of a container; the only or first one when no name is given.
-fn container_index(worker: &PodWorker, name: &str) -> Result<usize, Status> {
+pub(crate) fn container_index(worker: &PodWorker, name: &str) -> Result<usize, Status> {
     let inits = worker.pod.spec.init_containers.len();
     if name.is_empty() {
         return Ok(inits);

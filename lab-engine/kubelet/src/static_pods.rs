@@ -7,6 +7,7 @@
 //! **Simplified here:** the folder is looked at whenever a file of the node has changed; a manifest that cannot be read is passed over.
 
 use crate::kubelet::{Kubelet, Managed, Pending};
+use crate::outage::Claim;
 use crate::runtime::registry::hex_id;
 use api::core::{Pod, Toleration};
 use api::http::{Body, Method, Request, ResourcePath};
@@ -105,7 +106,10 @@ impl Kubelet {
         }
         for pod in pods {
             let uid: Arc<str> = pod.metadata.uid.as_str().into();
-            if !self.managed.contains_key(&uid) {
+            if self.managed.get(&uid).is_some_and(|managed| managed.claim == Claim::Unclaimed) {
+                self.statics.mirrors.insert(uid.clone(), Mirror::default());
+                self.take_over(&uid, &Arc::new(pod), now, out);
+            } else if !self.managed.contains_key(&uid) {
                 self.statics.mirrors.insert(uid.clone(), Mirror::default());
                 self.managed.insert(uid.clone(), Managed::new(Arc::new(pod), now));
                 self.work(&uid, now, out, |_, _| ());

@@ -441,6 +441,8 @@ impl PodWorker {
             cpu_milli: cpu_limit.or(Some(cx.config.cpu_milli)),
             pid_namespace,
             termination_message_path: spec.termination_message_path.clone(),
+            stdin: spec.stdin == Some(true),
+            tty: spec.tty == Some(true),
             env,
         })
     }

@@ -78,6 +78,7 @@ impl World {
                     Action::Stream(_, text, _) => self.streamed.push_str(&text),
                     Action::Trace(_, what) => self.trace.push((self.now, what)),
                     Action::Cancel(_)
+                    | Action::Write(..)
                     | Action::Etcd(..)
                     | Action::StartEtcd(..)
                     | Action::Dial(..)

@@ -101,6 +101,11 @@ impl Kubelet {
         containers.fold(system.plus(gone), |sum, container| sum.plus(Use::of(&container.meter, now)))
     }
 
+    /// The memory that the node uses.
+    pub(crate) fn memory_in_use(&self, now: Time) -> u64 {
+        self.node_use(now).memory_bytes
+    }
+
     /// The page `/metrics/resource`.
     pub(crate) fn resource_metrics(&self, now: Time) -> String {
         let millis = now.unix_millis();

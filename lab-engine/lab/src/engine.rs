@@ -40,6 +40,8 @@ pub struct Engine {
     shown: Option<(EventId, u64)>,
     /// Whether a line was typed whose prompt was not sent yet.
     typing: bool,
+    /// The prompt of the session in a container that the page was last told.
+    prompt: Option<String>,
     /// The files as the page knows them.
     files: BTreeMap<String, String>,
 }
@@ -55,6 +57,7 @@ impl Default for Engine {
             sent: EventId(0),
             shown: None,
             typing: false,
+            prompt: None,
             files: BTreeMap::new(),
         }
     }
@@ -75,7 +78,7 @@ impl Engine {
     pub fn tick(&mut self, elapsed_ms: f64, max_steps: u64) -> Vec<FromEngine> {
         let mut out = Vec::new();
         let Some(session) = &mut self.session else { return out };
-        if self.playing || session.cluster().terminal().is_busy() {
+        if self.playing || !session.cluster().terminal().awaits_line() {
             let wall = Duration::from_secs_f64(elapsed_ms.clamp(0.0, MAX_DEBT_MS) / 1000.0);
             self.debt = (self.debt + wall.mul_f64(self.speed)).min(Duration::from_secs_f64(MAX_DEBT_MS / 1000.0 * self.speed.max(1.0)));
         }
@@ -86,7 +89,7 @@ impl Engine {
 
     /// Whether [`Engine::tick`] has anything to do.
     pub fn wants_tick(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| self.playing || !self.debt.is_zero() || session.cluster().terminal().is_busy())
+        self.session.as_ref().is_some_and(|session| self.playing || !self.debt.is_zero() || !session.cluster().terminal().awaits_line())
     }
 
     fn pay(&mut self, max_steps: u64) {
@@ -131,7 +134,10 @@ impl Engine {
                 session.start_line(&line);
                 self.typing = true;
             }
-            ToEngine::Interrupt => session.interrupt(),
+            ToEngine::Interrupt => {
+                self.typing |= session.cluster().terminal().is_busy();
+                session.interrupt();
+            }
             ToEngine::Complete { id, line, cursor } => {
                 out.push(FromEngine::Completions { id, candidates: session.cluster().terminal().complete(&line, cursor) });
             }
@@ -160,7 +166,7 @@ impl Engine {
     fn begin(&mut self, session: LabSession, out: &mut Vec<FromEngine>) {
         out.push(FromEngine::Ready { seed: session.seed(), lab: Box::new(session.lab().clone()) });
         self.files = session.lab().files.clone();
-        (self.debt, self.sent, self.shown, self.typing) = (Duration::ZERO, EventId(0), None, false);
+        (self.debt, self.sent, self.shown, self.typing, self.prompt) = (Duration::ZERO, EventId(0), None, false, None);
         self.session = Some(session);
         self.tell_checks(out);
     }
@@ -179,9 +185,13 @@ impl Engine {
             out.push(FromEngine::Output { stderr: output.stream == Stream::Stderr, text: output.text });
         }
         let terminal = session.cluster().terminal();
-        let prompt = self.typing && !terminal.is_busy();
+        // A session prompts again whenever what it prints ends in another prompt; the end of one is a prompt, too.
+        let awaits = terminal.awaits_line();
+        let text = terminal.prompt().filter(|_| awaits).map(str::to_owned);
+        let prompt = awaits && (self.typing || self.prompt != text);
         if prompt {
             self.typing = false;
+            self.prompt.clone_from(&text);
             let files: BTreeMap<String, String> = terminal.files().iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
             if files != self.files {
                 out.push(FromEngine::Files { files: files.clone() });
@@ -200,7 +210,7 @@ impl Engine {
             out.push(FromEngine::Snapshot { snapshot: Box::new(session.snapshot()) });
         }
         if prompt {
-            out.push(FromEngine::Prompt { exit_code: session.cluster().terminal().exit_code() });
+            out.push(FromEngine::Prompt { exit_code: session.cluster().terminal().exit_code().max(0), text });
             self.tell_checks(out);
         }
     }

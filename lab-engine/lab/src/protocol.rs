@@ -46,7 +46,8 @@ pub enum ToEngine {
         /// Its name.
         name: String,
     },
-    /// A line is typed into the terminal. Virtual time passes until it is done, also when the cluster is paused; then comes `prompt`.
+    /// A line is typed into the terminal, or into the session in a container that has prompted (`\u{4}` alone is Ctrl-D). Virtual time passes
+    /// until it is done, also when the cluster is paused; then comes `prompt`.
     Line {
         /// The line.
         line: String,
@@ -117,8 +118,11 @@ pub enum FromEngine {
     },
     /// The terminal takes the next line.
     Prompt {
-        /// The exit status of the last one.
+        /// The exit status of the last one; 0 within a session.
         exit_code: i32,
+        /// The prompt of the session in a container that takes the line: `/ # `; perhaps empty. `None` outside of one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
     /// What the word at the cursor could become.
     Completions {

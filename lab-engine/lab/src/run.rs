@@ -183,15 +183,15 @@ impl Run {
         self.cluster.start_line(line);
     }
 
-    /// Types a line and lets time pass until it is done.
+    /// Types a line and lets time pass until it is done, or waits for the next line.
     pub(crate) fn command(&mut self, line: &str, judge: &mut Judge) -> CommandResult {
         self.start_line(line);
         let limit = self.cluster.now() + COMMAND_LIMIT;
-        let done = self.advance(limit, MAX_STEPS, judge, |cluster, _| !cluster.terminal().is_busy()) == Progress::Stopped;
+        let done = self.advance(limit, MAX_STEPS, judge, |cluster, _| cluster.terminal().awaits_line()) == Progress::Stopped;
         let mut result =
-            CommandResult { exit_code: if done { self.cluster.terminal().exit_code() } else { 124 }, ..CommandResult::default() };
+            CommandResult { exit_code: if done { self.cluster.terminal().exit_code().max(0) } else { 124 }, ..CommandResult::default() };
         if !done {
-            self.cluster.interrupt();
+            self.cluster.hang_up();
         }
         for output in self.cluster.terminal_mut().take_output() {
             match output.stream {

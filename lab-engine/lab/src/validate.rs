@@ -143,6 +143,7 @@ impl Rules<'_> {
             Fault::CutNode(node) => vec![format!("kubelet/{node}")],
             Fault::Isolate(part) | Fault::Crash(part) | Fault::SlowDisk(part, _) => vec![part.clone()],
             Fault::Cut(one, other) => vec![one.clone(), other.clone()],
+            Fault::Node(fault) => fault.node().map(|node| format!("kubelet/{node}")).into_iter().collect(),
         };
         let missing: Vec<&String> = parts.iter().filter(|part| !self.has_part(part)).collect();
         for part in missing {

@@ -31,6 +31,9 @@ const STEPS_AT_ONCE: u64 = 2_000;
 /// The exit status of a command whose time was up, as of timeout(1).
 const TIMED_OUT: i32 = 124;
 
+/// Ctrl-D, as a session in a container reads it.
+const END_OF_INPUT: &str = "\u{4}";
+
 /// The file that stands for standard input in the cluster's terminal.
 const STDIN_FILE: &str = "/dev/stdin";
 
@@ -117,9 +120,19 @@ fn converse(runner: &mut Runner, input: &mut impl BufRead) -> Result<()> {
     let mut pending = String::new();
     loop {
         if person {
-            show(&mut io::stderr(), if pending.is_empty() { "$ " } else { "> " })?;
+            let own = if pending.is_empty() { "$ " } else { "> " };
+            show(&mut io::stderr(), &runner.cluster.terminal().prompt().map_or_else(|| own.to_owned(), super::screen::visible))?;
         }
+        let in_session = runner.cluster.terminal().prompt().is_some();
         let line = match read_line(input) {
+            // Ctrl-D ends the session first.
+            Line::End if in_session => {
+                runner.command(END_OF_INPUT, None::<&mut io::Empty>)?;
+                if person && runner.cluster.terminal().prompt().is_none() {
+                    continue;
+                }
+                break;
+            }
             Line::End => break,
             Line::TooLong => {
                 runner.complain("clusterbook: the line is too long (at most 1 MiB)", 2);
@@ -128,6 +141,10 @@ fn converse(runner: &mut Runner, input: &mut impl BufRead) -> Result<()> {
             }
             Line::Text(line) => line,
         };
+        if in_session {
+            runner.command(&line, None::<&mut io::Empty>)?;
+            continue;
+        }
         if pending.is_empty() && matches!(line.trim(), "exit" | "quit" | "logout") {
             return Ok(());
         }
@@ -248,9 +265,9 @@ impl Runner {
             return Ok(());
         }
         self.cluster.start_line(&line);
-        let passed = self.pass(self.time_limit, |cluster| !cluster.terminal().is_busy());
+        let passed = self.pass(self.time_limit, |cluster| cluster.terminal().awaits_line());
         if passed != Passed::Done {
-            self.cluster.interrupt();
+            self.cluster.hang_up();
         }
         for output in self.cluster.terminal_mut().take_output() {
             match output.stream {
@@ -259,7 +276,8 @@ impl Runner {
             }
         }
         match passed {
-            Passed::Done => self.fail(self.cluster.terminal().exit_code()),
+            // A session that awaits the next line has no status yet.
+            Passed::Done => self.fail(self.cluster.terminal().exit_code().max(0)),
             Passed::TimeUp => {
                 let limit = self.time_limit;
                 let message = format!(

@@ -84,6 +84,7 @@ impl<C: Component> Host<C> {
                 (Message::Stored(response), _) => return self.stored(number, from, *response, cause),
                 (Message::Ask(id, request), Some(client)) => apiserver::Input::Request { client, id: id.0, request },
                 (Message::Forget(id), Some(client)) => apiserver::Input::Cancel { client, id: id.0 },
+                (Message::Write(id, frame), Some(client)) => apiserver::Input::Write { client, id: id.0, frame },
                 (Message::Served(id, response), _) => apiserver::Input::Kubelet { id: id.0, response: *response },
                 (Message::ServedText(id, text, last), _) => apiserver::Input::KubeletStream { id: id.0, text, last },
                 _ => return,
@@ -119,6 +120,11 @@ impl<C: Component> Host<C> {
                     Some(to) => self.kernel.send(endpoint, to, Message::Serve(self.serve_id(number, id), request), cause),
                     None => unreachable.push(id),
                 },
+                apiserver::Output::KubeletText { node, id, frame } => {
+                    if let Some(to) = self.kernel.find(&format!("kubelet/{node}")) {
+                        self.kernel.send(endpoint, to, Message::ServeText(self.serve_id(number, id), frame), cause);
+                    }
+                }
                 apiserver::Output::Extension { service, id, request } => match self.extension_server(&service) {
                     Some(to) => self.kernel.send(endpoint, to, Message::Serve(self.serve_id(number, id), request), cause),
                     None => unreachable.push(id),

@@ -186,6 +186,7 @@ impl<C: Component> Host<C> {
                     self.slots[number].connection.ended(id);
                     Message::Forget(id)
                 }
+                Action::Write(id, frame) => Message::Write(id, frame),
                 Action::Etcd(member, request) => {
                     if let Some(to) = self.kernel.find(&member) {
                         self.kernel.send(endpoint, to, Message::Store(request), cause);
@@ -264,6 +265,12 @@ impl<C: Component> Host<C> {
         self.kernel.wake(endpoint, now, cause);
     }
 
+    /// Wakes a component at once.
+    pub(crate) fn wake_now(&mut self, number: usize, cause: EventId) {
+        let (now, endpoint) = (self.kernel.now(), self.slots[number].endpoint);
+        self.kernel.wake(endpoint, now, Some(cause));
+    }
+
     fn client_of(&self, endpoint: Endpoint) -> Option<u32> {
         self.by_endpoint.get(&endpoint).and_then(|&number| u32::try_from(number).ok())
     }
@@ -307,7 +314,7 @@ impl<C: Component> Host<C> {
         self.kernel.network().connected(slot.endpoint, self.servers[slot.server].endpoint)
     }
 
-    fn disconnect(&mut self, number: usize, cause: Option<EventId>) {
+    pub(crate) fn disconnect(&mut self, number: usize, cause: Option<EventId>) {
         if let Ok(client) = u32::try_from(number) {
             self.drive_server(self.slots[number].server, apiserver::Input::Disconnected { client }, cause);
         }
@@ -331,6 +338,7 @@ fn receive(connection: &mut Connection, message: Message) -> Option<Input> {
             wanted.then_some(Input::Stream(id, text, last))
         }
         Message::Serve(id, request) => Some(Input::Serve(id, request)),
+        Message::ServeText(id, frame) => Some(Input::ServeText(id, frame)),
         Message::Stored(response) => Some(Input::Etcd(response)),
         Message::Outgoing(caller, dial) => Some(Input::Outgoing(caller, dial)),
         Message::Incoming(caller, dial) => Some(Input::Incoming(caller, dial)),

@@ -1,15 +1,19 @@
 //! `kubectl debug POD --image=IMAGE`: puts an ephemeral container into a running Pod.
 //!
-//! **Simplified here:** with `-i` the command runs to its end before its output is shown; nodes and copies of Pods (`--copy-to`) cannot be
-//! debugged; profiles change nothing.
+//! **Simplified here:** nodes and copies of Pods (`--copy-to`) cannot be debugged; profiles change nothing.
 
-use super::observe::{self, Seen};
+use super::attach;
 use super::pods_of::{find, named, pods};
+use super::session::Streams;
 use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::resources::Context;
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long it waits for the container to run.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) const FLAGS: &[Flag] = &[
     value("image", None),
@@ -36,12 +40,6 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
     let image = parsed.get("image").ok_or("you must specify --image or --profile when not using --copy-to")?.to_owned();
     let command: Vec<String> = parsed.dash.map(|at| parsed.words[at..].to_vec()).unwrap_or_default();
     let waits = parsed.on("stdin") || parsed.on("attach");
-    if waits && parsed.on("tty") && command.len() <= 1 && command.iter().all(|word| word.ends_with("sh")) {
-        return Err(format!(
-            "an interactive shell is not supported in this terminal: leave a container there with 'kubectl debug {word} --image={image} -- \
-             sleep 1d' and use 'kubectl exec {word} -c NAME -- COMMAND'"
-        ));
-    }
     let mut container = json!({"image": image, "terminationMessagePolicy": "File", "resources": {}});
     let copied = [("container", "name"), ("target", "targetContainerName"), ("image-pull-policy", "imagePullPolicy")];
     for (flag, field) in copied {
@@ -58,17 +56,22 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
         }
     }
     let quiet = parsed.on("quiet");
+    let (stdin, tty) = (parsed.on("stdin"), parsed.on("tty"));
+    let text = if stdin { context.environment.stdin.to_owned() } else { String::new() };
     let sought = named(context, word)?;
     Ok(Box::new(move |_| {
         find(sought, move |found, io| match found.first() {
-            Some(pod) => add(pod, container, waits, quiet, io),
+            Some(pod) => {
+                let streams = waits.then(|| Streams::new(stdin, tty, text, io));
+                add(pod, container, streams, quiet, io)
+            }
             None => io.error("no pods found"),
         })
     }))
 }
 
-/// Puts the container into the Pod; with `waits` shows what it printed when it has ended.
-fn add(pod: &Value, mut container: Value, waits: bool, quiet: bool, io: &mut Io<'_>) -> Step {
+/// Puts the container into the Pod, and connects to it if there are `streams`.
+fn add(pod: &Value, mut container: Value, streams: Option<Streams>, quiet: bool, io: &mut Io<'_>) -> Step {
     if let Some(target) = container["targetContainerName"].as_str().filter(|_| !quiet) {
         io.complain(&format!(
             "Targeting container {target:?}. If you don't see processes from this container it may be because the container runtime doesn't \
@@ -88,9 +91,12 @@ fn add(pod: &Value, mut container: Value, waits: bool, quiet: bool, io: &mut Io<
     let patch = json!({"spec": {"ephemeralContainers": [container]}});
     let to = path.clone().with_subresource("ephemeralcontainers");
     let request = Request::new(Method::Patch, to).body(Body::Patch(PatchType::StrategicMerge, patch));
+    let deadline = io.now + ATTACH_TIMEOUT;
     Step::ask(request, move |answer, io| match answer {
-        Ok(_) if waits => wait(path, name),
-        Ok(_) => Step::Done(0),
+        Ok(_) => match streams {
+            Some(streams) => attach::when_it_runs(path, name, streams, quiet, deadline),
+            None => Step::Done(0),
+        },
         Err(failure) => io.fail(&failure),
     })
 }
@@ -109,27 +115,4 @@ fn suffix(pod: &Value) -> String {
         hash /= 27;
     }
     letters
-}
-
-/// Waits for the container's end, and prints its log.
-fn wait(path: ResourcePath, name: String) -> Step {
-    let log = path.clone();
-    observe::object(path, None, move |seen, io| match seen {
-        Seen::Timeout => None,
-        Seen::Object(None) => Some(io.error("the Pod is gone")),
-        Seen::Object(Some(pod)) => {
-            let statuses = pod["status"]["ephemeralContainerStatuses"].as_array()?;
-            let state = &statuses.iter().find(|status| status["name"] == name.as_str())?["state"];
-            let code = state["terminated"]["exitCode"].as_i64()?;
-            let request = Request::new(Method::Get, log.clone().with_subresource("log")).query("container", name.clone());
-            Some(Step::ask(request, move |answer, io| match answer {
-                Ok(Body::Text(text)) => {
-                    io.print(&*text);
-                    Step::Done(i32::try_from(code).unwrap_or(1))
-                }
-                Ok(_) => Step::Done(0),
-                Err(failure) => io.fail(&failure),
-            }))
-        }
-    })
 }

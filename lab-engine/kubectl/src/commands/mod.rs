@@ -2,6 +2,7 @@
 
 mod about;
 mod apply;
+mod attach;
 mod auth;
 mod change;
 mod create;
@@ -29,6 +30,7 @@ mod rollout;
 mod run;
 mod scale;
 mod server_side;
+mod session;
 mod set;
 mod submit;
 mod top;
@@ -68,6 +70,7 @@ const VERBS: &[Verb] = &[
     writes("apply", apply::FLAGS, apply::apply),
     reads("auth can-i", auth::FLAGS, auth::can_i),
     reads("auth whoami", auth::FLAGS, auth::whoami),
+    reads("attach", attach::FLAGS, attach::build),
     writes("autoscale", run::AUTOSCALE_FLAGS, run::autoscale),
     reads("cluster-info", &[], about::cluster_info),
     reads("config", about::CONFIG_FLAGS, about::config),
@@ -140,7 +143,6 @@ const VERBS: &[Verb] = &[
 
 /// Commands of the real `kubectl` that make no sense here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("attach", "this terminal has no keyboard for a container: use 'kubectl logs -f' or 'kubectl exec POD -- COMMAND'"),
     ("certificate", "certificate signing requests are not simulated"),
     ("completion", "the terminal completes by itself: press Tab"),
     ("convert", "it is a plugin that is not part of kubectl"),

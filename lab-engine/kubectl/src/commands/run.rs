@@ -2,15 +2,15 @@
 //!
 //! **Simplified here:** `run -it` waits until the Pod ends and then prints its log; the keyboard is not connected.
 
-use super::observe::{self, Seen};
+use super::attach;
 use super::pods_of::pods;
+use super::session::Streams;
 use super::submit::{DryRun, Submit};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, optional, switch, value};
 use crate::resources::{Context, Target, chosen, gather, resolve};
 use api::http::{Body, Method, Request, ResourcePath};
 use serde_json::{Map, Value, json};
-use sim::Time;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -67,11 +67,14 @@ pub(super) fn run(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String>
         (true, Some(port)) => Some(service_of(context, name, port, &object)),
         (false, _) => None,
     };
-    let (namespace, name, remove) = (context.namespace.clone(), name.clone(), parsed.on("rm"));
+    let (namespace, name) = (context.namespace.clone(), name.clone());
+    let stdin = parsed.on("stdin");
+    let text = if stdin { context.environment.stdin.to_owned() } else { String::new() };
+    let attached = Attached { stdin, tty: parsed.on("tty"), quiet: parsed.on("quiet"), remove: parsed.on("rm"), text };
     let services = resolve("services")?;
     Ok(Box::new(move |io| {
         if attach {
-            return start_attached(submit, namespace, name, object, remove);
+            return start_attached(submit, namespace, name, object, attached);
         }
         // The Service comes first, as upstream prints it.
         if let Some(service) = service {
@@ -152,28 +155,25 @@ fn service_of(context: &Context<'_>, name: &str, port: i64, pod: &Value) -> Valu
     })
 }
 
-/// Creates the Pod, waits for its end, prints its log and, with `--rm`, deletes it.
-fn start_attached(submit: Submit, namespace: String, name: String, object: Value, remove: bool) -> Step {
+/// What `--stdin`, `--tty`, `--quiet` and `--rm` say, and what stands on standard input.
+struct Attached {
+    stdin: bool,
+    tty: bool,
+    quiet: bool,
+    remove: bool,
+    text: String,
+}
+
+/// Creates the Pod, connects to its container, waits for its end and, with `--rm`, deletes it.
+fn start_attached(submit: Submit, namespace: String, name: String, object: Value, attached: Attached) -> Step {
+    let Attached { stdin, tty, quiet, remove, text } = attached;
     let request = submit.request(Method::Post, ResourcePath::collection(pods(), &namespace), Body::Json(object));
     Step::json(request, move |_, io| {
         let path = ResourcePath::object(pods(), &namespace, &name);
-        let started: Time = io.now + RUNNING_TIMEOUT;
-        let (log, gone, shown) = (path.clone(), path.clone(), name.clone());
-        io.later(move |_| {
-            observe::object(path, None, move |seen, io| match seen {
-                Seen::Timeout => None,
-                Seen::Object(None) => Some(io.error(&format!("pods {shown:?} not found"))),
-                Seen::Object(Some(pod)) => {
-                    let phase = pod["status"]["phase"].as_str().unwrap_or("");
-                    let ended = matches!(phase, "Succeeded" | "Failed");
-                    let late = phase == "Pending" && io.now > started;
-                    if late {
-                        return Some(io.error("timed out waiting for the condition"));
-                    }
-                    ended.then(|| print_log(log.clone(), exit_code(pod)))
-                }
-            })
-        });
+        let (gone, container) = (path.clone(), name.clone());
+        let deadline = io.now + RUNNING_TIMEOUT;
+        let streams = Streams::new(stdin, tty, text, io);
+        io.later(move |_| attach::when_it_runs(path, container, streams, quiet, deadline));
         if remove {
             io.later(move |_| {
                 let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"});
@@ -185,22 +185,6 @@ fn start_attached(submit: Submit, namespace: String, name: String, object: Value
             });
         }
         Step::Done(0)
-    })
-}
-
-fn exit_code(pod: &Value) -> i32 {
-    let code = pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"].as_i64().unwrap_or(0);
-    i32::try_from(code).unwrap_or(1)
-}
-
-fn print_log(path: ResourcePath, code: i32) -> Step {
-    Step::ask(Request::new(Method::Get, path.with_subresource("log")), move |answer, io| match answer {
-        Ok(Body::Text(text)) => {
-            io.print(&*text);
-            Step::Done(code)
-        }
-        Ok(_) => Step::Done(code),
-        Err(failure) => io.fail(&failure),
     })
 }
 

@@ -52,6 +52,8 @@ pub(crate) enum Entry {
 pub(crate) struct Tree {
     entries: Arc<BTreeMap<String, Entry>>,
     bytes: usize,
+    /// The sizes of files whose content is not kept.
+    pub(super) holes: BTreeMap<String, u64>,
     /// Counts the changes.
     version: u64,
 }
@@ -115,6 +117,9 @@ impl Tree {
         }
         self.bytes = bytes;
         self.version += 1;
+        if !append {
+            self.holes.remove(path);
+        }
         match Arc::make_mut(&mut self.entries).entry(path.to_owned()).or_insert(Entry::File { text: String::new(), mode: 0o644 }) {
             Entry::File { text: content, .. } => {
                 if !append {
@@ -172,6 +177,7 @@ impl Tree {
         if self.is_dir(path) && !below.is_empty() && !recursive {
             return Err(FsError::NotEmpty);
         }
+        self.holes.retain(|file, _| file != path && !below.contains(file));
         let entries = Arc::make_mut(&mut self.entries);
         for path in below.iter().map(String::as_str).chain([path]) {
             if let Some(Entry::File { text, .. }) = entries.remove(path) {
@@ -179,6 +185,16 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// What the texts of its files take, in bytes.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
+    }
+
+    /// How many files and directories there are.
+    pub(crate) fn entry_count(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
     }
 
     /// How often the tree was changed.
@@ -294,7 +310,7 @@ impl View<'_> {
         (tree, inner)
     }
 
-    fn tree_mut(&mut self, path: &str) -> Result<(&mut Tree, String), FsError> {
+    pub(super) fn tree_mut(&mut self, path: &str) -> Result<(&mut Tree, String), FsError> {
         let (mount, inner) = self.locate(path);
         let source = match mount {
             Some(mount) if mount.read_only => return Err(FsError::ReadOnly),

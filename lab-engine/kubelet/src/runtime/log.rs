@@ -59,6 +59,11 @@ impl Log {
         }
     }
 
+    /// What it takes, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
+    }
+
     /// How many lines were ever written, and whether the last is still open: where a follower goes on.
     pub(crate) fn end(&self) -> usize {
         self.dropped + self.lines.len()

@@ -6,6 +6,7 @@
 //! **Simplified here:** a connection is one question and one answer; memory counts only against a container's limit.
 
 pub(crate) mod calls;
+pub(crate) mod disk;
 pub(crate) mod fs;
 pub(crate) mod http;
 pub(crate) mod log;
@@ -15,6 +16,7 @@ pub(crate) mod registry;
 mod repositories;
 pub(crate) mod sandbox;
 pub(crate) mod shell;
+pub(crate) mod typing;
 pub(crate) mod usage;
 
 use fs::Tree;

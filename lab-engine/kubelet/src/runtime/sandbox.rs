@@ -55,6 +55,10 @@ pub(crate) struct ContainerConfig {
     pub(crate) cpu_milli: Option<u64>,
     pub(crate) pid_namespace: PidNamespace,
     pub(crate) termination_message_path: String,
+    /// Whether its standard input stays open for whoever attaches (`stdin`).
+    pub(crate) stdin: bool,
+    /// Whether that is a terminal (`tty`).
+    pub(crate) tty: bool,
 }
 
 /// One run of a container.
@@ -65,18 +69,30 @@ pub(crate) struct Container {
     pub(crate) state: State,
     pub(crate) log: Log,
     pub(crate) meter: Meter,
-    root: Tree,
-    program: Option<Program>,
-    wake: Option<Time>,
+    pub(super) root: Tree,
+    /// What its image had of that: bytes and entries.
+    pub(super) image_bytes: u64,
+    pub(super) image_entries: u64,
+    pub(super) program: Option<Program>,
+    pub(super) wake: Option<Time>,
     kill_at: Option<Time>,
     /// The exit code that this leads to.
     kill_code: i32,
+    /// What it printed, by descriptor, since somebody who is attached took it.
+    pub(super) tap: Option<Vec<(u8, String)>>,
+    /// Whether somebody was ever attached.
+    pub(super) tapped: bool,
 }
 
 impl Container {
+    /// SIGKILL from outside of its PID namespace.
+    pub(super) fn kill_now(&mut self, now: Time) {
+        (self.kill_at, self.kill_code) = (Some(now), 137);
+    }
+
     /// Delivers a signal to the first process. Number 1 of a PID namespace is not ended by a signal that it has no handler for; a process
     /// below the sandbox's own number 1 is, like any other.
-    fn signal(&mut self, signal: &str, now: Time) {
+    pub(super) fn signal(&mut self, signal: &str, now: Time) {
         let handled = self.program.as_mut().is_some_and(|program| program.signal(signal, now));
         // Without a program it is the process itself that runs this step, and signals itself.
         self.wake = Some(now);
@@ -97,13 +113,27 @@ impl Container {
 
 /// A command that runs in a container beside its first process.
 #[derive(Debug)]
-struct Exec {
-    id: u64,
+pub(super) struct Exec {
+    pub(super) id: u64,
     container: usize,
-    program: Program,
-    wake: Option<Time>,
-    stdout: String,
-    stderr: String,
+    pub(super) program: Program,
+    pub(super) wake: Option<Time>,
+    pub(super) tty: bool,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    /// The exit code that a signal led to.
+    pub(super) killed: Option<i32>,
+}
+
+/// What a command is given to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stdin {
+    /// All of its standard input, when that is known.
+    pub(crate) text: Option<String>,
+    /// Whether somebody types.
+    pub(crate) keyboard: bool,
+    /// Whether that is done on a terminal, to which the command prints, too.
+    pub(crate) tty: bool,
 }
 
 /// What came of a command.
@@ -146,7 +176,7 @@ pub(crate) struct Sandbox {
     pub(crate) containers: Vec<Container>,
     pub(crate) volumes: Vec<Tree>,
     listeners: Vec<Listener>,
-    execs: Vec<Exec>,
+    pub(super) execs: Vec<Exec>,
     next_exec: u64,
     pub(crate) calls: Calls,
 }
@@ -319,7 +349,10 @@ impl Sandbox {
     /// # Errors
     /// The runtime's message when the program does not exist.
     pub(crate) fn start(&mut self, config: ContainerConfig, mut root: Tree, now: Time) -> Result<usize, String> {
-        let program = programs::launch(config.image, &config.argv, &config.env, &self.hostname, Some(&config.ports));
+        let mut program = programs::launch(config.image, &config.argv, &config.env, &self.hostname, Some(&config.ports));
+        if let Some(Program::Shell(machine)) = program.as_mut().filter(|_| config.stdin) {
+            machine.attach(config.tty);
+        }
         for mount in &config.mounts {
             // A mount point that cannot be made shows when the program looks for it.
             let _ = root.make_dirs(&mount.at);
@@ -331,7 +364,23 @@ impl Sandbox {
         };
         let meter = Meter::new(now, config.cpu_milli);
         let (log, wake) = (Log::default(), Some(now));
-        self.containers.push(Container { config, started: now, state, log, meter, root, program, wake, kill_at: None, kill_code: 137 });
+        let (image_bytes, image_entries) = (root.size(), root.entry_count());
+        self.containers.push(Container {
+            config,
+            started: now,
+            state,
+            log,
+            meter,
+            root,
+            image_bytes,
+            image_entries,
+            program,
+            wake,
+            kill_at: None,
+            kill_code: 137,
+            tap: None,
+            tapped: false,
+        });
         failed.map_or(Ok(self.containers.len() - 1), Err)
     }
 
@@ -343,11 +392,15 @@ impl Sandbox {
     }
 
     /// Starts a command in a container; `None` when the container has no such program.
-    pub(crate) fn exec(&mut self, index: usize, argv: &[String], stdin: Option<String>, now: Time) -> Option<u64> {
+    pub(crate) fn exec(&mut self, index: usize, argv: &[String], stdin: Stdin, now: Time) -> Option<u64> {
         let container = &self.containers[index];
         let mut program = programs::launch(container.config.image, argv, &container.config.env, &self.hostname, None)?;
-        if let (Program::Shell(machine), Some(stdin)) = (&mut program, stdin) {
-            machine.set_stdin(stdin);
+        if let Program::Shell(machine) = &mut program {
+            if let Some(text) = stdin.text {
+                machine.set_stdin(text);
+            } else if stdin.keyboard {
+                machine.attach(stdin.tty);
+            }
         }
         self.next_exec += 1;
         self.execs.push(Exec {
@@ -355,8 +408,10 @@ impl Sandbox {
             container: index,
             program,
             wake: Some(now),
+            tty: stdin.tty,
             stdout: String::new(),
             stderr: String::new(),
+            killed: None,
         });
         Some(self.next_exec)
     }
@@ -415,7 +470,7 @@ impl Sandbox {
         // A program that is throttled goes on later.
         let rested = now + waited + container.meter.run(now, spent.saturating_sub(waited));
         for chunk in out.0 {
-            container.log.write(chunk.at, chunk.fd == 2, &chunk.text);
+            container.print(chunk);
         }
         match step {
             Step::Wait(wake) => {
@@ -463,12 +518,13 @@ impl Sandbox {
         let rested = now + waited + self.containers[container].meter.run(now, spent.saturating_sub(waited));
         let exec = self.execs.iter_mut().find(|exec| exec.id == id)?;
         for chunk in out.0 {
-            let stream = if chunk.fd == 2 { &mut exec.stderr } else { &mut exec.stdout };
+            let stream = if chunk.fd == 2 && !exec.tty { &mut exec.stderr } else { &mut exec.stdout };
             if stream.len() + chunk.text.len() <= MAX_EXEC_OUTPUT {
                 stream.push_str(&chunk.text);
             }
         }
         let exit_code = match step {
+            _ if exec.killed.is_some() => exec.killed.unwrap_or_default(),
             Step::Wait(wake) => {
                 exec.program = program;
                 exec.wake = wake.map(|at| at.max(rested).max(now + Duration::from_micros(1)));

@@ -81,6 +81,8 @@ pub(crate) struct Desk {
     pub(crate) problems: RwSignal<BTreeMap<String, Vec<FileProblem>>>,
     pub(crate) screen: RwSignal<Screen>,
     pub(crate) busy: RwSignal<bool>,
+    /// The prompt of the session in a container that takes what is typed.
+    pub(crate) session: RwSignal<Option<String>>,
     pub(crate) input: RwSignal<String>,
     /// The lines before the input that belong to the same command.
     pub(crate) pending: RwSignal<String>,
@@ -128,6 +130,7 @@ impl Desk {
             problems: RwSignal::default(),
             screen: RwSignal::default(),
             busy: RwSignal::new(false),
+            session: RwSignal::default(),
             input: RwSignal::default(),
             pending: RwSignal::default(),
             cursor: RwSignal::default(),
@@ -187,7 +190,8 @@ impl Desk {
             FromEngine::Output { stderr, text } => {
                 self.screen.update(|screen| screen.print(if stderr { Kind::Error } else { Kind::Output }, &text));
             }
-            FromEngine::Prompt { .. } => {
+            FromEngine::Prompt { text, .. } => {
+                self.session.set(text);
                 self.busy.set(false);
                 self.run_next();
             }
@@ -256,6 +260,7 @@ impl Desk {
         self.problems.set(BTreeMap::new());
         self.tried.set(false);
         self.busy.set(false);
+        self.session.set(None);
         self.error.set(None);
         self.phase.set(Phase::Running);
         self.open_a_file();
@@ -440,7 +445,10 @@ impl Desk {
             return;
         }
         let Some(line) = self.inner.with_value(|inner| inner.queue.borrow_mut().pop_front()) else { return };
-        self.screen.update(|screen| screen.print_line(Kind::Typed, &line.replace('\n', "\n> ")));
+        match self.session.get_untracked() {
+            Some(prompt) => self.screen.update(|screen| screen.print_line(Kind::Session, &format!("{prompt}{line}"))),
+            None => self.screen.update(|screen| screen.print_line(Kind::Typed, &line.replace('\n', "\n> "))),
+        }
         self.history.update(|history| history.add(&line));
         self.inner.with_value(|inner| inner.context.store.write("lab/history", &self.history.get_untracked()));
         self.busy.set(true);
@@ -452,14 +460,26 @@ impl Desk {
     /// Ctrl-C.
     pub(crate) fn interrupt(self) {
         self.inner.with_value(|inner| inner.queue.borrow_mut().clear());
-        if self.busy.get_untracked() {
-            self.screen.update(|screen| screen.print_line(Kind::Note, "^C"));
+        let session = self.session.get_untracked();
+        if self.busy.get_untracked() || session.is_some() {
+            let line = format!("{}{}^C", session.unwrap_or_default(), self.input.get_untracked());
+            self.screen.update(|screen| screen.print_line(Kind::Note, &line));
+            self.input.set(String::new());
+            self.busy.set(true);
             self.send(&ToEngine::Interrupt);
         } else {
             let line = format!("{}{}^C", self.pending.get_untracked(), self.input.get_untracked());
             self.screen.update(|screen| screen.print_line(Kind::Typed, &line));
             self.input.set(String::new());
             self.pending.set(String::new());
+        }
+    }
+
+    /// Ctrl-D: ends the session in a container, where there is one.
+    pub(crate) fn end_of_input(self) {
+        if self.session.with_untracked(Option::is_some) && !self.busy.get_untracked() {
+            self.busy.set(true);
+            self.send(&ToEngine::Line { line: "\u{4}".to_owned() });
         }
     }
 

@@ -28,6 +28,8 @@ const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 pub(crate) enum Kind {
     /// Typed by the learner.
     Typed,
+    /// Typed by the learner into a session in a container, after its prompt.
+    Session,
     /// Printed.
     Output,
     /// Printed as an error or warning.

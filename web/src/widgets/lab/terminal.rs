@@ -1,6 +1,6 @@
 //! The terminal: what was printed, and a line to type.
 //!
-//! Enter runs, the arrows go through the history, Tab completes, Ctrl-C interrupts and Ctrl-L clears. A line that ends with a backslash or
+//! Enter runs, the arrows go through the history, Tab completes, Ctrl-C interrupts, Ctrl-D ends a session in a container and Ctrl-L clears. A line that ends with a backslash or
 //! begins a here-document goes on in the next one. Of several lines that are pasted, each but the last is run.
 
 use super::desk::{Desk, Phase};
@@ -71,14 +71,15 @@ pub(crate) fn Terminal(desk: Desk) -> impl IntoView {
 }
 
 /// Whether a command runs, one is awaited, or one goes on.
-fn prompt(desk: Desk) -> &'static str {
-    if desk.busy.get() {
+fn prompt(desk: Desk) -> String {
+    let own = if desk.busy.get() {
         "…"
     } else if desk.pending.with(String::is_empty) {
         "$"
     } else {
         ">"
-    }
+    };
+    desk.session.get().filter(|_| !desk.busy.get()).unwrap_or_else(|| own.to_owned())
 }
 
 fn line_view(line: Line) -> impl IntoView {
@@ -89,6 +90,7 @@ fn class_of(line: &Line) -> &'static str {
     match line.kind {
         Kind::Typed if line.text.starts_with("> ") => "cb-typed cb-continued",
         Kind::Typed => "cb-typed",
+        Kind::Session => "cb-typed cb-continued",
         Kind::Output => "cb-stdout",
         Kind::Error => "cb-stderr",
         Kind::Note => "cb-screen-note",
@@ -100,7 +102,7 @@ fn stay_at_the_end(desk: Desk, log: NodeRef<Div>) {
         let last = desk.screen.with(|screen| screen.lines().last().map(|line| line.kind));
         let Some(log) = log.get() else { return };
         // The new lines are not there yet: this is where the learner has scrolled to.
-        if last == Some(Kind::Typed) || log.scroll_height() - log.scroll_top() - log.client_height() < NEAR_END {
+        if matches!(last, Some(Kind::Typed | Kind::Session)) || log.scroll_height() - log.scroll_top() - log.client_height() < NEAR_END {
             request_animation_frame(move || log.set_scroll_top(log.scroll_height()));
         }
     });
@@ -132,6 +134,7 @@ fn key(desk: Desk, event: &KeyboardEvent, input: &HtmlInputElement) {
         "ArrowDown" => recall(desk, desk.history.try_update(History::forth).flatten()),
         "Tab" if !event.shift_key() && !text.trim().is_empty() => desk.complete(byte_of(&text, start)),
         "c" if event.ctrl_key() && start == end => desk.interrupt(),
+        "d" if event.ctrl_key() && text.is_empty() => desk.end_of_input(),
         "l" if event.ctrl_key() => desk.screen.update(Screen::clear),
         _ => return,
     }
@@ -145,6 +148,9 @@ fn enter(desk: Desk, line: &str) {
     }
     let text = desk.pending.get_untracked() + line;
     desk.input.set(String::new());
+    if desk.session.with_untracked(Option::is_some) {
+        return desk.run(text.split('\n').map(str::to_owned).collect());
+    }
     match commands(&text) {
         Some(commands) if !text.ends_with('\\') => {
             // What was typed so far is shown again as a whole.

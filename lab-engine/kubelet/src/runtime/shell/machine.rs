@@ -2,6 +2,7 @@
 
 mod builtins;
 mod commands;
+mod interactive;
 
 use super::ast::{Command, Kind, List, Pipeline};
 use super::net;
@@ -10,6 +11,7 @@ use super::tools;
 use crate::runtime::programs::{Output, Program, Step};
 use crate::runtime::registry::Image;
 use crate::runtime::sandbox::Ctx;
+use interactive::Keyboard;
 use sim::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -100,6 +102,12 @@ pub(super) enum Frame {
     /// A tool that waits for the network.
     Network(Box<net::Exchange>),
     WaitJobs,
+    /// Reads the next command from the keyboard.
+    Interactive,
+    /// `read` waits for a line.
+    Read(Vec<String>),
+    /// `cat` prints what is typed.
+    Copy,
     Exit,
     /// The status that was there before a trap.
     Status(i32),
@@ -125,6 +133,7 @@ pub(super) struct Thread {
     nesting: usize,
     busy: u32,
     image: &'static Image,
+    keyboard: Option<Box<Keyboard>>,
 }
 
 /// Where a thread stands.
@@ -157,7 +166,7 @@ impl Machine {
             params: Vec::new(),
             cwd: "/".to_owned(),
             status: 0,
-            fds: [Sink::Inherit(1), Sink::Inherit(2)],
+            fds: Thread::own_fds(),
             stdin: None,
             jobs: Vec::new(),
             last_job: 0,
@@ -167,6 +176,7 @@ impl Machine {
             nesting: 0,
             busy: 0,
             image,
+            keyboard: None,
         };
         Machine { thread, argv: Some(argv) }
     }
@@ -218,10 +228,15 @@ impl Thread {
         }
     }
 
+    /// Where a shell writes that was redirected nowhere.
+    fn own_fds() -> [Sink; 2] {
+        [Sink::Inherit(1), Sink::Inherit(2)]
+    }
+
     /// A thread that begins like this one.
     fn fork(&self, list: Option<&List>) -> Box<Thread> {
         let frames = list.map(|list| Frame::List { list: list.clone(), at: 0 }).into_iter().collect();
-        let fds = [Sink::Inherit(1), Sink::Inherit(2)];
+        let fds = Thread::own_fds();
         let jobs = Vec::new();
         Box::new(Thread { frames, fds, jobs, pending: Vec::new(), nesting: self.nesting + 1, ..self.clone_state() })
     }
@@ -239,6 +254,7 @@ impl Thread {
             traps: BTreeMap::new(),
             pending: Vec::new(),
             fds: self.fds.clone(),
+            keyboard: None,
             ..*self
         }
     }
@@ -333,7 +349,7 @@ impl Thread {
             Ok(list) => self.frames.push(Frame::List { list, at: 0 }),
             Err(error) => {
                 self.complain(&error, ctx, out);
-                self.frames.clear();
+                self.abandon();
                 self.status = 2;
             }
         }
@@ -359,7 +375,10 @@ impl Thread {
                 }
             }
             Frame::Subshell(mut child) => match self.run_child(&mut child, None, ctx, out) {
-                Poll::Done(status) => self.status = status,
+                Poll::Done(status) => {
+                    self.status = status;
+                    self.keyboard = self.keyboard.take().or(child.keyboard);
+                }
                 Poll::Wait(until) => {
                     self.frames.push(Frame::Subshell(child));
                     return Some(until);
@@ -391,6 +410,9 @@ impl Thread {
                     return Some(None);
                 }
             }
+            Frame::Interactive => return self.step_interactive(ctx, out),
+            Frame::Read(args) => return self.step_read(args),
+            Frame::Copy => return self.step_copy(ctx, out),
             Frame::Exit => self.frames.clear(),
             Frame::Status(status) => self.status = status,
         }

@@ -24,6 +24,8 @@ fn run_for(script: &str, limit_secs: u64) -> (String, Option<i32>, Time) {
         cpu_milli: None,
         pid_namespace: crate::runtime::sandbox::PidNamespace::Own,
         termination_message_path: String::new(),
+        stdin: false,
+        tty: false,
     };
     let mut host = Tree::default();
     sandbox.start(config, ImageFiles::default().root(image), Time::ZERO).unwrap();

@@ -4,6 +4,7 @@
 
 use super::machine::{Frame, Thread};
 use super::{namespaces, net, test, text_tools};
+use crate::runtime::disk::large_file;
 use crate::runtime::fs::{FsError, normalize};
 use crate::runtime::programs::{Output, seconds};
 use crate::runtime::sandbox::Ctx;
@@ -84,6 +85,8 @@ const NAMES: &[&str] = &[
     "conntrack",
     "nft",
     "ipset",
+    "dd",
+    "fallocate",
 ];
 
 /// Whether there is a tool of this name.
@@ -183,6 +186,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             thread.write(1, "Filesystem           1K-blocks      Used Available Use% Mounted on\noverlay              104857600         0 104857600   0% /\n", ctx, out);
             0
         }
+        "dd" | "fallocate" => allocate(thread, name, args, ctx, out),
         "ls" => ls(thread, args, ctx, out),
         "touch" | "rm" | "mkdir" | "rmdir" | "cp" | "mv" | "chmod" | "stat" => files(thread, name, args, &plain, ctx, out),
         "tail" if args.iter().any(|arg| matches!(arg.as_str(), "-f" | "-F")) => {
@@ -195,6 +199,24 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
         _ => return None,
     };
     Some(Outcome::Done(status))
+}
+
+/// `dd` and `fallocate`.
+fn allocate(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+    let done = large_file(name, args).and_then(|(file, bytes, told)| {
+        let made = ctx.files().allocate(&normalize(&thread.cwd, &file), bytes);
+        made.map(|()| told).map_err(|error| format!("{name}: can't open '{file}': {error}"))
+    });
+    match done {
+        Ok(told) => {
+            thread.write(2, &told, ctx, out);
+            0
+        }
+        Err(error) => {
+            thread.write(2, &format!("{error}\n"), ctx, out);
+            1
+        }
+    }
 }
 
 /// What `date`, `hostname`, `uname` and `ps` print.

@@ -58,6 +58,7 @@ impl Thread {
                 return true;
             }
             "exec" => {}
+            "read" if self.stdin.is_none() && self.keyboard.is_some() => self.frames.push(Frame::Read(argv[1..].to_vec())),
             "read" => status = self.read(&argv[1..]),
             _ => match self.set_state(argv, ctx, out) {
                 Some(done) => status = done,

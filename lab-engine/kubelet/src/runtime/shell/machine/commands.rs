@@ -130,7 +130,7 @@ impl Thread {
             Ok(expanded) => expanded,
             Err(error) => {
                 self.complain(&error, ctx, out);
-                self.frames.clear();
+                self.abandon();
                 self.status = 2;
                 return;
             }
@@ -278,7 +278,10 @@ impl Thread {
         let name = argv[0].rsplit('/').next().unwrap_or("").to_owned();
         self.charge(EXTERNAL, ctx);
         if is_shell(&name) {
-            return self.shell(&argv[1..], ctx, out);
+            return self.shell(&name, &argv[1..], ctx, out);
+        }
+        if name == "cat" && argv.len() == 1 && self.stdin.is_none() && self.keyboard.is_some() {
+            return self.frames.push(Frame::Copy);
         }
         if let Some(outcome) = tools::run(self, &name, &argv[1..], ctx, out) {
             match outcome {
@@ -299,7 +302,7 @@ impl Thread {
                 if argv[0].contains('/')
                     && let Ok(script) = ctx.files().read(&path).map(str::to_owned)
                 {
-                    return self.shell(&["-c".to_owned(), script], ctx, out);
+                    return self.shell("sh", &["-c".to_owned(), script], ctx, out);
                 }
                 self.complain(&format!("{}: not found", argv[0]), ctx, out);
                 self.status = 127;
@@ -308,7 +311,7 @@ impl Thread {
     }
 
     /// `sh -c SCRIPT`, `sh FILE`, or a shell that reads its standard input.
-    pub(super) fn shell(&mut self, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) {
+    pub(super) fn shell(&mut self, name: &str, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) {
         let mut child = self.fork(None);
         child.params.clear();
         let mut rest = args;
@@ -340,9 +343,18 @@ impl Thread {
                     return;
                 }
             },
+            (None, None) if child.stdin.is_none() && self.keyboard.is_some() => {
+                if self.is_first_process() {
+                    self.params.clear();
+                    return self.read_commands(name);
+                }
+                child.keyboard = self.keyboard.take();
+                child.read_commands(name);
+                return self.frames.push(Frame::Subshell(child));
+            }
             (None, None) => child.stdin.take().unwrap_or_default(),
         };
-        if self.frames.is_empty() && self.nesting == 0 && matches!(self.fds, [Sink::Inherit(1), Sink::Inherit(2)]) {
+        if self.is_first_process() {
             // The first process: this machine is that shell.
             (self.params, self.errexit) = (child.params, child.errexit);
             self.source(&script, ctx, out);
@@ -350,5 +362,10 @@ impl Thread {
         }
         child.source(&script, ctx, out);
         self.frames.push(Frame::Subshell(child));
+    }
+
+    /// Whether nothing has run yet, so that the machine itself becomes what is to run.
+    fn is_first_process(&self) -> bool {
+        self.frames.is_empty() && self.nesting == 0 && matches!(self.fds, [Sink::Inherit(1), Sink::Inherit(2)])
     }
 }

@@ -1,0 +1,112 @@
+//! Sessions in containers: what is typed into `kubectl exec -it`, `attach`, `run -it` and `debug -it`, and what comes back.
+
+use cluster::{Cluster, ClusterConfig, CommandResult};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn cluster() -> Cluster {
+    Cluster::booted(&ClusterConfig::with_nodes(1)).expect("the default configuration is right")
+}
+
+fn run(cluster: &mut Cluster, line: &str) -> CommandResult {
+    cluster.run_line(line, LIMIT)
+}
+
+fn prints(cluster: &mut Cluster, line: &str) -> String {
+    let result = run(cluster, line);
+    assert_eq!((result.exit_code, result.stderr.as_str()), (0, ""), "{line}");
+    result.stdout
+}
+
+fn with_pod(image: &str) -> Cluster {
+    let mut cluster = cluster();
+    run(&mut cluster, &format!("kubectl run web --image={image} -- sh -c 'while true; do sleep 5; done'"));
+    assert_eq!(run(&mut cluster, "kubectl wait --for=condition=Ready pod/web").exit_code, 0);
+    cluster
+}
+
+#[test]
+fn a_shell_keeps_its_directory_and_variables_and_ends_with_its_code() {
+    let mut cluster = with_pod("busybox");
+    assert_eq!(prints(&mut cluster, "kubectl exec -it web -- sh"), "");
+    assert_eq!(cluster.terminal().prompt(), Some("/ # "));
+    assert_eq!(prints(&mut cluster, "cd /tmp; X=5"), "");
+    assert_eq!(cluster.terminal().prompt(), Some("/tmp # "));
+    assert_eq!(prints(&mut cluster, "echo $X > f; cat f; pwd"), "5\n/tmp\n");
+    assert_eq!(prints(&mut cluster, "for i in 1 2"), "");
+    assert_eq!(cluster.terminal().prompt(), Some("> "));
+    assert_eq!(prints(&mut cluster, "do echo $i; done"), "1\n2\n");
+    assert_eq!(prints(&mut cluster, "fi"), "sh: syntax error: unexpected \"fi\"\n", "a terminal has one output");
+    assert_eq!(prints(&mut cluster, "read name"), "");
+    assert_eq!(prints(&mut cluster, "Ada"), "");
+    assert_eq!(prints(&mut cluster, "echo hello $name"), "hello Ada\n");
+    let end = run(&mut cluster, "exit 3");
+    assert_eq!((end.exit_code, end.stderr.as_str()), (3, "command terminated with exit code 3\n"));
+    assert_eq!((cluster.terminal().prompt(), cluster.terminal().is_busy()), (None, false));
+    assert_eq!(prints(&mut cluster, "kubectl exec web -- cat /tmp/f"), "5\n", "the files stay");
+}
+
+#[test]
+fn control_c_and_control_d_go_to_the_other_end() {
+    let mut cluster = with_pod("nginx");
+    prints(&mut cluster, "kubectl exec -it web -- bash");
+    assert_eq!(cluster.terminal().prompt(), Some("root@web:/# "));
+    cluster.start_line("sleep 1000");
+    cluster.advance(Duration::from_secs(5), u64::MAX);
+    assert!(!cluster.terminal().awaits_line() || cluster.terminal().prompt() == Some(""));
+    cluster.interrupt();
+    cluster.advance(Duration::from_secs(1), u64::MAX);
+    assert_eq!(cluster.terminal().prompt(), Some("root@web:/# "));
+    assert_eq!(prints(&mut cluster, "echo $?"), "130\n");
+    let end = run(&mut cluster, "\u{4}");
+    assert_eq!((end.exit_code, cluster.terminal().is_busy()), (0, false), "{end:?}");
+}
+
+#[test]
+fn output_comes_as_it_is_printed_and_an_interrupted_command_ends() {
+    let mut cluster = with_pod("busybox");
+    cluster.start_line("kubectl exec web -- sh -c 'while true; do echo tick; sleep 1; done'");
+    cluster.advance(Duration::from_millis(2500), u64::MAX);
+    let ticks: String = cluster.terminal_mut().take_output().into_iter().map(|output| output.text).collect();
+    assert_eq!(ticks, "tick\ntick\ntick\n");
+    cluster.interrupt();
+    assert_eq!(cluster.terminal().exit_code(), 130);
+    assert_eq!(prints(&mut cluster, "echo in | kubectl exec -i web -- cat"), "in\n");
+}
+
+#[test]
+fn a_pod_that_is_run_with_a_terminal_is_attached_and_removed() {
+    let mut cluster = cluster();
+    let begin = run(&mut cluster, "kubectl run -it --rm box --image=busybox --restart=Never");
+    assert_eq!(begin.stderr, "If you don't see a command prompt, try pressing enter.\n");
+    assert_eq!(cluster.terminal().prompt(), Some("/ # "));
+    assert_eq!(prints(&mut cluster, "hostname"), "box\n");
+    let end = run(&mut cluster, "exit 2");
+    assert_eq!((end.exit_code, end.stdout.as_str()), (2, "pod \"box\" deleted from default namespace\n"));
+}
+
+#[test]
+fn attaching_again_finds_the_same_shell() {
+    let mut cluster = cluster();
+    run(&mut cluster, "kubectl run -it box --image=busybox");
+    prints(&mut cluster, "x=7");
+    cluster.hang_up();
+    cluster.advance(Duration::from_secs(1), u64::MAX);
+    cluster.terminal_mut().take_output();
+    // `run -i` sets `stdinOnce`: the first client's end was the shell's, which was then started anew.
+    assert_eq!(prints(&mut cluster, "kubectl get pod box -o jsonpath='{.status.containerStatuses[0].restartCount}'"), "1");
+    run(&mut cluster, "kubectl attach -it box");
+    assert_eq!(prints(&mut cluster, "echo x=$x"), "x=\n");
+    let end = run(&mut cluster, "exit");
+    assert_eq!(end.stdout, "Session ended, resume using 'kubectl attach box -c box -i -t' command when the pod is running\n");
+}
+
+#[test]
+fn a_debugger_gets_a_terminal() {
+    let mut cluster = with_pod("nginx");
+    let begin = run(&mut cluster, "kubectl debug -it web --image=busybox --target=web -c dbg");
+    assert!(begin.stderr.ends_with("If you don't see a command prompt, try pressing enter.\n"), "{}", begin.stderr);
+    assert!(prints(&mut cluster, "ps").contains("sleep 5"), "it sees the processes of its target");
+    assert_eq!(run(&mut cluster, "exit").exit_code, 0);
+}
