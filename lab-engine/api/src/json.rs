@@ -16,6 +16,7 @@
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A value could not be read as the type its field has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,15 +179,15 @@ pub fn decode<T: Json>(value: Value) -> Result<T, DecodeError> {
     T::from_json(value, &mut Position::default())
 }
 
-/// The fields of a JSON object that its type does not model. One pointer wide.
+/// The fields of a JSON object that its type does not model, shared by the copies of the object. One pointer wide.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rest(Option<Box<Map<String, Value>>>);
+pub struct Rest(Option<Arc<Map<String, Value>>>);
 
 impl Rest {
     /// Keeps what is left of an object once the modelled fields were taken out; nulls are dropped, they mean absence.
     pub fn new(mut left: Map<String, Value>) -> Self {
         left.retain(|_, value| !value.is_null());
-        Rest((!left.is_empty()).then(|| Box::new(left)))
+        Rest((!left.is_empty()).then(|| Arc::new(left)))
     }
 
     /// The kept fields, in name order.

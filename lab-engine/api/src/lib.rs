@@ -36,6 +36,7 @@ pub mod schema;
 pub mod shared;
 pub mod status;
 pub mod storage;
+pub mod string_map;
 pub mod time_zone;
 pub mod yaml;
 

@@ -6,13 +6,12 @@
 use crate::json::{DecodeError, Json, Position};
 use crate::managed_fields::ManagedFields;
 use crate::object;
+use crate::shared::SharedVec;
 use serde_json::Value;
 use sim::Time;
-use std::collections::BTreeMap;
 use std::fmt;
 
-/// Labels or annotations, in key order.
-pub type StringMap = BTreeMap<String, String>;
+pub use crate::string_map::StringMap;
 
 /// `metav1.Time`: an instant, written with whole seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +135,7 @@ object! {
         /// Keys and values for anything else.
         pub annotations: StringMap = "annotations",
         /// Who depends on whom, for garbage collection.
-        pub owner_references: Vec<OwnerReference> = "ownerReferences",
+        pub owner_references: SharedVec<OwnerReference> = "ownerReferences",
         /// What must be done before the object may go.
         pub finalizers: Vec<String> = "finalizers",
         /// Which manager owns which field.

@@ -47,13 +47,28 @@ impl EventType {
     }
 }
 
-/// Everything of an event but its message.
-type AggregateKey = (String, String, EventType, String);
+/// Everything of an event but its message. The caches below share one.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    identity: Arc<str>,
+    field_path: String,
+    kind: EventType,
+    reason: String,
+}
 
 #[derive(Debug)]
 struct Aggregate {
-    messages: BTreeSet<String>,
+    /// Sorted, each once.
+    messages: Vec<Arc<str>>,
     last: Time,
+}
+
+/// What is remembered of an event that was written (`eventLog`).
+#[derive(Debug)]
+struct Written {
+    name: Box<str>,
+    count: i32,
+    first: Timestamp,
 }
 
 #[derive(Debug)]
@@ -68,12 +83,12 @@ pub struct EventRecorder {
     source: EventSource,
     agent: Arc<str>,
     actor: Option<Arc<str>>,
-    aggregates: BTreeMap<AggregateKey, Aggregate>,
+    aggregates: BTreeMap<Arc<Group>, Aggregate>,
     /// The event last written for a group and message.
-    written: BTreeMap<(AggregateKey, String), Arc<Event>>,
-    buckets: BTreeMap<String, Bucket>,
+    written: BTreeMap<(Arc<Group>, Arc<str>), Written>,
+    buckets: BTreeMap<Arc<str>, Bucket>,
     /// Updates under way, with the event to create when it is gone.
-    updating: BTreeMap<RequestId, Arc<Event>>,
+    updating: BTreeMap<RequestId, Box<Event>>,
     creating: BTreeSet<RequestId>,
     last_name: u64,
 }
@@ -103,39 +118,49 @@ impl EventRecorder {
 
     /// Records an event about what `regarding` refers to, for example one container of a Pod.
     pub fn event_for(&mut self, now: Time, regarding: ObjectReference, kind: EventType, reason: &str, message: &str, out: &mut Outbox) {
+        let message: Arc<str> = message.into();
         let what = What::EventRecorded {
             regarding: ObjectRef::new(regarding.kind.as_str(), regarding.namespace.as_str(), regarding.name.as_str()),
             kind: kind.as_str(),
             reason: reason.into(),
-            message: message.into(),
+            message: message.clone(),
         };
         match &self.actor {
             Some(actor) => out.trace_as(actor, what),
             None => out.trace(what),
         }
-        let (group, counted_as, message) = self.aggregate(now, &regarding, kind, reason, message);
-        if !self.passes(now, &identity(&regarding)) {
+        let identity = identity(&regarding);
+        let group = Group { identity, field_path: regarding.field_path.clone(), kind, reason: reason.to_owned() };
+        let (group, combined) = self.aggregate(now, Arc::new(group), &message);
+        if !self.passes(now, &group.identity) {
             return;
         }
+        // All combined events of a group are one, found under the empty message.
+        let (counted_as, message) = match combined {
+            true => ("".into(), format!("(combined from similar events): {message}")),
+            false => (message.clone(), message.to_string()),
+        };
+        let mut event = Box::new(self.make(now, regarding, kind, reason, message));
         let key = (group, counted_as);
         if let Some(written) = self.written.get_mut(&key) {
-            let event = Arc::make_mut(written);
-            event.count = Some(event.count.unwrap_or(1).saturating_add(1));
-            event.last_timestamp = Some(now.into());
-            event.message = message;
+            written.count = written.count.saturating_add(1);
+            event.metadata.name = written.name.to_string();
+            event.first_timestamp = Some(written.first);
+            event.count = Some(written.count);
             let change = json!({"count": event.count, "lastTimestamp": Timestamp::from(now).to_string(), "message": event.message});
             let path = ResourcePath::object(Event::INFO, &event.metadata.namespace, &event.metadata.name);
             let body = Body::Patch(PatchType::StrategicMerge, change);
             let id = out.request(Request::new(Method::Patch, path).body(body).agent(&self.agent));
-            self.updating.insert(id, written.clone());
+            self.updating.insert(id, event);
             return;
         }
-        let event = Arc::new(self.make(now, regarding, kind, reason, message));
-        self.create(&event, out);
+        event.metadata.name = self.name(now, &event.involved_object.name);
+        let written = Written { name: event.metadata.name.as_str().into(), count: 1, first: now.into() };
+        self.create(*event, out);
         if self.written.len() >= MAX_CACHE_ENTRIES {
             self.written.pop_first();
         }
-        self.written.insert(key, event);
+        self.written.insert(key, written);
     }
 
     /// Takes the answers to its own writes; whether the input was one.
@@ -150,51 +175,45 @@ impl EventRecorder {
             return false;
         };
         if matches!(answer, Ok(response) if response.code == 404) {
-            self.create(&event, out);
+            self.create(*event, out);
         }
         true
     }
 
-    fn create(&mut self, event: &Arc<Event>, out: &mut Outbox) {
+    fn create(&mut self, event: Event, out: &mut Outbox) {
         let path = ResourcePath::collection(Event::INFO, &event.metadata.namespace);
-        let request = Request::new(Method::Post, path).body(Body::Object(event.clone().into_object())).agent(&self.agent);
+        let request = Request::new(Method::Post, path).body(Body::Object(Arc::new(event).into_object())).agent(&self.agent);
         self.creating.insert(out.request(request));
     }
 
-    /// The group and the message under which the event is counted (`EventAggregator.EventAggregate`).
-    ///
-    /// All combined events of a group are one, found under the empty message; the second text is what it says.
-    fn aggregate(
-        &mut self,
-        now: Time,
-        regarding: &ObjectReference,
-        kind: EventType,
-        reason: &str,
-        message: &str,
-    ) -> (AggregateKey, String, String) {
-        let key = (identity(regarding), regarding.field_path.clone(), kind, reason.to_owned());
-        if self.aggregates.len() >= MAX_CACHE_ENTRIES && !self.aggregates.contains_key(&key) {
+    /// The group as the caches share it, and whether the event is combined with others of it (`EventAggregator.EventAggregate`).
+    fn aggregate(&mut self, now: Time, group: Arc<Group>, message: &Arc<str>) -> (Arc<Group>, bool) {
+        let known = self.aggregates.get_key_value(&group).map(|(known, _)| known.clone());
+        if known.is_none() && self.aggregates.len() >= MAX_CACHE_ENTRIES {
             self.aggregates.pop_first();
         }
-        let aggregate = self.aggregates.entry(key.clone()).or_insert_with(|| Aggregate { messages: BTreeSet::new(), last: now });
+        let group = known.unwrap_or(group);
+        let aggregate = self.aggregates.entry(group.clone()).or_insert_with(|| Aggregate { messages: Vec::new(), last: now });
         if now.since(aggregate.last) > AGGREGATE_INTERVAL {
             aggregate.messages.clear();
         }
         aggregate.last = now;
-        aggregate.messages.insert(message.to_owned());
-        if aggregate.messages.len() < AGGREGATE_MAX_EVENTS {
-            return (key, message.to_owned(), message.to_owned());
+        if let Err(place) = aggregate.messages.binary_search(message) {
+            aggregate.messages.insert(place, message.clone());
         }
-        aggregate.messages.pop_first();
-        (key, String::new(), format!("(combined from similar events): {message}"))
+        let combined = aggregate.messages.len() >= AGGREGATE_MAX_EVENTS;
+        if combined {
+            aggregate.messages.remove(0);
+        }
+        (group, combined)
     }
 
     /// Whether the spam filter lets an event about this object pass (`EventSourceObjectSpamFilter`).
-    fn passes(&mut self, now: Time, identity: &str) -> bool {
+    fn passes(&mut self, now: Time, identity: &Arc<str>) -> bool {
         if self.buckets.len() >= MAX_CACHE_ENTRIES && !self.buckets.contains_key(identity) {
             self.buckets.pop_first();
         }
-        let bucket = self.buckets.entry(identity.to_owned()).or_insert(Bucket { tokens: SPAM_BURST, filled: now });
+        let bucket = self.buckets.entry(identity.clone()).or_insert(Bucket { tokens: SPAM_BURST, filled: now });
         let earned = now.since(bucket.filled).as_secs() / SPAM_REFILL.as_secs();
         if earned > 0 {
             bucket.tokens = bucket.tokens.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(SPAM_BURST);
@@ -205,7 +224,15 @@ impl EventRecorder {
         passes
     }
 
-    fn make(&mut self, now: Time, regarding: ObjectReference, kind: EventType, reason: &str, message: String) -> Event {
+    /// A name that no event has had. Upstream names events by the nanosecond; here several can happen in one, so each takes the next.
+    fn name(&mut self, now: Time, regarding: &str) -> String {
+        self.last_name = now.as_nanos().max(self.last_name + 1);
+        let unix_nanos = Time::EPOCH.unsigned_abs() * 1_000_000_000 + self.last_name;
+        format!("{regarding}.{unix_nanos:x}")
+    }
+
+    /// An event that happened once, without a name.
+    fn make(&self, now: Time, regarding: ObjectReference, kind: EventType, reason: &str, message: String) -> Event {
         let mut event = Event {
             reason: reason.to_owned(),
             message,
@@ -218,10 +245,6 @@ impl EventRecorder {
             reporting_instance: self.source.host.clone(),
             ..Event::default()
         };
-        // Upstream names events by the nanosecond; here several can happen in one, so each takes the next.
-        self.last_name = now.as_nanos().max(self.last_name + 1);
-        let unix_nanos = Time::EPOCH.unsigned_abs() * 1_000_000_000 + self.last_name;
-        event.metadata.name = format!("{}.{unix_nanos:x}", regarding.name);
         event.metadata.namespace = if regarding.namespace.is_empty() { "default".to_owned() } else { regarding.namespace.clone() };
         event.involved_object = regarding;
         event
@@ -229,8 +252,9 @@ impl EventRecorder {
 }
 
 /// What tells one object from another: its UID, or its name where a reference has no UID.
-fn identity(regarding: &ObjectReference) -> String {
-    if regarding.uid.is_empty() { format!("{} {}/{}", regarding.kind, regarding.namespace, regarding.name) } else { regarding.uid.clone() }
+fn identity(regarding: &ObjectReference) -> Arc<str> {
+    let name = || format!("{} {}/{}", regarding.kind, regarding.namespace, regarding.name).into();
+    if regarding.uid.is_empty() { name() } else { regarding.uid.as_str().into() }
 }
 
 /// A reference to an object (`ref.GetReference`).

@@ -6,8 +6,11 @@
 
 #![expect(clippy::disallowed_types, clippy::print_stdout, reason = "a bench measures time and prints it")]
 
+mod measure;
+
 use api::Object;
 use cluster::{Cluster, ClusterConfig};
+use measure::{cpu_time, memory_now, peak_memory};
 use std::time::{Duration, Instant};
 
 const NODES: u32 = 5_000;
@@ -19,16 +22,10 @@ const GOAL_SECONDS: f64 = 60.0;
 const GOAL_BYTES: u64 = 2 << 30;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The most memory that this process has had, in bytes; `None` where the system does not tell.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-fn told(started: Instant, what: &str) {
+fn told(started: Instant, cluster: &Cluster, what: &str) {
     let memory = peak_memory().map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
-    println!("{:>8.1} s  {memory:>10}  {what}", started.elapsed().as_secs_f64());
+    let cpu = cpu_time().unwrap_or_default().as_secs_f64();
+    println!("{:>8.1} s  {cpu:>8.1} s of CPU  {:>8} virtual  {memory:>10}  {what}", started.elapsed().as_secs_f64(), cluster.now());
 }
 
 fn running(cluster: &Cluster) -> usize {
@@ -42,7 +39,7 @@ fn main() {
     let started = Instant::now();
     let config = ClusterConfig::with_nodes(usize::try_from(nodes).unwrap_or(usize::MAX));
     let mut cluster = Cluster::booted(&config).expect("the default configuration is right");
-    told(started, &format!("{nodes} nodes are ready"));
+    told(started, &cluster, &format!("{nodes} nodes are ready"));
     let mut made = 0;
     while made < pods {
         let replicas = PODS_PER_DEPLOYMENT.min(pods - made);
@@ -51,15 +48,20 @@ fn main() {
         let result = cluster.run_line(&format!("kubectl rollout status deployment/{name}"), 60 * MINUTE);
         assert!(result.stdout.ends_with("successfully rolled out\n"), "{}{}", result.stdout, result.stderr);
         made += replicas;
-        told(started, &format!("{made} Pods are ready"));
+        told(started, &cluster, &format!("{made} Pods are ready"));
     }
     let (seconds, running) = (started.elapsed().as_secs_f64(), running(&cluster));
     assert_eq!(running, usize::try_from(pods).unwrap_or(usize::MAX));
-    println!("{nodes} nodes and {running} running Pods: built in {seconds:.1} s, {:.0} us a Pod", 1e6 * seconds / f64::from(pods));
-    if let Some(bytes) = peak_memory() {
-        println!("peak memory: {} MiB, {} bytes a Pod", bytes >> 20, bytes / u64::from(pods.max(1)));
+    let cpu = cpu_time().map_or(seconds, |cpu| cpu.as_secs_f64());
+    let each = 1e6 * cpu / f64::from(pods.max(1));
+    println!(
+        "{nodes} nodes and {running} running Pods: built in {seconds:.1} s, {cpu:.1} s of CPU ({each:.0} us a Pod); goal: {GOAL_SECONDS} s"
+    );
+    if let (Some(peak), Some(now)) = (peak_memory(), memory_now()) {
+        let (each, goal) = (peak / u64::from(pods.max(1)), GOAL_BYTES >> 20);
+        println!("peak memory: {} MiB ({each} bytes a Pod), {} MiB at the end; goal: {goal} MiB", peak >> 20, now >> 20);
     }
-    if (nodes, pods) == (NODES, PODS) {
-        println!("goals: {GOAL_SECONDS} s, {} MiB", GOAL_BYTES >> 20);
+    if (nodes, pods) != (NODES, PODS) {
+        println!("the goals are for {NODES} nodes and {PODS} Pods");
     }
 }

@@ -117,7 +117,7 @@ fn create(deployment: &Arc<Deployment>, replicas: i32, revision: i64) -> Call<No
     let mut rs = ReplicaSet::default();
     rs.metadata.name = format!("{}-{hash}", deployment.metadata.name);
     rs.metadata.namespace = deployment.metadata.namespace.clone();
-    rs.metadata.owner_references = vec![controller_reference(deployment.as_ref())];
+    rs.metadata.owner_references = vec![controller_reference(deployment.as_ref())].into();
     rs.spec.replicas = Some(replicas);
     rs.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
     rs.spec.selector = deployment.spec.selector.clone();

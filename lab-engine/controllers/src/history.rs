@@ -82,7 +82,7 @@ pub(crate) fn current<C: Resource>(
     version.metadata.labels.clone_from(&template.metadata.labels);
     version.metadata.labels.extend(hash_labels.iter().map(|label| ((*label).to_owned(), hash.clone())));
     version.metadata.annotations.clone_from(&set.metadata().annotations);
-    version.metadata.owner_references = vec![controller_reference(set)];
+    version.metadata.owner_references = vec![controller_reference(set)].into();
     let said = format!("write down version {next}, {}", version.metadata.name);
     let path = ResourcePath::collection(ControllerRevision::INFO, &set.metadata().namespace);
     Outcome::Write(Box::new(Request::new(Method::Post, path).body(Body::Object(version.into()))), said)

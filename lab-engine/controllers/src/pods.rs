@@ -19,7 +19,7 @@ pub(crate) fn from_template<C: Resource>(controller: &C, template: &PodTemplateS
     pod.metadata.labels.clone_from(&template.metadata.labels);
     pod.metadata.annotations.clone_from(&template.metadata.annotations);
     pod.metadata.finalizers.clone_from(&template.metadata.finalizers);
-    pod.metadata.owner_references = vec![controller_reference(controller)];
+    pod.metadata.owner_references = vec![controller_reference(controller)].into();
     pod
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn lease(config: &KubeletConfig, node_uid: &str, now: Time) -> Lease 
         metadata: ObjectMeta {
             name: config.node_name.clone(),
             namespace: LEASE_NAMESPACE.to_owned(),
-            owner_references: if node_uid.is_empty() { Vec::new() } else { vec![owner] },
+            owner_references: (!node_uid.is_empty()).then_some(owner).into_iter().collect(),
             ..ObjectMeta::default()
         },
         spec: LeaseSpec {

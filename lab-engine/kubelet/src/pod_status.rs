@@ -74,8 +74,10 @@ impl PodWorker {
         new.container_statuses = main.to_vec();
         new.init_container_statuses = init.to_vec();
         new.ephemeral_container_statuses = ephemeral.to_vec();
-        let changed = new != self.status;
-        self.status = new;
+        let changed = new != *self.status;
+        if changed {
+            self.status = new.into();
+        }
         changed
     }
 

@@ -17,6 +17,7 @@ use crate::status::is_sidecar;
 use crate::storage::Disks;
 use crate::volumes::{Objects, RefKind};
 use api::core::{Container, EphemeralContainer, ObjectReference, Pod, PodStatus, ResourceRequirements};
+use api::shared::Shared;
 use client::{EventRecorder, EventType, Outbox};
 use sim::{ObjectRef, Rng, Time, What};
 use std::collections::BTreeSet;
@@ -173,7 +174,8 @@ pub(crate) struct PodWorker {
     /// The kubelet has not taken it.
     pub(crate) rejected: bool,
     pub(crate) restarts: crate::backoff::Backoff<usize>,
-    pub(crate) status: PodStatus,
+    /// Mostly the very one that the Pod has.
+    pub(crate) status: Shared<PodStatus>,
     /// Results of commands that were asked for from outside.
     pub(crate) exec_results: Vec<ExecResult>,
 }
@@ -275,6 +277,10 @@ impl PodWorker {
     /// Takes a newer version of the Pod.
     pub(crate) fn update(&mut self, pod: Arc<Pod>) {
         if pod.metadata.resource_version >= self.pod.metadata.resource_version {
+            // What came back as it was written is kept once.
+            if !self.status.is_same(&pod.status) && self.status == pod.status {
+                self.status = pod.status.clone();
+            }
             self.pod = pod;
             self.add_ephemeral();
         }

@@ -135,7 +135,8 @@ impl Kubelet {
                 uid: node.metadata.uid.clone(),
                 controller: Some(true),
                 ..OwnerReference::default()
-            }];
+            }]
+            .into();
             if let Some(mirror) = self.statics.mirrors.get_mut(&uid) {
                 mirror.creating = true;
             }

@@ -7,7 +7,7 @@ use super::{
 use crate::meta::{Condition, LabelSelector, ObjectMeta, StringMap, Timestamp};
 use crate::object;
 use crate::quantity::Quantity;
-use crate::shared::Shared;
+use crate::shared::{Shared, SharedVec};
 
 object! {
     /// A group of containers that share a network and volumes, on one node.
@@ -17,7 +17,7 @@ object! {
         /// What should run.
         pub spec: Shared<PodSpec> = "spec",
         /// What runs.
-        pub status: PodStatus = "status",
+        pub status: Shared<PodStatus> = "status",
     }
 
     /// From which a controller makes Pods.
@@ -31,9 +31,9 @@ object! {
     /// What should run.
     pub struct PodSpec {
         /// Containers that run one after the other before the others, and sidecars.
-        pub init_containers: Vec<Container> = "initContainers",
+        pub init_containers: SharedVec<Container> = "initContainers",
         /// Containers that run side by side.
-        pub containers: Vec<Container> = "containers",
+        pub containers: SharedVec<Container> = "containers",
         /// Containers that were put into the running Pod (`kubectl debug`).
         pub ephemeral_containers: Vec<EphemeralContainer> = "ephemeralContainers",
         /// Volumes for the containers to mount.
@@ -67,7 +67,7 @@ object! {
         /// Who schedules the Pod; `default-scheduler` by default.
         pub scheduler_name: String = "schedulerName",
         /// Taints that the Pod tolerates.
-        pub tolerations: Vec<Toleration> = "tolerations",
+        pub tolerations: SharedVec<Toleration> = "tolerations",
         /// The class from which `priority` comes.
         pub priority_class_name: String = "priorityClassName",
         /// Pods with a higher number come first.

@@ -17,8 +17,13 @@ impl Strategy for Pod {
 
     fn prepare_for_create(&mut self) {
         self.metadata.generation = Some(1);
-        self.status = api::core::PodStatus { phase: "Pending".to_owned(), qos_class: qos_class(self).to_owned(), ..Default::default() };
-        self.status.conditions.extend(gated_condition(self));
+        self.status = api::core::PodStatus {
+            phase: "Pending".to_owned(),
+            qos_class: qos_class(self).to_owned(),
+            conditions: gated_condition(self).into_iter().collect(),
+            ..Default::default()
+        }
+        .into();
     }
 
     fn validate(&self, errors: &mut Vec<FieldError>) {

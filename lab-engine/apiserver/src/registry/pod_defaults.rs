@@ -28,15 +28,15 @@ pub(super) fn pod_spec(spec: &mut PodSpec) {
         rest.insert("securityContext".to_owned(), serde_json::json!({}));
         spec.rest = Rest::new(rest);
     }
-    if spec.host_network == Some(true) {
-        for port in spec.init_containers.iter_mut().chain(&mut spec.containers).flat_map(|container| &mut container.ports) {
-            if port.host_port.unwrap_or(0) == 0 {
+    let on_host = spec.host_network == Some(true);
+    for list in [&mut spec.init_containers, &mut spec.containers] {
+        // The Pods of a template have their defaults from there, and share its containers.
+        list.amend(|one| {
+            for port in one.ports.iter_mut().filter(|port| on_host && port.host_port.unwrap_or(0) == 0) {
                 port.host_port = Some(port.container_port);
             }
-        }
-    }
-    for one in spec.init_containers.iter_mut().chain(&mut spec.containers) {
-        container(one);
+            container(one);
+        });
     }
     for one in &mut spec.ephemeral_containers {
         if one.image_pull_policy.is_empty() {

@@ -238,7 +238,7 @@ fn new_job(cron_job: &CronJob, name: String, at: Time, zone: &TimeZone) -> Job {
     job.metadata.labels.clone_from(&template.metadata.labels);
     job.metadata.annotations.clone_from(&template.metadata.annotations);
     job.metadata.annotations.insert(SCHEDULED.to_owned(), local_rfc3339(at, zone));
-    job.metadata.owner_references = vec![controller_reference(cron_job)];
+    job.metadata.owner_references = vec![controller_reference(cron_job)].into();
     job
 }
 

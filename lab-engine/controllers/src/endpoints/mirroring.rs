@@ -76,7 +76,7 @@ fn template(endpoints: &Endpoints, family: &str) -> EndpointSlice {
         namespace: endpoints.metadata.namespace.clone(),
         labels: endpoints.metadata.labels.clone(),
         annotations: endpoints.metadata.annotations.clone(),
-        owner_references: vec![controller_reference(endpoints)],
+        owner_references: vec![controller_reference(endpoints)].into(),
         ..ObjectMeta::default()
     };
     metadata.annotations.retain(|key, _| !OWN_ANNOTATIONS.contains(&key.as_str()));

@@ -149,7 +149,7 @@ fn template(service: &Service, family: &str) -> EndpointSlice {
             generate_name: format!("{}-", service.metadata.name),
             namespace: service.metadata.namespace.clone(),
             labels: labels(service),
-            owner_references: vec![controller_reference(service)],
+            owner_references: vec![controller_reference(service)].into(),
             ..ObjectMeta::default()
         },
         address_type: family.to_owned(),

@@ -147,7 +147,7 @@ pub(crate) fn with_owners(set: &StatefulSet, pod: &Pod, claim: &PersistentVolume
         return None;
     }
     let mut changed = claim.clone();
-    changed.metadata.owner_references = wanted;
+    changed.metadata.owner_references = wanted.into();
     Some(changed)
 }
 

@@ -39,7 +39,7 @@ impl Controller for EphemeralVolumeController {
                 namespace: key.namespace.clone(),
                 labels: template.metadata.labels.clone(),
                 annotations: template.metadata.annotations.clone(),
-                owner_references: vec![controller_reference(pod.as_ref())],
+                owner_references: vec![controller_reference(pod.as_ref())].into(),
                 ..ObjectMeta::default()
             };
             let claim = PersistentVolumeClaim { metadata, spec: template.spec.clone(), ..PersistentVolumeClaim::default() };

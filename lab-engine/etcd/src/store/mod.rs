@@ -21,8 +21,10 @@ use crate::lease::{Lease, LeaseId, Leases};
 use crate::maintenance::Alarm;
 use crate::message::{Event, EventKind, KeyRange, KeyValue, Op, OpResponse, Put, Range};
 use crate::{EtcdError, Revision, Txn, TxnResponse};
+use imbl::{OrdMap, Vector};
 use raft::NodeId;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -38,15 +40,15 @@ struct Version {
     bytes: u64,
 }
 
-/// The revisioned key space.
+/// The revisioned key space. A copy, as a snapshot is one, shares all that neither changes.
 #[derive(Clone, Debug)]
 pub struct Store {
     revision: Revision,
     compacted: Revision,
     /// All versions of each key that are not compacted away, oldest first.
-    keys: BTreeMap<Arc<str>, Vec<Version>>,
+    keys: OrdMap<Arc<str>, Arc<Vec<Version>>>,
     /// All changes from `compacted` on, oldest first.
-    log: VecDeque<Event>,
+    log: Vector<Event>,
     leases: Leases,
     alarms: BTreeSet<(NodeId, Alarm)>,
     /// The highest number that a member has had.
@@ -79,8 +81,8 @@ impl Default for Store {
         Store {
             revision: 1,
             compacted: 0,
-            keys: BTreeMap::new(),
-            log: VecDeque::new(),
+            keys: OrdMap::new(),
+            log: Vector::new(),
             leases: Leases::default(),
             alarms: BTreeSet::new(),
             highest_member: NodeId::default(),
@@ -123,7 +125,7 @@ impl Store {
         if self.size.quota > 0 {
             return self.size.in_use;
         }
-        self.keys.values().flatten().filter_map(|version| version.kv.as_ref()).map(bytes_of).sum()
+        self.keys.values().flat_map(|versions| versions.iter()).filter_map(|version| version.kv.as_ref()).map(bytes_of).sum()
     }
 
     /// The bytes that were taken at most since the last defragmentation (`dbSize`).
@@ -312,8 +314,13 @@ impl Store {
 
     /// All changes from revision `from` on that are held.
     pub(crate) fn log_from(&self, from: Revision) -> impl Iterator<Item = &Event> {
-        let start = self.log.partition_point(|event| event.revision < from);
-        self.log.range(start..)
+        self.log.focus().narrow(self.changes_before(from)..).into_iter()
+    }
+
+    /// How many of the changes that are held came before a revision.
+    fn changes_before(&self, revision: Revision) -> usize {
+        let side = |event: &Event| if event.revision < revision { Ordering::Less } else { Ordering::Greater };
+        self.log.binary_search_by(side).unwrap_or_else(|place| place)
     }
 
     /// Forgets what no read at `revision` or later can see. Costs as much as was changed since the last compaction.
@@ -327,19 +334,24 @@ impl Store {
         if revision > self.revision {
             return Err(EtcdError::FutureRev);
         }
-        let after = self.log.partition_point(|event| event.revision <= revision);
-        let touched: BTreeSet<Arc<str>> = self.log.range(..after).map(|event| event.key.clone()).collect();
-        let start = self.log.partition_point(|event| event.revision < revision);
-        self.log.drain(..start);
-        self.log.range_mut(..after - start).for_each(|event| event.prev = None);
+        let (start, after) = (self.changes_before(revision), self.changes_before(revision + 1));
+        let touched: BTreeSet<Arc<str>> = self.log.iter().take(after).map(|event| event.key.clone()).collect();
+        self.log = self.log.split_off(start);
+        for place in 0..after - start {
+            if let Some(event) = self.log.get_mut(place) {
+                event.prev = None;
+            }
+        }
         for key in touched {
-            let Some(versions) = self.keys.get_mut(&key) else { continue };
+            let Some(versions) = self.keys.get_mut(&key).map(Arc::make_mut) else { continue };
             let after = versions.partition_point(|version| version.revision <= revision);
             let keep_last = after > 0 && versions[after - 1].kv.is_some();
             let gone = versions.drain(..after - usize::from(keep_last));
             self.size.in_use -= gone.map(|version| version.bytes).sum::<u64>();
             if versions.is_empty() {
                 self.keys.remove(&key);
+            } else {
+                versions.shrink_to_fit();
             }
         }
         self.compacted = revision;
@@ -348,12 +360,22 @@ impl Store {
 
     /// How many versions of keys are held.
     pub fn versions(&self) -> usize {
-        self.keys.values().map(Vec::len).sum()
+        self.keys.values().map(|versions| versions.len()).sum()
     }
 
-    fn in_range<'a>(&'a self, keys: &'a KeyRange) -> impl Iterator<Item = &'a Vec<Version>> {
+    fn in_range<'a>(&'a self, keys: &'a KeyRange) -> impl Iterator<Item = &'a Arc<Vec<Version>>> {
         let start: Bound<&str> = Bound::Included(keys.start());
-        self.keys.range::<str, _>((start, Bound::Unbounded)).take_while(|(key, _)| keys.contains(key)).map(|(_, versions)| versions)
+        self.keys
+            .range::<(Bound<&str>, Bound<&str>), str>((start, Bound::Unbounded))
+            .take_while(|(key, _)| keys.contains(key))
+            .map(|(_, versions)| versions)
+    }
+
+    fn keep(&mut self, key: &Arc<str>, version: Version) {
+        match self.keys.get_mut(key) {
+            Some(versions) => Arc::make_mut(versions).push(version),
+            None => drop(self.keys.insert(key.clone(), Arc::new(vec![version]))),
+        }
     }
 
     fn put(&mut self, put: Put, revision: Revision) -> OpResponse {
@@ -369,7 +391,7 @@ impl Store {
         let bytes = if self.size.quota > 0 { bytes_of(&kv) } else { 0 };
         self.size.add(bytes);
         self.leases.attach(&key, before, lease);
-        self.keys.entry(key.clone()).or_default().push(Version { revision, kv: Some(kv.clone()), bytes });
+        self.keep(&key, Version { revision, kv: Some(kv.clone()), bytes });
         self.log.push_back(Event { kind: EventKind::Put, revision, key, kv: Some(kv.clone()), prev: prev.clone() });
         OpResponse::Put { kv, prev }
     }
@@ -378,7 +400,7 @@ impl Store {
         let gone: Vec<KeyValue> = self.in_range(keys).filter_map(|versions| versions.last()?.kv.clone()).collect();
         for kv in &gone {
             self.leases.attach(&kv.key, kv.lease, LeaseId::NONE);
-            self.keys.entry(kv.key.clone()).or_default().push(Version { revision, kv: None, bytes: 0 });
+            self.keep(&kv.key, Version { revision, kv: None, bytes: 0 });
             let event = Event { kind: EventKind::Delete, revision, key: kv.key.clone(), kv: None, prev: Some(kv.clone()) };
             self.log.push_back(event);
         }

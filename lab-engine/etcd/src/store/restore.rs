@@ -7,6 +7,7 @@ use super::{Store, Version};
 use crate::lease::LeaseId;
 use crate::message::{Event, EventKind, KeyValue};
 use crate::{EtcdError, Revision};
+use std::sync::Arc;
 
 /// What a snapshot holds.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +50,7 @@ impl Store {
                 let event = Event { kind: EventKind::Put, revision, key: kv.key.clone(), kv: Some(kv.clone()), prev: None };
                 store.log.push_back(event);
             }
-            store.keys.insert(kv.key.clone(), vec![Version { revision: kv.mod_revision, kv: Some(kv), bytes }]);
+            store.keys.insert(kv.key.clone(), Arc::new(vec![Version { revision: kv.mod_revision, kv: Some(kv), bytes }]));
         }
         Ok(store)
     }
