@@ -76,6 +76,9 @@ pub(crate) trait Controller {
     /// What it remembers of a write.
     type Note: Clone;
 
+    /// Whether it is asked to proceed after a failure, too.
+    const PERSISTS: bool = false;
+
     /// Decides what to do about the key; writes down what it expects to see, and tells what it saw.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Self::Note>;
 
@@ -89,8 +92,8 @@ pub(crate) trait Controller {
         sink: &mut Sink<'_>,
     ) -> Result<(), String>;
 
-    /// More calls, once all of the plan and of earlier answers to this question are answered without a failure; none when it is done.
-    /// For what cannot be planned before an answer is there.
+    /// More calls, once all of the plan and of earlier answers to this question are answered, without a failure unless the controller
+    /// [persists](Controller::PERSISTS); none when it is done. For what cannot be planned before an answer is there.
     fn proceed(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Vec<Call<Self::Note>> {
         let _ = (now, caches, key, sink);
         Vec::new()
@@ -150,6 +153,12 @@ impl<C: Controller> Driver<C> {
         }
     }
 
+    /// With a queue of its own kind.
+    pub(crate) fn with_queue(mut self, queue: WorkQueue<ObjectKey>) -> Self {
+        self.queue = queue;
+        self
+    }
+
     /// Takes an answer; whether it was for this controller.
     pub(crate) fn handle(&mut self, now: Time, input: &Input, caches: &Caches, out: &mut Outbox) -> bool {
         if self.events.handle(now, input, out) {
@@ -200,7 +209,7 @@ impl<C: Controller> Driver<C> {
             }
         }
         let mut phase = run.phases.pop_front().unwrap_or_default();
-        if phase.is_empty() && !run.concluded && run.failure.is_none() {
+        if phase.is_empty() && !run.concluded && (C::PERSISTS || run.failure.is_none()) {
             phase = self.controller.proceed(now, caches, &key, &mut Sink { events: &mut self.events, out });
         }
         if phase.is_empty() && !run.concluded {

@@ -31,7 +31,7 @@ pub mod daemon_set {
 
 /// Of the Job controller.
 pub mod job {
-    pub use crate::job::control::{Decision, New, Record, decide, is_finished};
+    pub use crate::job::control::{Decision, New, Record, counted, decide, is_finished};
 }
 
 /// Of the CronJob controller.

@@ -40,7 +40,7 @@ pub mod volume;
 
 use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
-use api::batch::CronJob;
+use api::batch::{CronJob, Job};
 use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
 use autoscaling::{AutoscalerController, SYNC_PERIOD};
 use caches::Caches;
@@ -59,7 +59,7 @@ use namespace_content::{NamespaceContent, SETTLING};
 use node_lifecycle::NodeLifecycleController;
 use pod_gc::PodGc;
 use replica_set::ReplicaSetController;
-use routing::{controller_key, observe, owners, route};
+use routing::{concerned, controller_key, observe, owners, route};
 use service_lb::ServiceLoadBalancers;
 use sim::{Rng, Time};
 use stateful_set::StatefulSetController;
@@ -105,7 +105,7 @@ impl ControllerManager {
             replication: Driver::new("replication-controller", &agent, ReplicaSetController::default()),
             stateful_sets: Driver::new("statefulset-controller", &agent, StatefulSetController),
             daemon_sets: Driver::new("daemonset-controller", &agent, DaemonSetController::default()),
-            jobs: Driver::new("job-controller", &agent, JobController::default()),
+            jobs: Driver::new("job-controller", &agent, JobController::default()).with_queue(job::queue()),
             ttl_after_finished: Driver::new("ttl-after-finished-controller", &agent, TtlAfterFinishedController),
             cron_jobs: Driver::new("cronjob-controller", &agent, CronJobController::default()),
             graph: Graph::new(&rng.stream("graph"), &agent),
@@ -152,7 +152,7 @@ impl ControllerManager {
         }
         for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
             self.caches.pod_tally.learn(&delta);
-            self.pod_changed(&delta);
+            self.pod_changed(now, &delta);
             self.node_lifecycle.pod_changed(&delta);
             self.taint_eviction.pod_changed(now, &delta, out);
             self.endpoints.pod_changed(&self.caches, &delta);
@@ -167,7 +167,7 @@ impl ControllerManager {
         }
         self.caches.leases.handle(now, input, out);
         for delta in self.caches.jobs.handle(now, input, out).into_iter().flatten() {
-            changed(&delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.expectations));
+            self.job_changed(now, &delta);
             changed(&delta, &mut self.ttl_after_finished.queue, None);
             let (former, owner) = owners(&delta, &CronJob::INFO.kind);
             former.into_iter().chain(owner).for_each(|key| self.cron_jobs.queue.add(key));
@@ -265,8 +265,18 @@ impl ControllerManager {
         }
     }
 
+    /// A Job is looked at, at once if it is new or has another spec (`updateJob`).
+    fn job_changed(&mut self, now: Time, delta: &Delta<Job>) {
+        match delta {
+            Delta::Updated(old, new) if old.metadata.generation == new.metadata.generation => {
+                self.jobs.queue.add_after(now, ObjectKey::of(new.as_ref()), job::BATCH_PERIOD);
+            }
+            _ => changed(delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.expectations)),
+        }
+    }
+
     /// Models `addPod`, `updatePod` and `deletePod` of the controllers of Pods.
-    fn pod_changed(&mut self, delta: &Delta<Pod>) {
+    fn pod_changed(&mut self, now: Time, delta: &Delta<Pod>) {
         if let Delta::Updated(old, new) = delta
             && !pods::matters_more(old, new)
         {
@@ -277,8 +287,11 @@ impl ControllerManager {
         if let Some(key) = route(delta, caches.daemon_sets.lister(), &mut self.daemon_sets.queue) {
             observe(delta, &key, &mut self.daemon_sets.controller.expectations);
         }
-        if let Some(key) = route(delta, caches.jobs.lister(), &mut self.jobs.queue) {
-            observe(delta, &key, &mut self.jobs.controller.expectations);
+        for key in concerned(delta, caches.jobs.lister()) {
+            self.jobs.queue.add_after(now, key, job::BATCH_PERIOD);
+        }
+        if let Some(key) = controller_key(delta.object().as_ref(), &Job::INFO.kind) {
+            self.jobs.controller.observe(&key, delta);
         }
         if let Delta::Updated(old, new) = delta
             && !pods::matters(old, new)

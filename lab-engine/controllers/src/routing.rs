@@ -65,26 +65,30 @@ impl Selects for api::batch::Job {
     }
 }
 
-/// Queues those whom the change of something that they may control concerns; the present controller of this kind, if it has one.
+/// Those whom the change of something that they may control concerns: the former controller of this kind and the present one, or those
+/// that may now adopt it.
+pub(crate) fn concerned<O: Selects, R: Resource>(delta: &Delta<R>, owners_of: &Indexer<O>) -> Vec<ObjectKey> {
+    let (former, owner) = owners(delta, &O::INFO.kind);
+    let mut keys: Vec<ObjectKey> = former.into_iter().collect();
+    if let Some(owner) = owner {
+        keys.push(owner);
+    } else if may_be_adopted(delta) {
+        let metadata = delta.object().metadata();
+        let candidates = owners_of.list_namespace(&metadata.namespace);
+        let selecting = candidates.filter(|one| one.selector().is_some_and(|selector| selector.matches(&metadata.labels)));
+        keys.extend(selecting.map(|candidate| ObjectKey::of(candidate.as_ref())));
+    }
+    keys
+}
+
+/// Queues those whom the change concerns; the present controller of this kind, if it has one.
 pub(crate) fn route<O: Selects, R: Resource>(
     delta: &Delta<R>,
     owners_of: &Indexer<O>,
     queue: &mut WorkQueue<ObjectKey>,
 ) -> Option<ObjectKey> {
-    let (former, owner) = owners(delta, &O::INFO.kind);
-    if let Some(former) = former {
-        queue.add(former);
-    }
-    if let Some(owner) = &owner {
-        queue.add(owner.clone());
-    } else if may_be_adopted(delta) {
-        let metadata = delta.object().metadata();
-        let candidates = owners_of.list_namespace(&metadata.namespace);
-        for candidate in candidates.filter(|one| one.selector().is_some_and(|selector| selector.matches(&metadata.labels))) {
-            queue.add(ObjectKey::of(candidate.as_ref()));
-        }
-    }
-    owner
+    concerned(delta, owners_of).into_iter().for_each(|key| queue.add(key));
+    controller_key(delta.object().as_ref(), &O::INFO.kind)
 }
 
 /// Pays off what the controller of an object expected to see of it.

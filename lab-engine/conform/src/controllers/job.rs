@@ -4,8 +4,7 @@
 //! | --- | --- | --- |
 //! | `job-sync` | `job`, `pods`, `now`, `featureGates` | `creations`, `deletions`, `createdIndexes`; numbers of the status; `conditions` |
 //!
-//! The controller counts Pods in steps, one a look; upstream takes them all in one. So it looks again here, without creating or deleting,
-//! until all is counted. Of `conditions` each must be there with the fields that it states; others may be. `featureGates` are on in v1.36.
+//! Of `conditions` each must be there with the fields that it states; others may be. `featureGates` are on in v1.36.
 
 use super::{object, objects, parts, time, unknown};
 use crate::read::{items, only_keys};
@@ -13,9 +12,9 @@ use crate::{Miss, Outcome};
 use api::batch::{Job, JobStatus};
 use api::core::Pod;
 use api::json::Json;
-use controllers::facts::job::{Decision, Record, decide};
+use controllers::facts::job::{Decision, Record, counted, decide};
 use serde_json::{Value, json};
-use sim::Time;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const EXPECTED: [&str; 11] = [
@@ -32,9 +31,6 @@ const EXPECTED: [&str; 11] = [
     "conditions",
 ];
 
-/// More looks than counting takes.
-const LOOKS: usize = 10;
-
 /// Runs a case.
 pub(crate) fn run(case: &Value) -> Outcome {
     let (op, input, expect) = parts(case)?;
@@ -50,26 +46,8 @@ pub(crate) fn run(case: &Value) -> Outcome {
     }
     let now = time("now", &input["now"])?;
     let first = decide(now, &job, &pods, true, &Record::default());
-    let counted = counted(now, job, pods, &first);
-    check(&expect, &first, &counted)
-}
-
-/// The status once everything is counted.
-fn counted(now: Time, mut job: Job, mut pods: Vec<Arc<Pod>>, first: &Decision) -> JobStatus {
-    let (mut release, mut status) = (first.release.clone(), first.status.clone());
-    for _ in 0..LOOKS {
-        for pod in pods.iter_mut().filter(|pod| release.iter().any(|released| released.metadata.uid == pod.metadata.uid)) {
-            Arc::make_mut(pod).metadata.finalizers.clear();
-        }
-        job.status = status;
-        let next = decide(now, &job, &pods, false, &Record::default());
-        (release, status) = (next.release, next.status);
-        // What the first look created and deleted is not among the Pods.
-        status.active = first.status.active;
-        status.ready = first.status.ready;
-        status.terminating = first.status.terminating;
-    }
-    status
+    let (status, _) = counted(now, &job, &first, &BTreeSet::new());
+    check(&expect, &first, &status)
 }
 
 fn check(expect: &Value, first: &Decision, status: &JobStatus) -> Outcome {

@@ -1,7 +1,8 @@
 //! One look at a Job: which Pods come and go, how those that ended are counted, and whether the Job has ended (`job_controller.go`).
 //!
 //! A Pod that ended is counted in three steps, so that none is lost or counted twice whatever fails in between: its UID goes into the status
-//! (`uncountedTerminatedPods`), its finalizer is removed, its UID leaves the status and the number rises. Each look takes the next step.
+//! (`uncountedTerminatedPods`), its finalizer is removed, its UID leaves the status and the number rises. A look takes all three, unless
+//! one fails: [`decide`] says what is to be done up to the second, [`counted`] what the status is after it.
 
 use super::indexes::Indexes;
 use super::pods::{self, finished_at, index_of, is_failed, is_tracked, replaces_failed_only};
@@ -49,10 +50,12 @@ pub struct Decision {
     pub create: Vec<New>,
     /// Pods to delete.
     pub delete: Vec<Arc<Pod>>,
-    /// Pods whose finalizer may go: they are counted, or need not be.
+    /// Pods whose finalizer may go once the status is written: they are counted, or need not be.
     pub release: Vec<Arc<Pod>>,
-    /// The status to write, if it differs from the present one.
+    /// The status, with the Pods that have ended noted in it.
     pub status: JobStatus,
+    /// Type, reason and message of the condition that ends the Job, once all its Pods are counted and gone.
+    pub finish: Option<(&'static str, String, String)>,
     /// What to tell once the status is written: type, reason, message.
     pub events: Vec<(EventType, String, String)>,
     /// When to look again.
@@ -120,13 +123,61 @@ pub fn decide(now: Time, job: &Job, pods: &[Arc<Pod>], settled: bool, record: &R
     decision.status.active = number(active).filter(|count| *count != 0);
     decision.status.ready = number(ready);
     decision.status.terminating = number(terminating);
-    look.account(terminating, &mut decision);
+    look.account(&mut decision);
     decision
 }
 
 /// Whether the Job controller looks after the Job (`controllerName`).
 fn managed(job: &Job) -> bool {
     job.spec.managed_by.as_deref().is_none_or(|name| name == "kubernetes.io/job-controller")
+}
+
+/// What a status says of Pods that are counted or wait for it; as long as this has not changed, no Pod need be held back for it.
+pub(crate) fn recorded(status: &JobStatus) -> impl PartialEq {
+    let counts = (status.succeeded, status.failed, status.completed_indexes.clone(), status.failed_indexes.clone());
+    (counts, status.uncounted_terminated_pods.clone().unwrap_or_default(), status.conditions.len())
+}
+
+/// The status after the finalizers of [`Decision::release`] are gone, but for those of the Pods in `kept`, whose removal failed
+/// (`flushUncountedAndRemoveFinalizers`, `enactJobFinished`). With it, what more to tell once it is written.
+pub fn counted(now: Time, job: &Job, decision: &Decision, kept: &BTreeSet<String>) -> (JobStatus, Vec<(EventType, String, String)>) {
+    let (mut status, mut events) = (decision.status.clone(), Vec::new());
+    if !managed(job) {
+        return (status, events);
+    }
+    settle(&mut status, is_indexed(job), |uid| kept.contains(uid));
+    let uncounted = status.uncounted_terminated_pods.iter().any(|pods| !pods.succeeded.is_empty() || !pods.failed.is_empty());
+    if !uncounted && kept.is_empty() && status.terminating.unwrap_or(0) == 0 {
+        events.extend(decision.finish.as_ref().map(|finish| end(now, finish, &mut status)));
+    }
+    (status, events)
+}
+
+/// Pods that have lost their finalizer leave the list of those to count, and count (`cleanUncountedPodsWithoutFinalizers`).
+fn settle(status: &mut JobStatus, indexed: bool, is_tracked: impl Fn(&str) -> bool) {
+    let Some(uncounted) = &mut status.uncounted_terminated_pods else { return };
+    let settle = |uids: &mut Vec<String>, counter: &mut Option<i32>, counts: bool| {
+        let before = uids.len();
+        uids.retain(|uid| is_tracked(uid));
+        let counted = i32::try_from(before - uids.len()).unwrap_or(0);
+        if counts && counted > 0 {
+            *counter = Some(counter.unwrap_or(0) + counted);
+        }
+    };
+    settle(&mut uncounted.succeeded, &mut status.succeeded, !indexed);
+    settle(&mut uncounted.failed, &mut status.failed, true);
+}
+
+/// The condition that ends the Job, and what to tell of it.
+fn end(now: Time, (target, reason, message): &(&'static str, String, String), status: &mut JobStatus) -> (EventType, String, String) {
+    let type_ = if *target == "FailureTarget" { "Failed" } else { "Complete" };
+    status.conditions.push(new_condition(now, type_, "True", reason, message));
+    if type_ == "Complete" {
+        status.completion_time = Some(now.into());
+        (EventType::Normal, "Completed".to_owned(), "Job completed".to_owned())
+    } else {
+        (EventType::Warning, reason.clone(), message.clone())
+    }
 }
 
 /// Lets the Pods of a Job that has ended go.
@@ -436,34 +487,25 @@ impl<'a> Look<'a> {
         remove
     }
 
-    /// Counts the Pods that have ended, and ends the Job when all are counted (`trackJobStatusAndRemoveFinalizers`).
-    fn account(&self, terminating: usize, decision: &mut Decision) {
+    /// Notes the Pods that have ended, and says whose finalizers may then go (`trackJobStatusAndRemoveFinalizers`).
+    fn account(&self, decision: &mut Decision) {
         let job = self.job;
         let tracked: BTreeSet<&str> = self.pods.iter().filter(|pod| is_tracked(pod)).map(|pod| pod.metadata.uid.as_str()).collect();
+        decision.finish = self.finish.clone();
         let status = &mut decision.status;
-        let mut uncounted = status.uncounted_terminated_pods.clone().unwrap_or_default();
-        // A Pod that has lost its finalizer is counted.
-        let settle = |uids: &mut Vec<String>, counter: &mut Option<i32>, counts: bool| {
-            let before = uids.len();
-            uids.retain(|uid| tracked.contains(uid.as_str()));
-            let counted = i32::try_from(before - uids.len()).unwrap_or(0);
-            if counts && counted > 0 {
-                *counter = Some(counter.unwrap_or(0) + counted);
-            }
-        };
-        settle(&mut uncounted.succeeded, &mut status.succeeded, !is_indexed(job));
-        settle(&mut uncounted.failed, &mut status.failed, true);
+        settle(status, is_indexed(job), |uid| tracked.contains(uid));
+        let mut uncounted = status.uncounted_terminated_pods.take().unwrap_or_default();
         let fails = self.finish.as_ref().is_some_and(|(type_, ..)| *type_ == "FailureTarget");
-        let mut ended = Vec::new();
         for pod in self.pods.iter().filter(|pod| is_tracked(pod)) {
             let failed = is_failed(job, pod);
             if !self.may_release(pod, failed) {
                 continue;
             }
             if uncounted.succeeded.len() + uncounted.failed.len() >= MAX_PODS {
+                decision.finish = None;
                 break;
             }
-            ended.push(pod.clone());
+            decision.release.push(pod.clone());
             let known = |uids: &[String]| uids.contains(&pod.metadata.uid);
             if pod.status.phase == "Succeeded" && !known(&uncounted.failed) {
                 if !is_indexed(job) && !known(&uncounted.succeeded) {
@@ -477,7 +519,6 @@ impl<'a> Look<'a> {
                 uncounted.failed.push(pod.metadata.uid.clone());
             }
         }
-        let all_counted = uncounted.succeeded.is_empty() && uncounted.failed.is_empty();
         status.uncounted_terminated_pods = Some(uncounted);
         if is_indexed(job) {
             status.succeeded = Some(self.succeeded_indexes.total()).filter(|total| *total != 0);
@@ -489,18 +530,6 @@ impl<'a> Look<'a> {
         {
             status.conditions.push(new_condition(self.now, type_, "True", reason, message));
         }
-        let recorded = |status: &JobStatus| {
-            let counts = (status.succeeded, status.failed, status.completed_indexes.clone(), status.failed_indexes.clone());
-            (counts, status.uncounted_terminated_pods.clone().unwrap_or_default(), status.conditions.len())
-        };
-        if recorded(status) == recorded(&job.status) {
-            decision.release = ended;
-        } else if !ended.is_empty() {
-            return;
-        }
-        if all_counted && decision.release.is_empty() && terminating == 0 && decision.delete.is_empty() {
-            self.end(decision);
-        }
     }
 
     /// Whether a Pod's finalizer may go once the Pod is counted (`canRemoveFinalizer`).
@@ -510,19 +539,6 @@ impl<'a> Look<'a> {
         }
         let delayed = self.valid_index(pod).and_then(|index| self.delayed.get(&index));
         failed && delayed.is_none_or(|last| last.metadata.uid != pod.metadata.uid)
-    }
-
-    /// The condition that ends the Job (`enactJobFinished`).
-    fn end(&self, decision: &mut Decision) {
-        let Some((target, reason, message)) = &self.finish else { return };
-        let type_ = if *target == "FailureTarget" { "Failed" } else { "Complete" };
-        decision.status.conditions.push(new_condition(self.now, type_, "True", reason, message));
-        if type_ == "Complete" {
-            decision.status.completion_time = Some(self.now.into());
-            decision.events.push((EventType::Normal, "Completed".to_owned(), "Job completed".to_owned()));
-        } else {
-            decision.events.push((EventType::Warning, reason.clone(), message.clone()));
-        }
     }
 }
 

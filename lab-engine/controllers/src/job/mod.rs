@@ -3,7 +3,9 @@
 //! What to do is decided in [`control`]. A Job's Pods carry a finalizer until they are counted, so that a Pod that someone deletes early
 //! counts too. After failures new Pods wait longer and longer.
 //!
-//! **Simplified here:** status changes are not batched (upstream waits up to a second for more Pods to end).
+//! A look takes these steps, each after the answers to the one before: Pods are created and deleted; what has ended is noted in the status;
+//! finalizers go; the status with the new numbers is written. What happens to Pods leads to a look a second later, so that several are
+//! counted at once and the caches have caught up; so does a failed write, later and later.
 
 pub(crate) mod control;
 mod indexes;
@@ -14,18 +16,29 @@ use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use crate::replica_set::slow_start;
-use crate::routing::Selects;
-use api::batch::Job;
+use crate::routing::{Selects, observe};
+use api::batch::{Job, JobStatus};
 use api::core::Pod;
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::{Object, Resource};
-use client::{EventType, Expectations, ObjectKey};
-use control::{Decision, New, Record, decide, is_finished};
+use client::rate_limiter::ItemExponentialFailureRateLimiter;
+use client::{Delta, EventType, Expectations, ObjectKey, WorkQueue};
+use control::{Decision, New, Record, counted, decide, is_finished, recorded};
 use serde_json::json;
 use sim::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a look waits for more of what happens to Pods (`SyncJobBatchPeriod`).
+pub(crate) const BATCH_PERIOD: Duration = Duration::from_secs(1);
+/// The pause after the first failed look, and the longest (`DefaultJobApiBackOff`, `MaxJobApiBackOff`).
+const API_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The queue of the controller.
+pub(crate) fn queue() -> WorkQueue<ObjectKey> {
+    WorkQueue::new(Box::new(ItemExponentialFailureRateLimiter::new(API_BACKOFF.0, API_BACKOFF.1)))
+}
 
 /// What a write is for.
 #[derive(Clone, Debug)]
@@ -36,10 +49,38 @@ pub(crate) enum Note {
     Claim,
     Create(Arc<Job>),
     Delete(Arc<Job>, Arc<Pod>),
-    /// A Pod loses its finalizer.
+    /// A Pod of an earlier Job loses its finalizer.
     Release,
-    /// The status, what to tell once it is written, and the failures that are counted with it.
-    Status(Arc<Job>, Vec<(EventType, String, String)>, Record),
+    /// A Pod that is counted loses its finalizer: its UID.
+    Counted(String),
+    /// The status with the Pods that are to be counted.
+    Flush,
+    /// The status at the end of a look.
+    Status,
+}
+
+/// How far a look has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Pods are being created and deleted.
+    Pods,
+    /// The status is being written.
+    Flush,
+    /// Its last write before the finalizers failed.
+    Stuck,
+    /// Finalizers are being removed.
+    Finalizers,
+}
+
+/// A look under way.
+#[derive(Debug)]
+struct Look {
+    /// As it was last written.
+    job: Arc<Job>,
+    decision: Decision,
+    step: Step,
+    /// UIDs of Pods whose finalizer stayed.
+    kept: BTreeSet<String>,
 }
 
 /// Runs Pods until enough of them have succeeded.
@@ -47,8 +88,9 @@ pub(crate) enum Note {
 pub(crate) struct JobController {
     pub(crate) expectations: Expectations,
     records: BTreeMap<ObjectKey, Record>,
-    /// When to look at a Job again whose look is under way.
-    again: BTreeMap<ObjectKey, Duration>,
+    looks: BTreeMap<ObjectKey, Look>,
+    /// UIDs of Pods whose finalizer was removed, which is not seen yet (`uidTrackingExpectations`).
+    released: BTreeMap<ObjectKey, BTreeSet<String>>,
 }
 
 fn pods_of<'c>(caches: &'c Caches, job: &Job) -> impl Iterator<Item = &'c Arc<Pod>> {
@@ -95,10 +137,46 @@ fn stranded(caches: &Caches, key: &ObjectKey, job: Option<&Job>) -> Vec<Call<Not
     all.filter(|pod| pods::is_tracked(pod)).filter(of_others).map(|pod| release_call(pod)).collect()
 }
 
+fn status_call(job: &Job, status: JobStatus, note: Note) -> Call<Note> {
+    let path = ResourcePath::object(Job::INFO, &job.metadata.namespace, &job.metadata.name).with_subresource("status");
+    let mut changed = job.clone();
+    changed.status = status;
+    Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note }
+}
+
 impl JobController {
-    /// Puts a decision into calls: Pods first, in batches that double, then the status, then the finalizers.
+    /// Takes what happened to a Pod of the Job: pays off what was expected of it.
+    pub(crate) fn observe(&mut self, key: &ObjectKey, delta: &Delta<Pod>) {
+        observe(delta, key, &mut self.expectations);
+        let pod = delta.object();
+        if matches!(delta, Delta::Deleted(..)) || !pods::is_tracked(pod) {
+            self.removal_observed(key, &pod.metadata.uid);
+        }
+    }
+
+    /// The finalizer of the Pod was seen to be gone, or stays.
+    fn removal_observed(&mut self, key: &ObjectKey, uid: &str) {
+        if let Some(uids) = self.released.get_mut(key) {
+            uids.remove(uid);
+        }
+    }
+
+    /// The Job's Pods, without the finalizers that are gone but for the cache.
+    fn pods(&self, caches: &Caches, key: &ObjectKey, job: &Job) -> Vec<Arc<Pod>> {
+        let released = self.released.get(key);
+        let as_it_is = |pod: &Arc<Pod>| {
+            let mut pod = pod.clone();
+            if released.is_some_and(|uids| uids.contains(&pod.metadata.uid)) {
+                Arc::make_mut(&mut pod).metadata.finalizers.retain(|finalizer| finalizer != pods::TRACKING);
+            }
+            pod
+        };
+        pods_of(caches, job).map(as_it_is).collect()
+    }
+
+    /// The first step of a decision: Pods, in batches that double.
     fn plan(&mut self, now: Time, key: &ObjectKey, job: &Arc<Job>, decision: Decision) -> Plan<Note> {
-        let mut plan = Plan { leaves_status: false, ..Plan::default() };
+        let mut plan = Plan::default();
         let (create, delete) = (decision.create.len(), decision.delete.len());
         if create > 0 {
             self.expectations.expect_creations(now, key, create);
@@ -112,28 +190,54 @@ impl JobController {
             self.expectations.expect_deletions(now, key, decision.delete.iter().map(|pod| pod.metadata.uid.clone()));
             plan.phases.push_back(decision.delete.iter().map(|pod| delete_call(job, pod)).collect());
         }
-        if decision.status != job.status {
-            let mut changed = Job::clone(job);
-            changed.status = decision.status;
-            let path = ResourcePath::object(Job::INFO, &key.namespace, &key.name).with_subresource("status");
-            let request = Request::new(Method::Put, path).body(Body::Object(changed.into()));
-            plan.phases.push_back(vec![Call { request, note: Note::Status(job.clone(), decision.events, decision.record) }]);
-        }
-        if !decision.release.is_empty() {
-            plan.phases.push_back(decision.release.iter().map(|pod| release_call(pod)).collect());
-        }
         if create + delete > 0 {
             plan.decision = Some((job.object_ref(), format!("create {create} and delete {delete} Pods")));
         }
-        if let Some(again) = decision.again {
-            self.again.insert(key.clone(), again);
-        }
+        self.looks.insert(key.clone(), Look { job: job.clone(), decision, step: Step::Pods, kept: BTreeSet::new() });
         plan
+    }
+
+    /// A Pod was not created or deleted after all: the status that was decided says too much.
+    fn correct(&mut self, key: &ObjectKey, active: i32, terminating: i32) {
+        let Some(look) = self.looks.get_mut(key) else { return };
+        let status = &mut look.decision.status;
+        status.active = Some(status.active.unwrap_or(0) + active).filter(|count| *count != 0);
+        status.terminating = status.terminating.map(|count| count + terminating);
+    }
+
+    /// The calls that remove the finalizers of counted Pods.
+    fn release(&mut self, key: &ObjectKey) -> Vec<Call<Note>> {
+        let Some(look) = self.looks.get(key) else { return Vec::new() };
+        let pods = &look.decision.release;
+        if !pods.is_empty() {
+            self.released.entry(key.clone()).or_default().extend(pods.iter().map(|pod| pod.metadata.uid.clone()));
+        }
+        let call = |pod: &Arc<Pod>| Call { note: Note::Counted(pod.metadata.uid.clone()), ..release_call(pod) };
+        pods.iter().map(call).collect()
+    }
+
+    /// Takes the answer to a write of the status.
+    fn written(&mut self, key: &ObjectKey, outcome: Result<Object, Refusal>) -> Result<(), String> {
+        let Some(look) = self.looks.get_mut(key) else { return Ok(()) };
+        match outcome {
+            Ok(object) => {
+                if let Some(job) = Job::from_object(&object) {
+                    look.job = job.clone();
+                }
+                self.records.insert(key.clone(), look.decision.record.clone());
+                Ok(())
+            }
+            Err(refusal) => {
+                look.step = Step::Stuck;
+                Err(refusal.message)
+            }
+        }
     }
 }
 
 impl Controller for JobController {
     type Note = Note;
+    const PERSISTS: bool = true;
 
     /// Models `syncJob`.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
@@ -145,6 +249,9 @@ impl Controller for JobController {
         if gone {
             self.expectations.delete(key);
             self.records.remove(key);
+        }
+        if job.is_none() {
+            self.released.remove(key);
         }
         let mut plan = Plan { leaves_status: true, ..Plan::default() };
         if !stranded.is_empty() {
@@ -158,7 +265,7 @@ impl Controller for JobController {
         {
             return claiming;
         }
-        let pods: Vec<Arc<Pod>> = pods_of(caches, job).cloned().collect();
+        let pods = self.pods(caches, key, job);
         let record = self.records.get(key).cloned().unwrap_or_default();
         let decision = decide(now, job, &pods, self.expectations.satisfied(now, key), &record);
         self.plan(now, key, job, decision)
@@ -175,11 +282,18 @@ impl Controller for JobController {
         let (job, kind, reason, message, judged) = match (note, outcome) {
             (Note::Recheck(job), outcome) => return claims::may_adopt(job.as_ref(), outcome),
             (Note::Claim | Note::Release, outcome) => return claims::claimed(outcome),
-            (Note::Status(job, events, record), outcome) => {
-                outcome.map_err(|refusal| refusal.message)?;
-                self.records.insert(key.clone(), record.clone());
-                for (kind, reason, message) in events {
-                    sink.events.event(now, job.as_ref(), *kind, reason, message, sink.out);
+            (Note::Counted(uid), outcome) => {
+                return claims::claimed(outcome).inspect_err(|_| {
+                    self.removal_observed(key, uid);
+                    self.looks.get_mut(key).into_iter().for_each(|look| _ = look.kept.insert(uid.clone()));
+                });
+            }
+            (Note::Flush, outcome) => return self.written(key, outcome),
+            (Note::Status, outcome) => {
+                self.written(key, outcome)?;
+                let Some(look) = self.looks.remove(key) else { return Ok(()) };
+                for (kind, reason, message) in &look.decision.events {
+                    sink.events.event(now, look.job.as_ref(), *kind, reason, message, sink.out);
                 }
                 return Ok(());
             }
@@ -188,6 +302,7 @@ impl Controller for JobController {
             }
             (Note::Create(job), Err(refusal)) => {
                 self.expectations.creation_observed(key);
+                self.correct(key, -1, 0);
                 if refusal.namespace_terminating {
                     return Ok(());
                 }
@@ -201,6 +316,7 @@ impl Controller for JobController {
                 if refusal.code == 404 {
                     return Ok(());
                 }
+                self.correct(key, 1, -1);
                 (job, EventType::Warning, "FailedDelete", format!("Error deleting: {}", refusal.message), Err(refusal.message))
             }
         };
@@ -210,20 +326,44 @@ impl Controller for JobController {
 
     fn skipped(&mut self, key: &ObjectKey, note: &Note) {
         match note {
-            Note::Create(_) => self.expectations.creation_observed(key),
-            Note::Delete(_, pod) => self.expectations.deletion_observed(key, &pod.metadata.uid),
+            Note::Create(_) => {
+                self.expectations.creation_observed(key);
+                self.correct(key, -1, 0);
+            }
+            Note::Delete(_, pod) => {
+                self.expectations.deletion_observed(key, &pod.metadata.uid);
+                self.correct(key, 1, -1);
+            }
             _ => {}
         }
     }
 
-    /// The status was part of the plan; looks again when a deadline or a back-off is over.
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Note>>, Option<Duration>) {
-        (None, self.again.remove(key))
+    /// The next step (`trackJobStatusAndRemoveFinalizers`), which is taken even if Pods could not be created or deleted.
+    fn proceed(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Vec<Call<Note>> {
+        let Some(look) = self.looks.get_mut(key) else { return Vec::new() };
+        if look.step == Step::Pods {
+            look.step = Step::Flush;
+            if recorded(&look.decision.status) != recorded(&look.job.status) {
+                return vec![status_call(&look.job, look.decision.status.clone(), Note::Flush)];
+            }
+        }
+        if look.step == Step::Flush {
+            look.step = Step::Finalizers;
+            return self.release(key);
+        }
+        Vec::new()
+    }
+
+    /// The status with the new numbers; looks again when a deadline or a back-off is over.
+    fn conclude(&mut self, now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+        let Some(look) = self.looks.get_mut(key) else { return (None, None) };
+        let again = look.decision.again;
+        let (status, events) = counted(now, &look.job, &look.decision, &look.kept);
+        if look.step == Step::Stuck || status == look.job.status {
+            self.looks.remove(key);
+            return (None, again);
+        }
+        look.decision.events.extend(events);
+        (Some(status_call(&look.job, status, Note::Status)), again)
     }
 }
