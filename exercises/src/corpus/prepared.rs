@@ -14,6 +14,15 @@ const TABLE: &str = include_str!("prepared.yaml");
 pub struct Expected {
     /// The manifest's path; a corpus may put folders before it.
     pub path: String,
+    /// How many nodes the page asks for.
+    #[serde(default)]
+    pub nodes: Option<usize>,
+    /// What one of the nodes, `node-2`, has more of than others: capacity by the name of the resource.
+    #[serde(default)]
+    pub resources: BTreeMap<String, String>,
+    /// Whether the cluster lacks a default StorageClass.
+    #[serde(default)]
+    pub no_default_class: bool,
     /// What the reader writes in the place of a placeholder: text by text.
     #[serde(default)]
     pub fills: BTreeMap<String, String>,
@@ -158,8 +167,25 @@ mod tests {
     fn the_table_that_comes_along_is_right_and_says_something_of_each() {
         let prepared = Prepared::with_program().unwrap();
         let idle = |entry: &Expected| {
-            let Expected { path: _, fills, installs, objects, first, before, within, ends, limit, why: _ } = entry;
-            let prepares = !(fills.is_empty() && installs.is_empty() && first.is_empty() && before.is_empty()) || objects.is_some();
+            let Expected {
+                path: _,
+                nodes,
+                resources,
+                no_default_class,
+                fills,
+                installs,
+                objects,
+                first,
+                before,
+                within,
+                ends,
+                limit,
+                why: _,
+            } = entry;
+            let prepares = nodes.is_some()
+                || *no_default_class
+                || !(resources.is_empty() && fills.is_empty() && installs.is_empty() && first.is_empty() && before.is_empty())
+                || objects.is_some();
             !prepares && within.is_none() && ends.is_none() && limit.is_none()
         };
         let idle: Vec<&String> = prepared.known.iter().filter(|(_, entry)| idle(entry)).map(|(path, _)| path).collect();

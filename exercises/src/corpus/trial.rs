@@ -44,7 +44,10 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     if let Some(why) = manifest.set_aside.filter(|_| expected.ends.is_none() && expected.fills.is_empty()) {
         return Ok(Report::new(manifest, Verdict::SetAside { why: why.to_owned() }, Vec::new()));
     }
-    let mut cluster = Cluster::booted(&ClusterConfig::default())?;
+    let mut cluster = Cluster::booted(&expected.nodes.map_or_else(ClusterConfig::default, ClusterConfig::with_nodes))?;
+    if !expected.no_default_class {
+        apply_text(&mut cluster, "apply", STANDARD_CLASS);
+    }
     support(&mut cluster, manifest, others);
     if let Err(why) = prepare(&mut cluster, expected, others) {
         return Ok(Report::new(manifest, Verdict::Refused { why }, Vec::new()));
@@ -94,7 +97,6 @@ volumeBindingMode: WaitForFirstConsumer
 
 /// Makes the namespaces that the manifest names, and what the other files of its group hold for it.
 fn support(cluster: &mut Cluster, manifest: &Manifest, others: &[Manifest]) {
-    apply_text(cluster, "apply", STANDARD_CLASS);
     let own: Vec<&str> = manifest.declared.iter().filter(|object| object.kind == "Namespace").map(|object| object.name.as_str()).collect();
     let mut namespaces: Vec<&str> =
         manifest.declared.iter().map(|object| object.namespace.as_str()).filter(|name| !own.contains(name)).collect();
@@ -132,6 +134,11 @@ fn prepare(cluster: &mut Cluster, expected: &Expected, others: &[Manifest]) -> R
         let works = result.exit_code == 0 || result.stderr.contains("already exists");
         if works { Ok(()) } else { Err(format!("{what}, which comes before it, does not work: {}", result.stderr.trim())) }
     };
+    if !expected.resources.is_empty() {
+        let more = serde_json::json!({"status": {"capacity": expected.resources, "allocatable": expected.resources}});
+        let line = format!("kubectl patch node node-2 --subresource=status --patch='{more}'");
+        done("what a node has more of", &cluster.run_line(&line, COMMAND_LIMIT))?;
+    }
     for kind in &expected.installs {
         done("the definition of an add-on's kind", &apply_text(cluster, "apply", &kind.definition()))?;
         cluster.advance(Duration::from_secs(2), MAX_STEPS);
