@@ -1,21 +1,23 @@
 //! `clusterbook corpus`: applies manifests, each to a fresh cluster, and says how each fared.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::screen::{BAD, FAINT, Format, GOOD, STRONG, Status, indent, paint, print, print_json, visible};
 use crate::corpus::prepared::Prepared;
-use crate::corpus::{Report, Verdict, files, run};
+use crate::corpus::totals::Totals;
+use crate::corpus::{Report, Verdict, files, trial};
 
 /// Arguments of `corpus`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "A manifest is refused (an object was not accepted), waiting (something did not come to its state within ten minutes of the\n\
-    cluster's time) or has reached its state. Warnings name the fields that are accepted but not simulated. The exit status is 1 if one was\n\
-    refused or waits."
+    cluster's time) or has reached its state. What is meant to fail, or what Kubernetes v1.36 refuses too, is counted apart. Warnings name\n\
+    the fields that are accepted but not simulated. The exit status is 1 if one was refused or waits."
 )]
 pub(super) struct Corpus {
     /// Manifests, or folders of them
@@ -24,6 +26,9 @@ pub(super) struct Corpus {
     /// Only manifests whose path has this text
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// A table of what comes before which manifest and how it ends, in place of the one that comes along
+    #[arg(long, value_name = "FILE")]
+    prepared: Option<PathBuf>,
     /// Name those that reached their state, too, and all warnings
     #[arg(long)]
     all: bool,
@@ -35,7 +40,14 @@ pub(super) struct Corpus {
 impl Corpus {
     /// Applies them in the order of their paths.
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let (prepared, status) = (Prepared::with_program()?, Status::new());
+        let prepared = match &self.prepared {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+                Prepared::parse(&text).with_context(|| file.display().to_string())?
+            }
+            None => Prepared::with_program()?,
+        };
+        let status = Status::new();
         let mut reports = Vec::new();
         for path in &self.paths {
             let manifests = files::read(path)?;
@@ -46,7 +58,7 @@ impl Corpus {
                 manifests.iter().filter(|manifest| self.only.as_ref().is_none_or(|text| manifest.path.contains(text))).collect();
             for (index, manifest) in chosen.iter().enumerate() {
                 status.set(&format!("{} of {}: {}", index + 1, chosen.len(), manifest.path));
-                let report = run(manifest, &manifests, &prepared)?;
+                let report = trial::run(manifest, &manifests, &prepared)?;
                 if matches!(self.format, Format::Text) {
                     status.set("");
                     print(&self.lines(&report))?;
@@ -54,24 +66,28 @@ impl Corpus {
                 reports.push(report);
             }
         }
-        let totals = Totals::of(&reports);
+        let (all, folders) = Totals::of(&reports);
         match self.format {
-            Format::Text => print(&totals.text())?,
-            Format::Json => print_json(&serde_json::json!({"manifests": reports, "accepted": totals.accepted, "reached": totals.reached,
-                "warned": totals.warned, "refused": totals.refused, "waiting": totals.waiting, "setAside": totals.set_aside}))?,
+            Format::Text => print(&(table(&folders) + &summary(&all)))?,
+            Format::Json => print_json(&serde_json::json!({"manifests": reports, "totals": all, "folders": folders}))?,
         }
-        Ok(if totals.refused + totals.waiting == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if all.refused + all.waiting == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     /// What is printed of one manifest.
     fn lines(&self, report: &Report) -> String {
+        let meant = |says: &String, why: &String| format!("{says}\n({why})");
         let (head, why) = match &report.verdict {
-            Verdict::Reached if !self.all => return String::new(),
-            Verdict::Reached => (paint(GOOD, "reached"), String::new()),
-            Verdict::Waiting { why } => (paint(BAD, "waiting"), why.join("\n")),
+            Verdict::Waiting { why, limit } => (
+                paint(BAD, "waiting"),
+                why.iter().cloned().chain(limit.iter().map(|limit| format!("({limit})"))).collect::<Vec<_>>().join("\n"),
+            ),
             Verdict::Refused { why } => (paint(BAD, "refused"), why.clone()),
-            Verdict::SetAside { why } if self.all => (paint(FAINT, "set aside"), why.clone()),
-            Verdict::SetAside { .. } => return String::new(),
+            _ if !self.all => return String::new(),
+            Verdict::Reached => (paint(GOOD, "reached"), String::new()),
+            Verdict::Ended { says, why } => (paint(GOOD, "ended as meant"), meant(says, why)),
+            Verdict::RefusedToo { says, why } => (paint(GOOD, "refused as Kubernetes does"), meant(says, why)),
+            Verdict::SetAside { why } => (paint(FAINT, "set aside"), why.clone()),
         };
         let warnings: String =
             report.warnings.iter().filter(|_| self.all).map(|warning| format!("    warning: {}\n", visible(warning))).collect();
@@ -79,46 +95,53 @@ impl Corpus {
     }
 }
 
-/// How many fared how.
-#[derive(Debug, Default)]
-struct Totals {
-    applied: usize,
-    accepted: usize,
-    reached: usize,
-    warned: usize,
-    refused: usize,
-    waiting: usize,
-    set_aside: usize,
+/// `96.8 %` of thousandths.
+fn percent(per_mille: usize) -> String {
+    format!("{}.{} %", per_mille / 10, per_mille % 10)
 }
 
-impl Totals {
-    fn of(reports: &[Report]) -> Self {
-        let mut totals = Totals::default();
-        for report in reports {
-            totals.accepted += usize::from(report.accepted);
-            totals.warned += usize::from(!report.warnings.is_empty());
-            match report.verdict {
-                Verdict::Reached => totals.reached += 1,
-                Verdict::Waiting { .. } => totals.waiting += 1,
-                Verdict::Refused { .. } => totals.refused += 1,
-                Verdict::SetAside { .. } => totals.set_aside += 1,
-            }
-        }
-        totals.applied = reports.len() - totals.set_aside;
-        totals
+/// A line for each folder; nothing when there is only one.
+fn table(folders: &BTreeMap<String, Totals>) -> String {
+    if folders.len() < 2 {
+        return String::new();
     }
+    let width = folders.keys().map(|name| visible(name).chars().count()).max().unwrap_or(0).max("FOLDER".len());
+    let columns = ["APPLIED", "ACCEPTED", "OF ACCEPTABLE", "REACHED", "ENDED", "WAITING", "REFUSED", "REFUSED TOO", "WARNED"];
+    let mut text = format!("{:width$}  {}\n", "FOLDER", columns.join("  "));
+    for (name, of) in folders {
+        let (all, acceptable) = of.per_mille();
+        let cells = [
+            of.applied.to_string(),
+            percent(all),
+            percent(acceptable),
+            of.reached.to_string(),
+            of.ended.to_string(),
+            of.waiting.to_string(),
+            of.refused.to_string(),
+            of.refused_too.to_string(),
+            of.warned.to_string(),
+        ];
+        let cells: Vec<String> = cells.iter().zip(columns).map(|(cell, column)| format!("{cell:>0$}", column.len())).collect();
+        text += &format!("{:width$}  {}\n", visible(name), cells.join("  "));
+    }
+    text
+}
 
-    fn text(&self) -> String {
-        let percent = (1000 * self.accepted).checked_div(self.applied).unwrap_or(0);
-        let first = format!("{} applied, {} accepted ({}.{} %)", self.applied, self.accepted, percent / 10, percent % 10);
-        format!(
-            "{}: {} reached their state, {} waiting, {} refused; {} with warnings about what is not simulated; {} set aside\n",
-            paint(STRONG, first),
-            self.reached,
-            self.waiting,
-            self.refused,
-            self.warned,
-            self.set_aside
-        )
-    }
+/// The totals in words.
+fn summary(all: &Totals) -> String {
+    let (of_all, of_acceptable) = all.per_mille();
+    let first = format!("{} applied, {} accepted ({})", all.applied, all.accepted, percent(of_all));
+    format!(
+        "{}: {} reached their state, {} ended as they are meant to, {} waiting, {} refused; {} refused as Kubernetes does (without them \
+         {} are accepted); {} with warnings about what is not simulated; {} set aside\n",
+        paint(STRONG, first),
+        all.reached,
+        all.ended,
+        all.waiting,
+        all.refused,
+        all.refused_too,
+        percent(of_acceptable),
+        all.warned,
+        all.set_aside
+    )
 }

@@ -33,6 +33,8 @@ struct Index {
 /// An object that a manifest declares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Declared {
+    /// Its group; empty for the core group.
+    pub group: String,
     /// Its kind.
     pub kind: String,
     /// Its namespace; `default` where none is named, also for kinds without.
@@ -48,6 +50,8 @@ pub struct Declared {
 pub struct Manifest {
     /// Where it is, from the corpus' root, with `/`.
     pub path: String,
+    /// The part of the corpus that it is counted in: the first folder below the root, or below the nearest index and with its folder.
+    pub folder: String,
     /// Its text.
     pub text: String,
     /// What it declares; empty when it is no YAML.
@@ -56,6 +60,19 @@ pub struct Manifest {
     pub group: Option<String>,
     /// Whether it was printed by a server, or is not meant to be YAML, so that it is not to be applied.
     pub set_aside: Option<&'static str>,
+}
+
+impl Manifest {
+    /// The manifest with texts in the place of its placeholders. What was no YAML for their sake may be some then.
+    #[must_use]
+    pub fn filled(&self, fills: &BTreeMap<String, String>) -> Manifest {
+        let mut filled = self.clone();
+        if !fills.is_empty() {
+            filled.text = fills.iter().fold(filled.text, |text, (placeholder, filling)| text.replace(placeholder, filling));
+            filled.declared = declared(&filled.text);
+        }
+        filled
+    }
 }
 
 /// All manifests below a folder, or one file, in the order of their paths. `INDEX.json` files are heeded where there are some.
@@ -82,6 +99,7 @@ pub fn read(path: &Path) -> Result<Vec<Manifest>> {
         });
         manifests.push(Manifest {
             path: name_below(&file, root),
+            folder: part(&file, folder.as_deref(), root),
             text,
             declared,
             group: entry.and_then(|entry| entry.group.clone()),
@@ -91,17 +109,27 @@ pub fn read(path: &Path) -> Result<Vec<Manifest>> {
     Ok(manifests)
 }
 
-/// Kinds of files that programs read and the API server has never stored.
+/// Kinds of files that programs read, or that are sent to them, and that the API server has never served.
 fn is_configuration(declared: &Declared) -> bool {
-    const READ_BY_PROGRAMS: [&str; 8] =
-        ["Config", "Preference", "ExecCredential", "Policy", "AdmissionReview", "GMSACredentialSpec", "Kustomization", "ConversionReview"];
-    declared.kind.ends_with("Configuration") && !declared.kind.ends_with("WebhookConfiguration")
+    const READ_BY_PROGRAMS: [&str; 7] =
+        ["Config", "Preference", "ExecCredential", "Policy", "AdmissionReview", "Kustomization", "ConversionReview"];
+    let served = ["WebhookConfiguration", "PriorityLevelConfiguration"].iter().any(|end| declared.kind.ends_with(end));
+    (declared.kind.ends_with("Configuration") && !served)
         || READ_BY_PROGRAMS.contains(&declared.kind.as_str())
+        || (declared.group == "audit.k8s.io")
 }
 
 fn name_below(file: &Path, folder: &Path) -> String {
     let name = file.strip_prefix(folder).unwrap_or(file);
     name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// The part of the corpus that a file is counted in.
+fn part(file: &Path, index: Option<&Path>, root: &Path) -> String {
+    let index = index.unwrap_or(root);
+    let below = name_below(file, index);
+    let first = below.split_once('/').map_or("", |(first, _)| first);
+    [name_below(index, root).as_str(), first].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join("/")
 }
 
 /// The nearest folder above the file, within the root, that has an index.
@@ -157,7 +185,8 @@ fn declared_in(value: &Value, found: &mut Vec<Declared>) {
     let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
     let namespace = if text("namespace").is_empty() { "default".to_owned() } else { text("namespace") };
     let generated = text("name").is_empty() && !text("generateName").is_empty();
-    found.push(Declared { kind: kind.to_owned(), namespace, name: text("name"), generated });
+    let group = value["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+    found.push(Declared { group: group.to_owned(), kind: kind.to_owned(), namespace, name: text("name"), generated });
 }
 
 #[cfg(test)]
@@ -176,7 +205,13 @@ mod tests {
 
     #[test]
     fn files_of_programs_are_told_from_objects() {
-        let of = |kind: &str| Declared { kind: kind.to_owned(), namespace: String::new(), name: String::new(), generated: false };
+        let of = |kind: &str| Declared {
+            group: String::new(),
+            kind: kind.to_owned(),
+            namespace: String::new(),
+            name: String::new(),
+            generated: false,
+        };
         assert!(is_configuration(&of("KubeletConfiguration")) && is_configuration(&of("ExecCredential")));
         assert!(!is_configuration(&of("ValidatingWebhookConfiguration")) && !is_configuration(&of("Pod")));
     }
@@ -192,5 +227,29 @@ mod tests {
         let seen: Vec<_> =
             read.iter().map(|manifest| (manifest.path.as_str(), manifest.group.as_deref(), manifest.set_aside.is_some())).collect();
         assert_eq!(seen, [("a.yaml", Some("g"), false), ("b.yaml", None, true)]);
+    }
+
+    #[test]
+    fn a_manifest_is_counted_in_its_folder_of_its_collection() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, if name.ends_with("json") { r#"{"files": []}"# } else { "kind: Pod\n" }).unwrap();
+        };
+        ["docs/INDEX.json", "docs/a.yaml", "docs/pods/deep/b.yaml", "other/c.yaml"].into_iter().for_each(write);
+        let folders: Vec<String> = read(folder.path()).unwrap().into_iter().map(|manifest| manifest.folder).collect();
+        assert_eq!(folders, ["docs", "docs/pods", "other"]);
+    }
+
+    #[test]
+    fn placeholders_are_filled() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        std::fs::write(&file, "kind: Secret\ndata: {{x}}\nmetadata: {name: $ITEM}\n").unwrap();
+        let manifest = read(&file).unwrap().remove(0);
+        assert!(manifest.declared.is_empty());
+        let fills = BTreeMap::from([("{{x}}".to_owned(), "{a: eA==}".to_owned()), ("$ITEM".to_owned(), "s".to_owned())]);
+        assert_eq!(manifest.filled(&fills).declared[0].name, "s");
     }
 }
