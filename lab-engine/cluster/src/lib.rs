@@ -15,6 +15,7 @@ mod host;
 mod identity;
 mod message;
 
+pub use client::inspection::{CachedObject, HandlerCounts, InformerStatus, Inspection, QueueStatus, ReflectorCounts, ReflectorState};
 pub use cluster::{Advanced, Cluster, CommandResult, ComponentStatus};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError, FaultSyntaxError};

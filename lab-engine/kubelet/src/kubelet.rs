@@ -19,7 +19,7 @@ use api::core::{ConfigMap, Node, PersistentVolumeClaim, Pod, PodStatus, Secret, 
 use api::http::{Body, Method, Request, ResourcePath, Response};
 use api::meta::{ResourceVersion, StringMap, condition, condition_is_true};
 use api::{Object, Resource};
-use client::{Component, Delta, EventRecorder, Informer, Input, ListOptions, Outbox, RequestId, Transport};
+use client::{Component, Delta, EventRecorder, Informer, Input, Inspection, ListOptions, Outbox, RequestId, Transport};
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -589,6 +589,10 @@ impl Component for Kubelet {
         let own =
             [Some(self.next_lease), Some(self.next_status), self.next_register, workers, self.images.next_wake(), self.pods.next_wake()];
         own.into_iter().flatten().min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection { informers: vec![self.pods.status()], queues: Vec::new() }
     }
 }
 
