@@ -39,18 +39,22 @@ struct Batch {
 }
 
 impl Batch {
-    /// Adds messages. A snapshot takes the place of one that still waits, events join those that do, and of many only the newest are kept.
+    /// Adds messages. A snapshot takes the place of one that still waits, as does a look into a component, events join those that do, and of many only the newest are kept.
     /// A lab that begins makes what was told before it void.
     fn add(&mut self, messages: Vec<FromEngine>) {
         for message in messages {
             match message {
                 FromEngine::Snapshot { .. } => self.told.retain(|waiting| !matches!(waiting, FromEngine::Snapshot { .. })),
+                FromEngine::Inspection { .. } => self.told.retain(|waiting| !matches!(waiting, FromEngine::Inspection { .. })),
                 FromEngine::Events { events } => {
                     self.add_events(events);
                     continue;
                 }
                 FromEngine::Ready { .. } => {
-                    self.told.retain(|waiting| !matches!(waiting, FromEngine::Snapshot { .. } | FromEngine::Events { .. }));
+                    let is_void = |told: &FromEngine| {
+                        matches!(told, FromEngine::Snapshot { .. } | FromEngine::Inspection { .. } | FromEngine::Events { .. })
+                    };
+                    self.told.retain(|waiting| !is_void(waiting));
                     self.urgent = true;
                 }
                 _ => self.urgent = true,
@@ -89,7 +93,8 @@ impl Batch {
 
 /// Cuts what is told into parcels, in its order: what is large travels alone, so that the page can breathe in between.
 fn parcels(told: Vec<FromEngine>) -> Vec<Vec<FromEngine>> {
-    let is_large = |message: &FromEngine| matches!(message, FromEngine::Snapshot { .. } | FromEngine::Events { .. });
+    let is_large =
+        |told: &FromEngine| matches!(told, FromEngine::Snapshot { .. } | FromEngine::Inspection { .. } | FromEngine::Events { .. });
     let mut parcels: Vec<Vec<FromEngine>> = Vec::new();
     for message in told {
         match parcels.last_mut() {

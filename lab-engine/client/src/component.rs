@@ -13,6 +13,7 @@
 //! [`cluster`]: https://kubernetes.io/docs/concepts/architecture/
 
 use crate::dial::{CallId, Caller, Dial, DialError, Reply};
+use crate::inspection::Inspection;
 use api::http::{Request, Response, WatchEvent};
 use sim::{Time, What};
 use std::fmt;
@@ -218,4 +219,9 @@ pub trait Component {
 
     /// When it wants to be woken next; `None` if only an input can wake it.
     fn next_wake(&self) -> Option<Time>;
+
+    /// What it knows and how it learns of it. For views; nothing in the cluster may depend on it.
+    fn inspect(&self) -> Inspection {
+        Inspection::default()
+    }
 }

@@ -10,6 +10,7 @@
 //! **Simplified here:** no transform function; the queue is emptied in the same step in which it is filled.
 
 use crate::delta_fifo::{self, DeltaObject, DeltaType, RealFifo};
+use crate::inspection::{HandlerCounts, InformerStatus, newest, resource, restrictions};
 use crate::reflector::{Change, ListOptions, Reflected, Reflector};
 use crate::store::{IndexFunc, Indexer};
 use crate::{Input, Outbox, RequestId};
@@ -77,6 +78,8 @@ pub struct Informer<R> {
     reflector: Reflector<R>,
     fifo: RealFifo<R>,
     cache: Indexer<R>,
+    passed: u64,
+    told: HandlerCounts,
 }
 
 impl<R: Resource> Informer<R> {
@@ -89,7 +92,7 @@ impl<R: Resource> Informer<R> {
 impl<R: Reflected> Informer<R> {
     /// An informer that learns from this reflector.
     pub fn of(reflector: Reflector<R>) -> Self {
-        Informer { reflector, fifo: RealFifo::default(), cache: Indexer::default() }
+        Informer { reflector, fifo: RealFifo::default(), cache: Indexer::default(), passed: 0, told: HandlerCounts::default() }
     }
 
     /// The same informer with an index over its cache.
@@ -125,7 +128,18 @@ impl<R: Reflected> Informer<R> {
     fn drain(&mut self) -> Vec<Delta<R>> {
         let mut deltas = Vec::with_capacity(self.fifo.len());
         while let Some(popped) = self.fifo.pop() {
-            deltas.extend(process_delta(&mut self.cache, popped.deltas));
+            self.passed += 1;
+            let delta = process_delta(&mut self.cache, popped.deltas);
+            match &delta {
+                Some(Delta::Added(_)) => self.told.added += 1,
+                Some(Delta::Updated(..)) => self.told.updated += 1,
+                Some(Delta::Deleted(_, missed)) => {
+                    self.told.deleted += 1;
+                    self.told.missed += u64::from(*missed);
+                }
+                None => {}
+            }
+            deltas.extend(delta);
         }
         deltas
     }
@@ -149,12 +163,33 @@ impl<R: Reflected> Informer<R> {
     pub fn next_wake(&self) -> Option<Time> {
         self.reflector.next_wake()
     }
+
+    /// How it stands, stage by stage. It goes through the whole cache.
+    pub fn status(&self) -> InformerStatus {
+        let (kind, options) = self.reflector.subject();
+        let cached = &mut self.cache.list().map(|object| object.metadata());
+        InformerStatus {
+            resource: resource(kind),
+            restricted_to: restrictions(options),
+            reflector: self.reflector.state(),
+            resource_version: self.reflector.last_sync_resource_version(),
+            asked: self.reflector.counts(),
+            queued: self.fifo.len(),
+            passed: self.passed,
+            cached: self.cache.len(),
+            synced: self.has_synced(),
+            indices: self.cache.index_names().map(str::to_owned).collect(),
+            newest: newest(cached),
+            told: self.told,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Action;
+    use crate::inspection::ReflectorState;
     use api::Object;
     use api::core::Pod;
     use api::http::{Body, List, Request, Response, WatchEvent};
@@ -221,6 +256,27 @@ mod tests {
         assert_eq!(request.param("resourceVersion"), Some("2"));
         let deltas = informer.handle(wake, &watch(id, vec![WatchEvent::Added(pod("b", 2)), end(9)]), &mut out).unwrap();
         assert!(matches!(&deltas[..], [Delta::Deleted(gone, true), Delta::Updated(..)] if gone.metadata.name == "a"));
+        let status = informer.status();
+        let asked = status.asked;
+        assert_eq!((asked.watch_lists, asked.lists, asked.watches, asked.expired, asked.pauses), (2, 0, 0, 1, 1));
+        let told = status.told;
+        assert_eq!((told.added, told.updated, told.deleted, told.missed), (2, 1, 1, 1));
+        assert_eq!((status.resource.as_str(), status.reflector, status.resource_version), ("pods", ReflectorState::Watching, Some(9)));
+        assert_eq!((status.passed, status.queued, status.cached, status.synced), (4, 0, 1, true));
+    }
+
+    #[test]
+    fn the_newest_objects_of_the_cache_are_named() {
+        let (mut informer, mut out) = (informer(), Outbox::new(1));
+        informer.start(Time::ZERO, &mut out);
+        let (id, _) = sent(&mut out).remove(0);
+        let mut events: Vec<WatchEvent> = (1..=9).map(|n| WatchEvent::Added(pod(&format!("p{n}"), (n * 4) % 11))).collect();
+        events.push(end(20));
+        informer.handle(Time::ZERO, &watch(id, events), &mut out);
+        let newest: Vec<(String, u64)> = informer.status().newest.into_iter().map(|one| (one.key, one.resource_version)).collect();
+        // 4 8 1 5 9 2 6 10 3
+        let expected = [("p8", 10), ("p5", 9), ("p2", 8), ("p7", 6), ("p4", 5)];
+        assert_eq!(newest, expected.map(|(name, version)| (name.to_owned(), version)));
     }
 
     #[test]

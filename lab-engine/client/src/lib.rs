@@ -10,6 +10,7 @@ pub mod dial;
 mod events;
 mod expectations;
 mod informer;
+pub mod inspection;
 pub mod leader_election;
 pub mod rate_limiter;
 pub mod reflector;
@@ -21,6 +22,7 @@ pub use component::{Action, Component, Input, Outbox, RequestId, ServeId, StartM
 pub use events::{EventRecorder, EventType};
 pub use expectations::Expectations;
 pub use informer::{Delta, Informer, process_delta};
+pub use inspection::{InformerStatus, Inspection, QueueStatus};
 pub use leader_election::LeaderElector;
 pub use reflector::{AnyObject, ListOptions, Reflected, Reflector, ReflectorConfig};
 pub use shared_informer::{HandlerId, SharedInformer};

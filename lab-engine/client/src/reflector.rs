@@ -16,6 +16,7 @@
 //!
 //! **Simplified here:** a resync is the [shared informer](crate::SharedInformer)'s business.
 
+use crate::inspection::{ReflectorCounts, ReflectorState};
 use crate::{Input, ObjectKey, Outbox, RequestId, Transport};
 use api::http::{Body, List, Method, Request, ResourcePath, Response, WatchEvent};
 use api::kinds::Kind;
@@ -206,7 +207,7 @@ pub struct Reflector<R> {
     paginated: bool,
     backoff: Backoff,
     retry: RetryWithDeadline,
-    pauses: u64,
+    counts: ReflectorCounts,
 }
 
 impl<R: Resource> Reflector<R> {
@@ -231,7 +232,7 @@ impl<R: Reflected> Reflector<R> {
             paginated: false,
             backoff: Backoff::default(),
             retry: RetryWithDeadline::default(),
-            pauses: 0,
+            counts: ReflectorCounts::default(),
         }
     }
 
@@ -256,7 +257,28 @@ impl<R: Reflected> Reflector<R> {
 
     /// How often it paused after a failure.
     pub fn pauses(&self) -> u64 {
-        self.pauses
+        self.counts.pauses
+    }
+
+    /// What it did so far.
+    pub fn counts(&self) -> ReflectorCounts {
+        self.counts
+    }
+
+    /// What it does.
+    pub fn state(&self) -> ReflectorState {
+        match self.state {
+            State::Stopped => ReflectorState::Stopped,
+            State::WatchList { .. } => ReflectorState::WatchList,
+            State::Listing(_) => ReflectorState::Listing,
+            State::Watching { .. } => ReflectorState::Watching,
+            State::Waiting { until, .. } => ReflectorState::Waiting { until_ms: until.as_millis() },
+        }
+    }
+
+    /// What it keeps up with: the kind, and what it is restricted to.
+    pub fn subject(&self) -> (&Kind, &ListOptions) {
+        (&self.info, &self.options)
     }
 
     /// Asks for everything there is, unless it already did (`ListAndWatch`).
@@ -348,6 +370,7 @@ impl<R: Reflected> Reflector<R> {
         if let Some(revision) = self.last_revision.filter(|_| !self.unavailable) {
             request = request.query("resourceVersion", revision.to_string());
         }
+        self.counts.watch_lists += 1;
         self.state = State::WatchList { id: out.request(request), objects: BTreeMap::new() };
     }
 
@@ -379,23 +402,26 @@ impl<R: Reflected> Reflector<R> {
             request = request.query("resourceVersion", revision.as_str());
         }
         let id = out.request(request);
+        self.counts.lists += 1;
         self.state = State::Listing(Listing { id, objects, revision, limit, continued, paged: continued });
     }
 
     fn watch(&mut self, now: Time, out: &mut Outbox) {
         let revision = self.last_revision.unwrap_or_default().to_string();
         let request = self.watch_request().query("resourceVersion", revision);
+        self.counts.watches += 1;
         self.state = State::Watching { id: out.request(request), since: now, heard: false };
     }
 
     /// Waits before the next attempt.
     fn wait(&mut self, now: Time, next: Attempt) {
-        self.pauses += 1;
+        self.counts.pauses += 1;
         self.state = State::Waiting { until: now + self.backoff.next(now, &mut self.rng), next };
     }
 
     fn refused(&mut self, now: Time, status: &Status, out: &mut Outbox) {
         let unavailable = is_expired(status) || is_too_large(status);
+        self.counts.expired += u64::from(is_expired(status));
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Listing(listing) if is_expired(status) && listing.continued => {
                 // The token is too old: once more, whole (`FullListIfExpired`).
@@ -479,6 +505,7 @@ impl<R: Reflected> Reflector<R> {
     /// An error came in the stream of a watch (`handleWatch` and what `watch` makes of it).
     fn broken(&mut self, now: Time, status: &Status, out: &mut Outbox) {
         let watching = matches!(self.state, State::Watching { .. });
+        self.counts.expired += u64::from(watching && is_expired(status));
         match status.code {
             429 if watching => self.wait(now, Attempt::Watch),
             500 if watching && self.retry.after_error(now, self.config.max_internal_error_retry) => self.watch(now, out),

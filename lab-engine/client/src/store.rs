@@ -109,6 +109,11 @@ impl<R: Reflected> Indexer<R> {
         self.indices.get(name).into_iter().flat_map(|index| index.objects.keys().map(String::as_str))
     }
 
+    /// The names of the indices, in order.
+    pub fn index_names(&self) -> impl Iterator<Item = &'static str> {
+        self.indices.keys().copied()
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()

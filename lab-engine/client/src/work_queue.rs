@@ -6,6 +6,7 @@
 //!
 //! **Simplified here:** nothing blocks. [`WorkQueue::next`] says that a caller of upstream's `Get` would have to wait.
 
+use crate::inspection::QueueStatus;
 use crate::rate_limiter::{MaxOfRateLimiter, RateLimiter};
 use sim::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +37,8 @@ pub struct WorkQueue<K> {
     limiter: Box<dyn RateLimiter<K>>,
     shutting_down: bool,
     draining: bool,
+    /// How often a key was added, was there already, and was put back after a failure.
+    counts: [u64; 3],
 }
 
 impl<K: Ord + Clone + fmt::Debug + 'static> Default for WorkQueue<K> {
@@ -58,12 +61,18 @@ impl<K: Ord + Clone> WorkQueue<K> {
             limiter,
             shutting_down: false,
             draining: false,
+            counts: [0; 3],
         }
     }
 
     /// Marks a key as needing work. Nothing happens once the queue is shut down.
     pub fn add(&mut self, key: K) {
-        if !self.shutting_down && self.dirty.insert(key.clone()) && !self.processing.contains(&key) {
+        if self.shutting_down {
+            return;
+        }
+        let new = self.dirty.insert(key.clone());
+        self.counts[usize::from(!new)] += 1;
+        if new && !self.processing.contains(&key) {
             self.queue.push_back(key);
         }
     }
@@ -93,6 +102,7 @@ impl<K: Ord + Clone> WorkQueue<K> {
     /// Adds the key after the pause that the rate limiter gives it, and says how long that is.
     pub fn add_rate_limited(&mut self, now: Time, key: K) -> Duration {
         let delay = self.limiter.when(now, &key);
+        self.counts[2] += 1;
         self.add_after(now, key, delay);
         delay
     }
@@ -171,6 +181,13 @@ impl<K: Ord + Clone> WorkQueue<K> {
         self.queue.is_empty()
     }
 
+    /// How it stands; it goes by the name of whose it is.
+    pub fn status(&self, name: &str) -> QueueStatus {
+        let [added, merged, retried] = self.counts;
+        let (ready, processing, waiting) = (self.queue.len(), self.processing.len(), self.waiting.len());
+        QueueStatus { name: name.to_owned(), ready, processing, waiting, added, merged, retried }
+    }
+
     /// When the next waiting key is due. Keys that are ready are not counted: whoever adds them takes them.
     pub fn next_wake(&self) -> Option<Time> {
         self.waiting.first_key_value().map(|(&(at, _), _)| at)
@@ -196,6 +213,8 @@ mod tests {
         assert_eq!((queue.get(NOW), queue.get(NOW)), (Some("a"), None));
         queue.done(&"a");
         assert_eq!(queue.get(NOW), None);
+        let status = queue.status("q");
+        assert_eq!((status.added, status.merged, status.retried), (2, 2, 0));
     }
 
     #[test]
@@ -225,5 +244,8 @@ mod tests {
         assert_eq!(pauses[39], 1_000_000);
         queue.forget(&"a");
         assert_eq!(queue.num_requeues(&"a"), 0);
+        queue.add_rate_limited(NOW, "b");
+        let status = queue.status("q");
+        assert_eq!((status.ready, status.waiting, status.processing, status.retried), (0, 1, 0, 41));
     }
 }

@@ -6,7 +6,7 @@
 use crate::cluster::Part;
 use api::core::ObjectReference;
 use client::leader_election::{LeaderElectionConfig, LeaderEvent};
-use client::{Action, Component, EventRecorder, EventType, Input, LeaderElector, Outbox, RequestId};
+use client::{Action, Component, EventRecorder, EventType, Input, Inspection, LeaderElector, Outbox, RequestId};
 use sim::{Rng, Time};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -106,5 +106,9 @@ impl Component for Candidate {
     fn next_wake(&self) -> Option<Time> {
         let leader = self.leader.as_ref().and_then(|leader| leader.next_wake());
         leader.into_iter().chain(self.elector.next_wake()).min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        self.leader.as_ref().map(|leader| leader.inspect()).unwrap_or_default()
     }
 }

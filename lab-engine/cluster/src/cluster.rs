@@ -14,7 +14,7 @@ use api::Object;
 use api::core::{Node, Taint};
 use api::meta::condition_is_true;
 use api::quantity::Quantity;
-use client::{Component, Input, Outbox};
+use client::{Component, Input, Inspection, Outbox};
 use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig, Storage};
@@ -120,6 +120,10 @@ impl Component for Part {
 
     fn next_wake(&self) -> Option<Time> {
         self.component().next_wake()
+    }
+
+    fn inspect(&self) -> Inspection {
+        self.component().inspect()
     }
 }
 
@@ -258,6 +262,19 @@ impl Cluster {
             ComponentStatus { name: self.host.component_name(number).to_owned(), running, leads }
         };
         self.recipes.keys().map(status).collect()
+    }
+
+    /// The components that keep caches, in the order in which they were added.
+    pub fn watchers(&self) -> Vec<String> {
+        let watches = |part: &Part| !matches!(part, Part::Installer(_) | Part::Terminal(_));
+        let watching = self.host.components().filter(|(_, part)| watches(part));
+        watching.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// The inside of a component: what it knows, and how it learns of it. Empty when there is none of this name, or it does not run.
+    pub fn inspect(&self, name: &str) -> Inspection {
+        let number = self.host.component_named(name).filter(|number| self.host.runs(*number));
+        number.map(|number| self.host.component(number).inspect()).unwrap_or_default()
     }
 
     /// The number of a component that can be killed.

@@ -17,6 +17,7 @@ mod identity;
 mod message;
 mod node_fault;
 
+pub use client::inspection::{CachedObject, HandlerCounts, InformerStatus, Inspection, QueueStatus, ReflectorCounts, ReflectorState};
 pub use cluster::{Advanced, Cluster, CommandResult, ComponentStatus};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};
 pub use fault::{Fault, FaultError, FaultSyntaxError};

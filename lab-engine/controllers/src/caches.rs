@@ -15,7 +15,7 @@ use api::core::{
 use api::discovery::EndpointSlice;
 use api::policy::PodDisruptionBudget;
 use api::storage::StorageClass;
-use client::{Informer, ListOptions, Outbox};
+use client::{Informer, InformerStatus, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
 
@@ -172,6 +172,34 @@ impl Caches {
         self.namespaces.start(now, out);
         self.service_accounts.start(now, out);
         self.root_cas.start(now, out);
+    }
+
+    /// How the informers stand, in the order in which they are started.
+    pub(crate) fn statuses(&self) -> Vec<InformerStatus> {
+        vec![
+            self.deployments.status(),
+            self.replica_sets.status(),
+            self.pods.status(),
+            self.nodes.status(),
+            self.leases.status(),
+            self.replication_controllers.status(),
+            self.stateful_sets.status(),
+            self.daemon_sets.status(),
+            self.revisions.status(),
+            self.claims.status(),
+            self.jobs.status(),
+            self.cron_jobs.status(),
+            self.services.status(),
+            self.endpoint_slices.status(),
+            self.endpoints.status(),
+            self.autoscalers.status(),
+            self.budgets.status(),
+            self.volumes.status(),
+            self.classes.status(),
+            self.namespaces.status(),
+            self.service_accounts.status(),
+            self.root_cas.status(),
+        ]
     }
 
     /// Whether the caches of the workload controllers were filled once (`WaitForCacheSync`).

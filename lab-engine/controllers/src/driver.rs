@@ -8,7 +8,7 @@ use crate::caches::Caches;
 use crate::claims::{self, Claims};
 use api::http::{Body, Request, Response};
 use api::{Object, Resource};
-use client::{EventRecorder, Input, ObjectKey, Outbox, RequestId, WorkQueue};
+use client::{EventRecorder, Input, ObjectKey, Outbox, QueueStatus, RequestId, WorkQueue};
 use sim::{ObjectRef, Time, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -157,6 +157,11 @@ impl<C: Controller> Driver<C> {
     pub(crate) fn with_queue(mut self, queue: WorkQueue<ObjectKey>) -> Self {
         self.queue = queue;
         self
+    }
+
+    /// How its work queue stands.
+    pub(crate) fn status(&self) -> QueueStatus {
+        self.queue.status(&self.name)
     }
 
     /// Takes an answer; whether it was for this controller.

@@ -44,7 +44,7 @@ use api::batch::{CronJob, Job};
 use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
 use autoscaling::{AutoscalerController, SYNC_PERIOD};
 use caches::Caches;
-use client::{Component, Delta, Expectations, Input, ObjectKey, Outbox, WorkQueue};
+use client::{Component, Delta, Expectations, Input, Inspection, ObjectKey, Outbox, WorkQueue};
 use cron_job::CronJobController;
 use daemon_set::DaemonSetController;
 use deployment::DeploymentController;
@@ -410,5 +410,24 @@ impl Component for ControllerManager {
         let content = self.namespace_content.next_wake().filter(|_| self.caches.namespaces_synced());
         let others = [disruption, endpoints, autoscalers, volumes, load_balancers, content];
         workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
+    }
+
+    /// The queues of the controllers that work through one, but for those of the collector and of nodes.
+    fn inspect(&self) -> Inspection {
+        let mut queues = vec![
+            self.deployments.status(),
+            self.replica_sets.status(),
+            self.replication.status(),
+            self.stateful_sets.status(),
+            self.daemon_sets.status(),
+            self.jobs.status(),
+            self.ttl_after_finished.status(),
+            self.cron_jobs.status(),
+        ];
+        queues.extend(self.endpoints.statuses());
+        queues.extend([self.autoscalers.status(), self.disruption.status()]);
+        queues.extend(self.volumes.statuses());
+        queues.extend([self.load_balancers.status(), self.namespace_content.status()]);
+        Inspection { informers: self.caches.statuses(), queues }
     }
 }

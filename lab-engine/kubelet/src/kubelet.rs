@@ -24,7 +24,7 @@ use api::coordination::Lease;
 use api::core::{ConfigMap, Node, ObjectReference, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
 use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::{ResourceVersion, StringMap, condition_is_true};
-use client::{Component, Delta, EventRecorder, EventType, Informer, Input, ListOptions, Outbox, RequestId};
+use client::{Component, Delta, EventRecorder, EventType, Informer, Input, Inspection, ListOptions, Outbox, RequestId};
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -559,6 +559,10 @@ impl Component for Kubelet {
         let timers = [Some(self.next_lease), Some(self.next_status), Some(self.eviction.next), self.next_register, shutdown];
         let own = [workers, self.images.next_wake(), self.pods.next_wake()];
         timers.into_iter().chain(own).flatten().min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection { informers: vec![self.pods.status()], queues: Vec::new() }
     }
 }
 

@@ -94,8 +94,8 @@ impl PodWorker {
             observed_generation: self.pod.metadata.generation,
             ..PodStatus::default()
         };
-        let changed = new != self.status;
-        self.status = new;
+        let changed = new != *self.status;
+        self.status = new.into();
         changed
     }
 

@@ -22,6 +22,21 @@ enum Begun {
     Ends { after: Duration, success: bool, output: String },
 }
 
+/// How a probe ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Success,
+    Failure,
+    /// A failure, because no answer came in time.
+    TimedOut,
+}
+
+impl Outcome {
+    fn of(success: bool) -> Self {
+        if success { Outcome::Success } else { Outcome::Failure }
+    }
+}
+
 fn ends(success: bool, output: impl Into<String>) -> Begun {
     Begun::Ends { after: Duration::ZERO, success, output: output.into() }
 }
@@ -64,7 +79,7 @@ impl PodWorker {
         let (kind, timeout) = (self.records[index].probes[at].kind, self.records[index].probes[at].timeout);
         let Some(probe) = probe_of(self.spec(index), kind).cloned() else { return };
         match self.ask(index, &probe, timeout, cx) {
-            Begun::Ends { after, success, output } if after.is_zero() => self.ended(index, at, success, &output, cx),
+            Begun::Ends { after, success, output } if after.is_zero() => self.ended(index, at, Outcome::of(success), &output, cx),
             Begun::Ends { after, success, output } => {
                 let ready = cx.now + after;
                 self.records[index].probes[at].flight = Some((Flight::Answer { at: ready, success, output }, cx.now + timeout));
@@ -141,13 +156,15 @@ impl PodWorker {
         match flight {
             Flight::Answer { at: ready, success, output } if ready <= cx.now && ready <= deadline => {
                 self.records[index].probes[at].flight = None;
-                self.ended(index, at, success, &output, cx);
+                // A gRPC client gives up by itself when its time is over.
+                let outcome = if !success && ready == deadline { Outcome::TimedOut } else { Outcome::of(success) };
+                self.ended(index, at, outcome, &output, cx);
             }
             _ if deadline > cx.now => {}
             Flight::Answer { .. } => {
                 self.records[index].probes[at].flight = None;
                 let output = self.http_timeout(index, at);
-                self.ended(index, at, false, &output, cx);
+                self.ended(index, at, Outcome::TimedOut, &output, cx);
             }
             Flight::Exec(id) => {
                 self.sandbox.cancel_exec(id);
@@ -156,7 +173,7 @@ impl PodWorker {
                 let command = command.map(|exec| exec.command.join(" ")).unwrap_or_default();
                 let output =
                     format!("command timed out: {command:?} timed out after {}", go_duration(self.records[index].probes[at].timeout));
-                self.ended(index, at, false, &output, cx);
+                self.ended(index, at, Outcome::TimedOut, &output, cx);
             }
         }
     }
@@ -176,18 +193,20 @@ impl PodWorker {
             if let Some(at) = self.records[index].probes.iter().position(ran) {
                 self.records[index].probes[at].flight = None;
                 let output = cut(format!("{}{}", result.stdout, result.stderr));
-                self.ended(index, at, result.exit_code == 0, &output, cx);
+                self.ended(index, at, Outcome::of(result.exit_code == 0), &output, cx);
                 return true;
             }
         }
         false
     }
 
-    fn ended(&mut self, index: usize, at: usize, success: bool, output: &str, cx: &mut Cx<'_>) {
-        let kind = self.records[index].probes[at].kind;
+    fn ended(&mut self, index: usize, at: usize, outcome: Outcome, output: &str, cx: &mut Cx<'_>) {
+        let (kind, success) = (self.records[index].probes[at].kind, outcome == Outcome::Success);
+        let (in_a_row, threshold) = self.records[index].probes[at].count_with(success);
         let name = self.spec(index).name.as_str().into();
         let pod = self.object.clone();
-        cx.out.trace(What::Probe { pod, container: name, probe: kind.name(), success, output: output.trim_end().into() });
+        let (probe, timed_out, said) = (kind.name(), outcome == Outcome::TimedOut, output.trim_end().into());
+        cx.out.trace(What::Probe { pod, container: name, probe, success, timed_out, in_a_row, threshold, output: said });
         if !success {
             self.event(index, Warning, "Unhealthy", &format!("{} probe failed: {output}", kind.title()), cx);
         }

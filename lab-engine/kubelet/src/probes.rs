@@ -324,6 +324,17 @@ impl ProbeWorker {
         self.result = Some(ProbeResult::Failure);
     }
 
+    /// How many results in a row count as one, of this kind.
+    fn threshold(&self, success: bool) -> i32 {
+        if success { self.success_threshold } else { self.failure_threshold }
+    }
+
+    /// How many results like this one there are in a row if it is the next, and how many of them count.
+    pub(crate) fn count_with(&self, success: bool) -> (u32, u32) {
+        let before = if self.last == Some(success) { self.in_a_row } else { 0 };
+        (before.saturating_add(1).unsigned_abs(), self.threshold(success).unsigned_abs())
+    }
+
     /// The second half of a tick: takes a result in.
     pub fn record(&mut self, success: bool) -> Verdict {
         if self.last == Some(success) {
@@ -332,8 +343,7 @@ impl ProbeWorker {
             self.last = Some(success);
             self.in_a_row = 1;
         }
-        let threshold = if success { self.success_threshold } else { self.failure_threshold };
-        if self.in_a_row < threshold {
+        if self.in_a_row < self.threshold(success) {
             return Verdict::Undecided;
         }
         let result = if success { ProbeResult::Success } else { ProbeResult::Failure };
@@ -388,6 +398,13 @@ mod tests {
         let verdicts: Vec<Verdict> = runs.into_iter().map(|(_, verdict)| verdict).collect();
         use Verdict::{Changed, Undecided};
         assert_eq!(verdicts, [Undecided, Undecided, Undecided, Changed(true), Undecided, Undecided, Undecided, Changed(false)]);
+        let mut worker = ProbeWorker::new(ProbeType::Readiness, &Probe { success_threshold: Some(4), ..probe }, Time::ZERO);
+        let counts = answers.map(|answer| {
+            let count = worker.count_with(answer);
+            worker.record(answer);
+            count
+        });
+        assert_eq!(counts, [(1, 4), (1, 2), (1, 4), (2, 4), (1, 2), (1, 4), (1, 2), (2, 2)]);
     }
 
     #[test]

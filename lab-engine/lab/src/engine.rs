@@ -38,6 +38,8 @@ pub struct Engine {
     sent: EventId,
     /// The newest event when the last snapshot was sent, and the quarter of a second in which it was.
     shown: Option<(EventId, u64)>,
+    /// The component that the page looks into.
+    inspected: Option<String>,
     /// Whether a line was typed whose prompt was not sent yet.
     typing: bool,
     /// The prompt of the session in a container that the page was last told.
@@ -56,6 +58,7 @@ impl Default for Engine {
             debt: Duration::ZERO,
             sent: EventId(0),
             shown: None,
+            inspected: None,
             typing: false,
             prompt: None,
             files: BTreeMap::new(),
@@ -158,6 +161,10 @@ impl Engine {
                 self.tell_checks(out);
             }
             ToEngine::Check => self.tell_checks(out),
+            ToEngine::Inspect { component } => {
+                self.inspected = component;
+                self.shown = None;
+            }
             ToEngine::Fault { fault, on } => session.set_fault(&fault, on).map_err(say)?,
         }
         Ok(())
@@ -208,10 +215,53 @@ impl Engine {
         if self.shown != Some(newest) {
             self.shown = Some(newest);
             out.push(FromEngine::Snapshot { snapshot: Box::new(session.snapshot()) });
+            if let Some(component) = &self.inspected {
+                let cluster = session.cluster();
+                let inspection = Box::new(cluster.inspect(component));
+                out.push(FromEngine::Inspection { components: cluster.watchers(), component: component.clone(), inspection });
+            }
         }
         if prompt {
             out.push(FromEngine::Prompt { exit_code: session.cluster().terminal().exit_code().max(0), text });
             self.tell_checks(out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::{Inspection, ReflectorState};
+
+    fn inspection(told: Vec<FromEngine>) -> Option<(Vec<String>, String, Inspection)> {
+        told.into_iter().find_map(|message| match message {
+            FromEngine::Inspection { components, component, inspection } => Some((components, component, *inspection)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_inside_of_a_component_is_told_to_those_who_look() {
+        let lab = serde_json::from_value(serde_json::json!({"cluster": {"nodes": [{}]}, "tasks": []})).unwrap();
+        let (mut engine, mut out) = (Engine::default(), Vec::new());
+        engine.begin(LabSession::new(&lab, 1).unwrap(), &mut out);
+        engine.tell(&mut out);
+        assert_eq!(inspection(out), None, "nobody has asked");
+        let look = |component: &str| ToEngine::Inspect { component: Some(component.to_owned()) };
+        let (components, component, inside) = inspection(engine.handle(look("kube-controller-manager"))).expect("it was asked for");
+        assert_eq!(component, "kube-controller-manager");
+        for name in ["kube-scheduler", "kube-controller-manager", "kubelet/node-1"] {
+            assert!(components.iter().any(|known| known == name), "{name} is not in {components:?}");
+        }
+        let nodes = inside.informers.iter().find(|informer| informer.resource == "nodes").expect("it watches nodes");
+        assert_eq!((nodes.reflector, nodes.cached, nodes.asked.watch_lists), (ReflectorState::Watching, 1, 1));
+        assert_eq!(nodes.passed, nodes.told.added + nodes.told.updated);
+        assert!(inside.queues.iter().any(|queue| queue.name == "root-ca-cert-publisher" && queue.added > 0), "{:?}", inside.queues);
+
+        assert!(inspection(engine.tick(1000.0, 1_000_000)).is_some(), "it is told again as time passes");
+        let told = inspection(engine.handle(look("nobody"))).expect("it was asked for");
+        assert_eq!(told.2, Inspection::default());
+        engine.handle(ToEngine::Inspect { component: None });
+        assert_eq!(inspection(engine.tick(1000.0, 1_000_000)), None, "nobody looks any more");
     }
 }

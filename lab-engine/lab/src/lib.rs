@@ -26,7 +26,10 @@ mod variables;
 
 pub use answer::{Answer, TruthError};
 pub use api::yaml;
-pub use cluster::{ComponentStatus, Fault, MemberStatus, NodeFault};
+pub use cluster::{
+    CachedObject, ComponentStatus, Fault, HandlerCounts, InformerStatus, Inspection, MemberStatus, NodeFault, QueueStatus, ReflectorCounts,
+    ReflectorState,
+};
 pub use engine::Engine;
 pub use evidence::{Evidence, TraceLog};
 pub use expr::{EvaluationError, Expression, ExpressionError, MAX_EXPRESSION_BYTES, MAX_NESTING, VARIABLES};

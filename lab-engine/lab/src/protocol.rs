@@ -14,7 +14,7 @@ use crate::session::{PredictionResult, TaskResult};
 use crate::snapshot::{EventView, Snapshot};
 use crate::spec::Lab;
 use crate::text::Span;
-use cluster::Fault;
+use cluster::{Fault, Inspection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -96,6 +96,11 @@ pub enum ToEngine {
         /// Whether it is there from now on.
         on: bool,
     },
+    /// Look into a component from now on. Answered by `inspection`, now and whenever a `snapshot` comes.
+    Inspect {
+        /// Its name; none to look away.
+        component: Option<String>,
+    },
 }
 
 /// From the engine to the page.
@@ -147,6 +152,15 @@ pub enum FromEngine {
     Snapshot {
         /// All of it.
         snapshot: Box<Snapshot>,
+    },
+    /// The inside of the component that the page looks into.
+    Inspection {
+        /// The components that can be looked into, in order.
+        components: Vec<String>,
+        /// Its name.
+        component: String,
+        /// What it knows; empty when there is no such component, or it does not run.
+        inspection: Box<Inspection>,
     },
     /// New events of the trace, oldest first.
     Events {

@@ -6,7 +6,7 @@ use crate::points::{Batch, Points};
 use api::Resource;
 use api::core::{Node, Pod};
 use api::http::{Body, Method, Request, ResourcePath, Response};
-use client::{Component, Informer, Input, ListOptions, Outbox, RequestId, Transport};
+use client::{Component, Informer, Input, Inspection, ListOptions, Outbox, RequestId, Transport};
 use sim::{Rng, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,5 +110,9 @@ impl Component for MetricsServer {
         let synced = self.nodes.has_synced() && self.pods.has_synced();
         let next = self.scrape.as_ref().map_or(self.next_scrape, |scrape| scrape.until);
         [synced.then_some(next), self.nodes.next_wake(), self.pods.next_wake()].into_iter().flatten().min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection { informers: vec![self.nodes.status(), self.pods.status()], queues: Vec::new() }
     }
 }

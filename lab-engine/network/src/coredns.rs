@@ -7,7 +7,7 @@ use crate::dns;
 use api::core::Service;
 use api::discovery::EndpointSlice;
 use client::dial::{Caller, Dial, DialError, Payload, Reply};
-use client::{Component, Informer, Input, ListOptions, Outbox};
+use client::{Component, Informer, Input, Inspection, ListOptions, Outbox};
 use sim::{Rng, Time};
 use std::collections::VecDeque;
 
@@ -65,5 +65,9 @@ impl Component for CoreDns {
 
     fn next_wake(&self) -> Option<Time> {
         [self.services.next_wake(), self.slices.next_wake()].into_iter().flatten().min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection { informers: vec![self.services.status(), self.slices.status()], queues: Vec::new() }
     }
 }

@@ -13,7 +13,7 @@ use crate::proxy::{LocalTrafficDetector, ProxyConfig, ProxyState};
 use api::core::{Node, Service};
 use api::discovery::EndpointSlice;
 use client::dial::{Caller, Dial, DialError, Payload, Reply};
-use client::{Component, Informer, Input, ListOptions, Outbox};
+use client::{Component, Informer, Input, Inspection, ListOptions, Outbox};
 use sim::{PacketStep, Rng, Time};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -154,5 +154,9 @@ impl Component for KubeProxy {
     fn next_wake(&self) -> Option<Time> {
         let sync = self.sync_at.filter(|_| self.has_synced());
         [sync, self.services.next_wake(), self.slices.next_wake(), self.node.next_wake()].into_iter().flatten().min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection { informers: vec![self.services.status(), self.slices.status(), self.node.status()], queues: Vec::new() }
     }
 }

@@ -6,7 +6,7 @@ use api::apps::ReplicaSet;
 use api::core::{Namespace, Pod, Service};
 use api::labels::Selector;
 use api::meta::StringMap;
-use client::{Indexer, Informer, Input, ListOptions, ObjectKey, Outbox};
+use client::{Indexer, Informer, InformerStatus, Input, ListOptions, ObjectKey, Outbox};
 use sim::{Rng, Time};
 use std::sync::Arc;
 
@@ -111,6 +111,21 @@ impl Caches {
             && self.storage_classes.has_synced()
             && self.csi_nodes.has_synced()
             && self.budgets.has_synced()
+    }
+
+    /// How the informers stand.
+    pub(crate) fn statuses(&self) -> Vec<InformerStatus> {
+        let known = [self.namespaces.status(), self.services.status(), self.replica_sets.status()];
+        let watched = [
+            self.replication_controllers.status(),
+            self.stateful_sets.status(),
+            self.claims.status(),
+            self.volumes.status(),
+            self.storage_classes.status(),
+            self.csi_nodes.status(),
+            self.budgets.status(),
+        ];
+        known.into_iter().chain(watched.into_iter().flatten()).collect()
     }
 
     /// Applies an input.

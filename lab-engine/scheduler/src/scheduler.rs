@@ -16,7 +16,9 @@ use api::core::{Node, Pod};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::meta::{Timestamp, condition};
 use api::status::FieldError;
-use client::{Component, Delta, EventRecorder, EventType, Informer, Input, LeaderElector, ListOptions, ObjectKey, Outbox, RequestId};
+use client::{
+    Component, Delta, EventRecorder, EventType, Informer, Input, Inspection, LeaderElector, ListOptions, ObjectKey, Outbox, RequestId,
+};
 use serde_json::{Value, json};
 use sim::{ObjectRef, Rng, Time, What};
 use std::collections::BTreeMap;
@@ -392,5 +394,11 @@ impl Component for Scheduler {
         let elector = self.elector.as_ref().and_then(LeaderElector::next_wake);
         let parts = [self.pods.next_wake(), self.nodes.next_wake(), self.caches.next_wake(), elector, self.volumes_due()];
         parts.into_iter().chain([self.queue.next_wake()]).flatten().min()
+    }
+
+    fn inspect(&self) -> Inspection {
+        let mut informers = vec![self.pods.status(), self.nodes.status()];
+        informers.extend(self.caches.statuses());
+        Inspection { informers, queues: self.queue.statuses() }
     }
 }

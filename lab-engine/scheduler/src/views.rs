@@ -11,7 +11,7 @@ use api::kinds::find_resource;
 use api::labels::Selector;
 use api::meta::ObjectMeta;
 use api::quantity::Quantity;
-use client::{Delta, Indexer, Informer, Input, ListOptions, Outbox, Reflected, Reflector};
+use client::{Delta, Indexer, Informer, InformerStatus, Input, ListOptions, Outbox, Reflected, Reflector};
 use serde_json::Value;
 use sim::{Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,6 +220,11 @@ impl<R: Reflected> Watched<R> {
     /// The objects.
     pub(crate) fn lister(&self) -> &Indexer<R> {
         self.informer.as_ref().map_or(&self.none, Informer::lister)
+    }
+
+    /// How it stands; nothing where there is no such kind.
+    pub(crate) fn status(&self) -> Option<InformerStatus> {
+        self.informer.as_ref().map(Informer::status)
     }
 
     /// When it wants to be woken next.

@@ -258,6 +258,12 @@ pub enum What {
         probe: &'static str,
         /// Whether it succeeded.
         success: bool,
+        /// Whether it failed because no answer came within `timeoutSeconds`.
+        timed_out: bool,
+        /// How many results like this one there were in a row, with this one.
+        in_a_row: u32,
+        /// How many of them it takes until they count: `successThreshold` or `failureThreshold`.
+        threshold: u32,
         /// What it answered.
         output: Arc<str>,
     },
@@ -360,7 +366,7 @@ impl fmt::Display for What {
                 write!(f, "{pod} container {container} exited {exit_code} ({reason})")
             }
             What::BackOff { pod, container, reason, delay_ms } => write!(f, "{pod} container {container} waits {delay_ms} ms ({reason})"),
-            What::Probe { pod, container, probe, success, output } => {
+            What::Probe { pod, container, probe, success, output, .. } => {
                 write!(f, "{pod} container {container} {probe} probe {}: {output}", if *success { "succeeded" } else { "failed" })
             }
             What::ContainerKilling { pod, container, reason } => write!(f, "{pod} killing container {container}: {reason}"),

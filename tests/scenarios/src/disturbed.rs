@@ -237,6 +237,7 @@ impl<C: Component> Disturbed<C> {
                 // Parts of the control plane serve nothing and do not talk to etcd.
                 Action::Etcd(..)
                 | Action::StartEtcd(..)
+                | Action::Write(..)
                 | Action::Respond(..)
                 | Action::Stream(..)
                 | Action::Dial(..)

@@ -14,6 +14,8 @@
 //! | scheduler | `details.cb-scheduler` with `select`, `.cb-why[data-node]`, `.cb-verdicts tr[data-node][data-won]` |
 //! | control plane | `.cb-components li[data-component][data-running]` with `button.cb-kill-component` |
 //! | autoscalers | `.cb-autoscaler[data-autoscaler]` with `svg.cb-curve`, and the same as a table |
+//! | probes | `.cb-strip[data-container]` with `svg.cb-strip-chart` (`.cb-mark-good`, `.cb-mark-bad`, `.cb-mark-late`), `.cb-attempts tr[data-probe][data-outcome]` |
+//! | informers | `details.cb-informers` with `select.cb-component-choice`, `select.cb-informer-choice`, `.cb-stage[data-stage]`, `tr[data-informer]`, `tr[data-queue]` |
 //! | timeline | `.cb-timeline li[data-kind][data-event][data-actor]`, `.cb-story` (how the chosen event came about) |
 //! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |
 //! | verdict | `.cb-verdict[data-passed]` (the whole lab), `.cb-task-verdict[data-passed]` |

@@ -234,6 +234,11 @@ impl<C: Component> Host<C> {
         }
     }
 
+    /// The components with their names, in the order in which they were added.
+    pub(crate) fn components(&self) -> impl Iterator<Item = (&str, &C)> {
+        self.slots.iter().map(|slot| (&*slot.actor, &slot.component))
+    }
+
     /// The component of this name.
     pub(crate) fn component_named(&self, name: &str) -> Option<usize> {
         self.slots.iter().position(|slot| &*slot.actor == name)

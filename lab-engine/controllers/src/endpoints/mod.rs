@@ -18,7 +18,7 @@ use crate::driver::Driver;
 use api::Resource;
 use api::core::{Endpoints, Node, Pod, Service};
 use api::discovery::EndpointSlice;
-use client::{Delta, Input, ObjectKey, Outbox};
+use client::{Delta, Input, ObjectKey, Outbox, QueueStatus};
 use endpoints_controller::EndpointsController;
 use mirroring::MirroringController;
 use sim::Time;
@@ -54,6 +54,11 @@ impl EndpointControllers {
             mirroring: Driver::new("endpoint-slice-mirroring-controller", agent, MirroringController::default()),
             looked_for_leftovers: false,
         }
+    }
+
+    /// How their work queues stand.
+    pub(crate) fn statuses(&self) -> [QueueStatus; 3] {
+        [self.slices.status(), self.endpoints.status(), self.mirroring.status()]
     }
 
     pub(crate) fn service_changed(&mut self, delta: &Delta<Service>) {

@@ -17,7 +17,7 @@ use crate::driver::Driver;
 use api::core::{PersistentVolume, PersistentVolumeClaim, Pod, Volume};
 use api::storage::StorageClass;
 use binder::VolumeBinder;
-use client::{Delta, Input, ObjectKey, Outbox};
+use client::{Delta, Input, ObjectKey, Outbox, QueueStatus};
 use ephemeral::EphemeralVolumeController;
 use protection::ProtectionController;
 use provisioner::Provisioner;
@@ -52,6 +52,11 @@ impl VolumeControllers {
             protection: Driver::new("pvc-protection-controller", agent, ProtectionController),
             ephemeral: Driver::new("ephemeral_volume", agent, EphemeralVolumeController),
         }
+    }
+
+    /// How their work queues stand.
+    pub(crate) fn statuses(&self) -> [QueueStatus; 4] {
+        [self.binder.status(), self.provisioner.status(), self.protection.status(), self.ephemeral.status()]
     }
 
     pub(crate) fn volume_changed(&mut self, caches: &Caches, delta: &Delta<PersistentVolume>) {

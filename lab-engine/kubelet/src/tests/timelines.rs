@@ -320,6 +320,30 @@ fn durations() -> Vec<Row> {
 }
 
 #[test]
+fn the_trace_says_which_attempt_of_how_many_it_was_and_whether_it_came_too_late() {
+    let mut world = World::new();
+    let probes = json!({"livenessProbe": {"exec": {"command": ["sh", "-c", "sleep 9"]}, "timeoutSeconds": 2, "periodSeconds": 5},
+        "readinessProbe": {"exec": {"command": ["true"]}, "successThreshold": 2, "periodSeconds": 5}});
+    let row = Row { name: "", run: &["sh", HEALTHY], probes, pod: (0, "Never", None), until: 20, expected: &[] };
+    world.apply("p", spec(&row));
+    while let Some(at) = world.kubelet.next_wake().filter(|at| *at <= Time::from_secs(row.until)) {
+        world.now = world.now.max(at);
+        world.give(Input::Wake);
+    }
+    let told = |wanted: &str| -> Vec<(bool, bool, u32, u32)> {
+        let told = world.trace.iter().filter_map(|(_, what)| match what {
+            What::Probe { probe, success, timed_out, in_a_row, threshold, .. } if *probe == wanted => {
+                Some((*success, *timed_out, *in_a_row, *threshold))
+            }
+            _ => None,
+        });
+        told.collect()
+    };
+    assert_eq!(told("liveness"), [(false, true, 1, 3), (false, true, 2, 3), (false, true, 3, 3)]);
+    assert_eq!(told("readiness")[..3], [(true, false, 1, 2), (true, false, 2, 2), (true, false, 3, 2)]);
+}
+
+#[test]
 fn every_row_happens_as_calculated() {
     for row in rows() {
         let (starts, found) = happens(&row);

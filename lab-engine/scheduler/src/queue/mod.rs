@@ -23,7 +23,7 @@ use crate::config::Profiles;
 use crate::framework::{ClusterEvent, QueueingHint};
 use crate::plugins::Rank;
 use crate::pod_info::PodInfo;
-use client::ObjectKey;
+use client::{ObjectKey, QueueStatus};
 use sim::Time;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,16 @@ impl QueuedPod {
 }
 
 impl SchedulingQueue {
+    /// How its parts stand. What was added or came back is not counted.
+    pub(crate) fn statuses(&self) -> Vec<QueueStatus> {
+        let part = |name: &str, ready, waiting| QueueStatus { name: name.to_owned(), ready, waiting, ..QueueStatus::default() };
+        vec![
+            part("activeQ", self.active.len(), 0),
+            part("backoffQ", 0, self.backoff.len() + self.error_backoff.len()),
+            part("unschedulablePods", 0, self.unschedulable.len()),
+        ]
+    }
+
     /// Adds a new Pod (`Add`).
     pub(crate) fn add(&mut self, now: Time, info: Arc<PodInfo>, profiles: &Profiles) {
         self.remove_entry(&info.key);

@@ -3,6 +3,7 @@
 //! An arrow goes from a cause to its effect. Where a cause is not shown itself, its own cause stands for it, and so on.
 
 use super::curve::Curves;
+use super::strips::Strips;
 use lab::EventView;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -33,6 +34,8 @@ pub(crate) struct Events {
     run: u64,
     /// What autoscalers did; kept longer than the events.
     pub(crate) curves: Curves,
+    /// What probes said of containers; kept longer than the events, too.
+    pub(crate) strips: Strips,
     /// Whether older ones were dropped.
     pub(crate) dropped: bool,
 }
@@ -47,7 +50,10 @@ impl Events {
     pub(crate) fn add(&mut self, events: Vec<EventView>) {
         let next = self.kept.back().map(|last| last.id + 1);
         self.dropped |= events.first().is_some_and(|first| next.is_some_and(|next| next < first.id));
-        events.iter().for_each(|event| self.curves.add(event));
+        for event in &events {
+            self.curves.add(event);
+            self.strips.add(event);
+        }
         self.kept.extend(events);
         let excess = self.kept.len().saturating_sub(MAX_EVENTS);
         self.dropped |= excess > 0;

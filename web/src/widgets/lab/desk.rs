@@ -4,6 +4,7 @@
 //! engine has answered for its last text, so that typing never piles up there, and always before a command that may read it.
 
 use super::chart::Events;
+use super::informers::Inside;
 use super::screen::{Completion, History, Kind, Screen, complete};
 use super::work::{answer_of, changes, dealt, first_file, prediction_key, with_changes};
 use crate::i18n::fill;
@@ -58,6 +59,8 @@ struct Inner {
     /// When the timeline was last drawn, and whether it soon will be.
     drawn_ms: Cell<f64>,
     drawing_soon: Cell<bool>,
+    /// The component that is looked into.
+    inspected: RefCell<Option<String>>,
 }
 
 /// The lab on the page; cheap to copy.
@@ -72,6 +75,8 @@ pub(crate) struct Desk {
     pub(crate) speed: RwSignal<f64>,
     pub(crate) snapshot: RwSignal<Arc<Snapshot>>,
     pub(crate) events: RwSignal<Events>,
+    /// The component that is looked into, while one is.
+    pub(crate) inside: RwSignal<Inside>,
     pub(crate) tasks: RwSignal<Vec<TaskResult>>,
     pub(crate) passed: RwSignal<bool>,
     /// Whether a command was run since the lab began.
@@ -110,6 +115,7 @@ impl Desk {
             next_completion: Cell::new(0),
             drawn_ms: Cell::new(0.0),
             drawing_soon: Cell::new(false),
+            inspected: RefCell::default(),
         };
         let files = with_changes(&lab.files, &context.store.read("lab/files"));
         let open = first_file(&lab, &files);
@@ -122,6 +128,7 @@ impl Desk {
             speed: RwSignal::new(1.0),
             snapshot: RwSignal::default(),
             events: RwSignal::default(),
+            inside: RwSignal::default(),
             tasks: RwSignal::default(),
             passed: RwSignal::new(false),
             tried: RwSignal::new(false),
@@ -202,6 +209,10 @@ impl Desk {
                 self.snapshot.set(Arc::from(snapshot));
                 self.check_soon();
             }
+            FromEngine::Inspection { components, component, inspection } => {
+                let now_ms = self.snapshot.with_untracked(|snapshot| snapshot.now_ms);
+                self.inside.update(|inside| inside.take(components, component, *inspection, now_ms));
+            }
             FromEngine::Events { events } => self.add_events(events),
             FromEngine::Checks { passed, tasks } => self.judged(passed, tasks),
             FromEngine::Prediction { .. } => {}
@@ -265,6 +276,8 @@ impl Desk {
         self.phase.set(Phase::Running);
         self.open_a_file();
         self.files.with_untracked(|files| files.keys().cloned().collect::<Vec<_>>()).iter().for_each(|name| self.send_file(name));
+        self.inside.set(Inside::default());
+        self.inspect(self.inner.with_value(|inner| inner.inspected.borrow().clone()));
         self.send(&ToEngine::Speed { factor: self.speed.get_untracked() });
         self.send(&ToEngine::Play { on: self.playing.get_untracked() && !document().hidden() });
         for task in &self.lab.get_untracked().tasks {
@@ -329,6 +342,12 @@ impl Desk {
     /// Puts a fault on the cluster, or takes it away.
     pub(crate) fn set_fault(self, fault: Fault, on: bool) {
         self.send(&ToEngine::Fault { fault, on });
+    }
+
+    /// Looks into a component from now on, or away.
+    pub(crate) fn inspect(self, component: Option<String>) {
+        self.inner.with_value(|inner| inner.inspected.replace(component.clone()));
+        self.send(&ToEngine::Inspect { component });
     }
 
     // Files.

@@ -1,7 +1,7 @@
 //! The lab of a card: its parts, and where they come into the card's static HTML.
 //!
-//! - `desk`: the state, and what changes it. `screen`, `chart`, `curve` and `work` are the parts of it that need no browser.
-//! - `controls`, `editor`, `terminal`, `cluster`, `autoscaler`, `timeline`: the workbench below the tasks.
+//! - `desk`: the state, and what changes it. `screen`, `chart`, `curve`, `strips` and `work` are the parts of it that need no browser.
+//! - `controls`, `editor`, `terminal`, `cluster`, `scheduler`, `autoscaler`, `probes`, `informers`, `timeline`: the workbench below the tasks.
 //! - `tasks`: the checks and predictions within the tasks.
 //! - `refill`: the texts of the card with the numbers of another seed.
 //!
@@ -15,10 +15,13 @@ mod controls;
 mod curve;
 mod desk;
 mod editor;
+mod informers;
 mod members;
+mod probes;
 mod refill;
 mod scheduler;
 mod screen;
+mod strips;
 mod tasks;
 mod terminal;
 mod timeline;
@@ -130,6 +133,8 @@ fn Workbench(desk: Desk, wide: RwSignal<bool>) -> impl IntoView {
         {cluster::ClusterView(desk)}
         {scheduler::SchedulerView(desk)}
         {autoscaler::AutoscalerView(desk)}
+        {probes::ProbesView(desk)}
+        {informers::InformersView(desk)}
         {timeline::Timeline(desk)}
     }
 }

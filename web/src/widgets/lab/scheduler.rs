@@ -147,7 +147,7 @@ pub(crate) fn SchedulerView(desk: Desk) -> impl IntoView {
 pub(crate) fn decision_view(decision: &Decision, words: &'static Words) -> impl IntoView + use<> {
     let plugins = decision.plugins();
     let heads = plugins.iter().map(|(plugin, weight)| {
-        view! { <th scope="col">{(*plugin).to_owned()}<span class="cb-weight">{format!(" ×{weight}")}</span></th> }
+        view! { <th scope="col">{breakable(plugin)}<span class="cb-weight">{format!(" ×{weight}")}</span></th> }
     });
     let heads = heads.collect_view();
     let count = plugins.len();
@@ -168,6 +168,25 @@ pub(crate) fn decision_view(decision: &Decision, words: &'static Words) -> impl 
         </div>
         {more}
     }
+}
+
+/// A name that may be broken between its words, so that a column need not be as wide as the name: `NodeAffinity`.
+fn breakable(name: &str) -> impl IntoView + use<> {
+    let part = |part: &str| view! { {part.to_owned()}<wbr/> };
+    parts(name).into_iter().map(part).collect_view()
+}
+
+/// The words of a name in camel case.
+fn parts(name: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while let Some(next) = rest.char_indices().skip(1).find(|(_, letter)| letter.is_ascii_uppercase()).map(|(at, _)| at) {
+        let (part, others) = rest.split_at(next);
+        parts.push(part);
+        rest = others;
+    }
+    parts.push(rest);
+    parts
 }
 
 fn verdict_row(verdict: &Verdict, decision: &Decision, plugins: usize, words: &'static Words) -> impl IntoView + use<> {
@@ -225,6 +244,12 @@ mod tests {
     #[test]
     fn plugins_have_their_weights() {
         assert_eq!(decision(json!("a"), json!([fits("a", 300), fits("b", 0)]), "").plugins(), [("TaintToleration", 3)]);
+    }
+
+    #[test]
+    fn names_of_plugins_can_be_broken_between_words() {
+        assert_eq!(parts("NodeResourcesBalancedAllocation"), ["Node", "Resources", "Balanced", "Allocation"]);
+        assert_eq!(parts("x"), ["x"]);
     }
 
     #[test]
