@@ -83,6 +83,7 @@ impl Harness {
                     Output::WatchEnded { id, .. } => self.ended.push(id),
                     Output::Stream { id, text, last, .. } => self.streamed.push((id, text.to_string(), last)),
                     Output::Kubelet { node, id, request } => self.kubelet.push((node.to_string(), id, *request)),
+                    Output::KubeletText { .. } => panic!("these tests have no open sessions"),
                     Output::Extension { .. } => panic!("these tests have no extension API server"),
                     Output::Trace(what) => self.trace.push(what),
                     Output::Etcd(_) if self.etcd_cut => {}
