@@ -99,7 +99,7 @@ fn a_kubelet_that_starts_again_ends_containers_of_pods_that_are_gone() {
     cluster.heal(&crash).unwrap();
     pass(&mut cluster, 10);
     let killed =
-        |cluster: &Cluster| cluster.trace().events().filter(|event| matches!(&event.what, sim::What::ContainerKilling { .. })).count();
+        |cluster: &Cluster| cluster.trace().iter().filter(|event| matches!(&event.what, sim::What::ContainerKilling { .. })).count();
     assert_eq!(killed(&cluster), 1, "the old one");
     assert_eq!(pod(&cluster, "web").status.phase, "Running");
 }
@@ -160,7 +160,10 @@ fn memory_pressure_evicts_who_exceeds_its_request_and_lasts_five_minutes() {
     assert_eq!(node_condition(&cluster, "MemoryPressure"), "True KubeletHasInsufficientMemory");
     assert_eq!(taints(&cluster), ["node.kubernetes.io/memory-pressure:NoSchedule"]);
     assert_eq!(events(&mut cluster, "EvictionThresholdMet"), "Attempting to reclaim memory|");
-    assert_eq!((pod(&cluster, "quiet").status.phase, pod(&cluster, "promised").status.phase), ("Running".into(), "Running".into()));
+    assert_eq!(
+        (pod(&cluster, "quiet").status.phase.clone(), pod(&cluster, "promised").status.phase.clone()),
+        ("Running".into(), "Running".into())
+    );
     pass(&mut cluster, 310);
     assert_eq!(node_condition(&cluster, "MemoryPressure"), "False KubeletHasSufficientMemory");
     assert_eq!(taints(&cluster), [""; 0]);
@@ -218,7 +221,10 @@ fn pods_that_write_more_than_they_may_are_evicted() {
     run(&mut cluster, "kubectl exec cache -- dd if=/dev/zero of=/data/big bs=1M count=90");
     run(&mut cluster, "kubectl exec own -- fallocate -l 900M /tmp/big");
     pass(&mut cluster, 20);
-    assert_eq!((pod(&cluster, "cache").status.phase, pod(&cluster, "own").status.phase), ("Running".into(), "Running".into()));
+    assert_eq!(
+        (pod(&cluster, "cache").status.phase.clone(), pod(&cluster, "own").status.phase.clone()),
+        ("Running".into(), "Running".into())
+    );
     run(&mut cluster, "kubectl exec cache -- fallocate -l 20M /data/more");
     run(&mut cluster, "kubectl exec own -- fallocate -l 200M /more");
     pass(&mut cluster, 15);
