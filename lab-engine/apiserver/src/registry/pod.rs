@@ -262,7 +262,7 @@ mod tests {
             let pod = serde_json::json!({"metadata": {"name": "p"}, "spec": {"schedulingGates": gates}});
             let mut pod: Pod = api::json::decode(pod).expect("a Pod");
             pod.prepare_for_create();
-            pod.status.conditions
+            pod.status.conditions.clone()
         };
         assert_eq!(spec(serde_json::json!([])), []);
         let gated = spec(serde_json::json!([{"name": "example.com/quota"}]));
