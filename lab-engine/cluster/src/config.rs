@@ -2,6 +2,7 @@
 
 use api::meta::StringMap;
 use apiserver::EncryptionConfig;
+use etcd::server::CorruptionChecks;
 use network::ProxyMode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -90,12 +91,41 @@ pub struct EtcdConfig {
     /// member, which nobody watches at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fsync_us: Option<u64>,
+    /// The most bytes of entries in one message between members (`maxSizePerMsg`, a constant of etcd): 1 MiB if not given. With 0 each entry
+    /// travels alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_message_bytes: Option<u64>,
+    /// Whether a member that starts again first compares its data with that of the others (`--feature-gates=InitialCorruptCheck=true`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub initial_corrupt_check: bool,
+    /// Every how many seconds the leader compares the others with itself (`--corrupt-check-time`); 0 for never, as by default.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub corrupt_check_seconds: u32,
+    /// Whether the leader compares the checksums of compactions (`--feature-gates=CompactHashCheck=true`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub compact_hash_check: bool,
+    /// Every how many seconds it does so (`--compact-hash-check-time`): 60 if not given, and at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compact_hash_check_seconds: Option<u32>,
 }
 
 impl Default for EtcdConfig {
+    /// One member, with what etcd has by default.
     fn default() -> Self {
-        EtcdConfig { members: 1, fsync_us: None }
+        EtcdConfig {
+            members: 1,
+            fsync_us: None,
+            max_message_bytes: None,
+            initial_corrupt_check: false,
+            corrupt_check_seconds: 0,
+            compact_hash_check: false,
+            compact_hash_check_seconds: None,
+        }
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl EtcdConfig {
@@ -103,6 +133,16 @@ impl EtcdConfig {
     pub fn fsync(&self) -> Duration {
         let usual = if self.members > 1 { 2_000 } else { 0 };
         Duration::from_micros(self.fsync_us.unwrap_or(usual))
+    }
+
+    /// How the members make sure that they hold the same.
+    pub(crate) fn checks(&self) -> CorruptionChecks {
+        let seconds = |count: u32| Duration::from_secs(u64::from(count));
+        CorruptionChecks {
+            initial: self.initial_corrupt_check,
+            periodic: (self.corrupt_check_seconds > 0).then(|| seconds(self.corrupt_check_seconds)),
+            compaction: self.compact_hash_check.then(|| seconds(self.compact_hash_check_seconds.unwrap_or(60).max(1))),
+        }
     }
 
     /// Checks the number of members.

@@ -24,6 +24,9 @@ pub enum Fault {
     Crash(String),
     /// The disk of a member of etcd takes so many milliseconds to make a write safe.
     SlowDisk(String, u32),
+    /// The value of a key changes in the data of this member of etcd alone, behind the back of the log: its last letter or digit is another
+    /// one. It cannot be taken away; the member is to be replaced.
+    Corrupt(String, String),
     /// Something that happens to a node.
     Node(NodeFault),
 }
@@ -37,6 +40,12 @@ pub enum FaultError {
     /// The fault is for other parts.
     #[error("{0:?} cannot have this fault; those that can are {1}")]
     WrongPart(String, String),
+    /// The member has no such key.
+    #[error("{0} has no key {1:?} with a value; `etcdctl get / --prefix --keys-only` shows the keys")]
+    NoSuchKey(String, String),
+    /// The fault stays.
+    #[error("the data of {0} stays as it is; replace the member: `etcdctl member remove`, then `etcdctl member add`")]
+    Lasting(String),
     /// A member of etcd does not start again.
     #[error("{0} does not start: {1}")]
     DoesNotStart(String, String),
@@ -49,8 +58,8 @@ pub enum FaultError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`, \
-     `kill POD`, `fill-disk NODE PERCENT`, `slow-pulls NODE KB-PER-SECOND`, `fail-pulls NODE` or `shut-down NODE`, \
-     for example `crash etcd-2`"
+     `corrupt MEMBER KEY`, `kill POD`, `fill-disk NODE PERCENT`, `slow-pulls NODE KB-PER-SECOND`, `fail-pulls NODE` or \
+     `shut-down NODE`, for example `crash etcd-2`"
 )]
 pub struct FaultSyntaxError(String);
 
@@ -58,7 +67,7 @@ impl FromStr for Fault {
     type Err = FaultSyntaxError;
 
     /// Reads a fault as a learner's script names it: `crash etcd-2`, `isolate etcd-1`, `cut etcd-1 etcd-2`, `cut-node node-1`,
-    /// `slow-disk etcd-2 500`. Whether the cluster has such a part is for [`Cluster::inject`] to say.
+    /// `slow-disk etcd-2 500`, `corrupt etcd-2 /registry/configmaps/default/web`. Whether the cluster has such a part is for [`Cluster::inject`] to say.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || FaultSyntaxError(text.trim().to_owned());
         match text.split_whitespace().collect::<Vec<_>>()[..] {
@@ -67,6 +76,7 @@ impl FromStr for Fault {
             ["cut", one, other] => Ok(Fault::Cut(one.to_owned(), other.to_owned())),
             ["cut-node", node] => Ok(Fault::CutNode(node.to_owned())),
             ["slow-disk", part, millis] => Ok(Fault::SlowDisk(part.to_owned(), millis.parse().map_err(|_| wrong())?)),
+            ["corrupt", part, key] => Ok(Fault::Corrupt(part.to_owned(), key.to_owned())),
             ref words => NodeFault::read(words).map(Fault::Node).ok_or_else(wrong),
         }
     }
@@ -80,6 +90,7 @@ impl fmt::Display for Fault {
             Fault::Cut(one, other) => write!(f, "cut {one} from {other}"),
             Fault::Crash(part) => write!(f, "killed {part}"),
             Fault::SlowDisk(part, millis) => write!(f, "slowed the disk of {part} to {millis} ms"),
+            Fault::Corrupt(part, key) => write!(f, "damaged the value of {key} in the data of {part}"),
             Fault::Node(fault) => fault.fmt(f),
         }
     }
@@ -94,6 +105,7 @@ impl Fault {
             Fault::Cut(one, other) => format!("cut {one} {other}"),
             Fault::Crash(part) => format!("crash {part}"),
             Fault::SlowDisk(part, millis) => format!("slow-disk {part} {millis}"),
+            Fault::Corrupt(part, key) => format!("corrupt {part} {key}"),
             Fault::Node(fault) => fault.in_script(),
         }
     }
@@ -106,6 +118,7 @@ impl Fault {
             Fault::Cut(one, other) => format!("reconnected {one} to {other}"),
             Fault::Crash(part) => format!("started {part} again"),
             Fault::SlowDisk(part, _) => format!("the disk of {part} is as fast as before"),
+            Fault::Corrupt(part, _) => format!("the data of {part} stays as it is"),
             Fault::Node(fault) => fault.undone(),
         }
     }
@@ -120,9 +133,12 @@ impl Cluster {
     /// Puts a fault on the cluster.
     ///
     /// # Errors
-    /// When the cluster has no such part, or the part cannot have the fault. Then nothing was changed.
+    /// When the cluster has no such part, or the part cannot have the fault or has no such key. Then nothing was changed.
     pub fn inject(&mut self, fault: &Fault) -> Result<(), FaultError> {
         self.check(fault)?;
+        if let Fault::Corrupt(part, key) = fault {
+            return self.corrupt(part, key);
+        }
         let cause = self.record_fault(fault.to_string());
         let lasts = !matches!(fault, Fault::Node(fault) if !fault.lasts());
         if lasts && !self.faults.contains(fault) {
@@ -146,17 +162,31 @@ impl Cluster {
                     self.host.set_fsync(place, Some(Duration::from_millis(u64::from(*millis))));
                 }
             }
+            // It happens once, and is no state of the cluster.
+            Fault::Corrupt(..) => {}
             Fault::Node(fault) => return self.set_node_fault(fault, true, cause),
         }
+        Ok(())
+    }
+
+    fn corrupt(&mut self, part: &str, key: &str) -> Result<(), FaultError> {
+        let damaged = self.host.member_named(part).is_some_and(|place| self.host.damage(place, key));
+        if !damaged {
+            return Err(FaultError::NoSuchKey(part.to_owned(), key.to_owned()));
+        }
+        self.record_fault(Fault::Corrupt(part.to_owned(), key.to_owned()).to_string());
         Ok(())
     }
 
     /// Takes a fault away again. One that is not there changes nothing.
     ///
     /// # Errors
-    /// As [`Cluster::inject`]; and when a member of etcd does not start again from what its disk holds.
+    /// As [`Cluster::inject`]; when the fault cannot be taken away; and when a member of etcd does not start again from what its disk holds.
     pub fn heal(&mut self, fault: &Fault) -> Result<(), FaultError> {
         self.check(fault)?;
+        if let Fault::Corrupt(part, _) = fault {
+            return Err(FaultError::Lasting(part.clone()));
+        }
         let cause = self.record_fault(fault.undone());
         self.faults.retain(|present| present != fault);
         match fault {
@@ -180,6 +210,7 @@ impl Cluster {
                     self.host.set_fsync(place, None);
                 }
             }
+            Fault::Corrupt(..) => {}
             Fault::Node(fault) => return self.set_node_fault(fault, false, cause),
         }
         Ok(())
@@ -206,7 +237,7 @@ impl Cluster {
             Fault::Crash(part) => {
                 is_one_of(part, &|part| is_member(part) || is_server(part) || self.mortal(part).or(self.kubelet_named(part)).is_some())
             }
-            Fault::SlowDisk(part, _) => is_one_of(part, &is_member),
+            Fault::SlowDisk(part, _) | Fault::Corrupt(part, _) => is_one_of(part, &is_member),
             Fault::Node(fault) => self.check_node_fault(fault),
         }
     }
@@ -250,6 +281,7 @@ mod tests {
             ("cut etcd-1 etcd-2", Fault::Cut(part("etcd-1"), part("etcd-2"))),
             ("cut-node node-1", Fault::CutNode(part("node-1"))),
             ("slow-disk etcd-2 500", Fault::SlowDisk(part("etcd-2"), 500)),
+            ("corrupt etcd-2 /registry/pods", Fault::Corrupt(part("etcd-2"), part("/registry/pods"))),
             ("kill kube-system/dns c", Fault::Node(NodeFault::Kill(part("kube-system/dns"), Some(part("c"))))),
             ("fill-disk node-1 95", Fault::Node(NodeFault::FillDisk(part("node-1"), 95, false))),
             ("fill-disk node-1 95 imagefs", Fault::Node(NodeFault::FillDisk(part("node-1"), 95, true))),

@@ -3,7 +3,7 @@
 use api::http::{Request, Response, WatchEvent};
 use client::dial::{CallId, Caller, Dial, DialError, Reply};
 use client::{RequestId, ServeId};
-use etcd::server::PeerMessage;
+use etcd::server::{HashMessage, PeerMessage};
 use std::sync::Arc;
 
 /// A message between two endpoints.
@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Stored(Box<etcd::Response>),
     /// Members of etcd talk to each other.
     Peer(Box<PeerMessage>),
+    /// Members of etcd compare what they hold.
+    Hash(HashMessage),
     /// The API server asks a kubelet on behalf of a client.
     Serve(ServeId, Box<Request>),
     /// The API server passes a client's frame on to a kubelet; `None` when the client is gone.

@@ -160,7 +160,7 @@ fn without_an_api_server_connections_are_refused() {
 #[test]
 fn a_slow_disk_makes_writes_slow() {
     let time = |fsync_us| {
-        let etcd = EtcdConfig { members: 3, fsync_us: Some(fsync_us) };
+        let etcd = EtcdConfig { members: 3, fsync_us: Some(fsync_us), ..EtcdConfig::default() };
         let mut cluster = Cluster::booted(&ClusterConfig { etcd, ..ClusterConfig::with_nodes(1) }).unwrap();
         let start = cluster.now();
         ok(&mut cluster, "kubectl create configmap timed");

@@ -145,6 +145,13 @@ pub struct Txn {
     pub subject: Option<(Verb, ObjectRef)>,
 }
 
+impl Txn {
+    /// Whether it only reads, whatever holds (`IsTxnReadonly`). One with a transaction within counts as one that writes.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.success.iter().chain(&self.failure).all(|op| matches!(op, Op::Range(_)))
+    }
+}
+
 /// A condition on keys, which must hold for each of them. An absent key has revisions, version and lease 0.
 #[derive(Clone, Debug)]
 pub struct Compare {

@@ -102,14 +102,14 @@ impl Run {
         Ok(())
     }
 
-    /// Waits until an expression is true; looks after each write.
+    /// Waits until an expression is true; looks after each write, and after each step of the members of etcd towards one.
     fn until(&mut self, expression: &Expression, limit: Time) -> bool {
         loop {
             if self.evidence().evaluate(expression) == Ok(Value::Bool(true)) {
                 return true;
             }
             let mut seen = self.seen;
-            let wrote = self.cluster.advance_until(limit, MAX_STEPS, |cluster| wrote_since(cluster.trace(), &mut seen));
+            let wrote = self.cluster.advance_until(limit, MAX_STEPS, |cluster| moved_since(cluster.trace(), &mut seen));
             self.seen = seen;
             if !wrote {
                 return self.evidence().evaluate(expression) == Ok(Value::Bool(true));
@@ -210,12 +210,25 @@ impl Run {
     }
 }
 
+/// Whether something was written to the store after the event `seen`, or a member of etcd has changed its role or its log; `seen` moves on to the
+/// newest.
+fn moved_since(trace: &Trace, seen: &mut EventId) -> bool {
+    happened_since(trace, seen, |what| {
+        let of_a_member = matches!(what, What::RaftRole { .. } | What::LogPersisted { .. } | What::LogCommitted { .. });
+        of_a_member || matches!(what, What::Stored { .. } | What::AlarmRaised { .. } | What::Exited { .. })
+    })
+}
+
 /// Whether something was written to the store after the event `seen`, which moves on to the newest.
 fn wrote_since(trace: &Trace, seen: &mut EventId) -> bool {
+    happened_since(trace, seen, |what| matches!(what, What::Stored { .. }))
+}
+
+fn happened_since(trace: &Trace, seen: &mut EventId, is_of_interest: impl Fn(&What) -> bool) -> bool {
     if *seen == trace.last_id() {
         return false;
     }
-    let wrote = trace.after(*seen).any(|event| matches!(event.what, What::Stored { .. }));
+    let happened = trace.after(*seen).any(|event| is_of_interest(&event.what));
     *seen = trace.last_id();
-    wrote
+    happened
 }

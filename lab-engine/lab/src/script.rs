@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `wait` (or `advance`) lets virtual time pass. `fault` puts a fault on the cluster and `heal` takes it away again: `crash PART`,
-//! `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`. A line with a here-document (`<<EOF`) goes on to its end mark. `clusterbook kubectl
-//! --script` and the `commands` file of a lab are read by this.
+//! `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`, `corrupt MEMBER KEY` (which stays). A line with a here-document (`<<EOF`) goes on
+//! to its end mark. `clusterbook kubectl --script` and the `commands` file of a lab are read by this.
 
 use crate::text::{Span, SpanError};
 use cluster::{Fault, FaultSyntaxError};

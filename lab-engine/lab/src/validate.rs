@@ -132,6 +132,9 @@ impl Rules<'_> {
                 Step::CutNode(node) | Step::HealNode(node) if !self.has_node(node) => {
                     self.add(place, format!("there is no node `{node}`"), "nodes are called node-1, node-2, … unless they are named");
                 }
+                Step::Heal(Fault::Corrupt(..)) => {
+                    self.add(place, "damage cannot be taken away", "replace the member: etcdctl member remove, then etcdctl member add");
+                }
                 Step::Inject(fault) | Step::Heal(fault) => self.fault(place, fault),
                 _ => {}
             }
@@ -141,7 +144,7 @@ impl Rules<'_> {
     fn fault(&mut self, place: String, fault: &Fault) {
         let parts = match fault {
             Fault::CutNode(node) => vec![format!("kubelet/{node}")],
-            Fault::Isolate(part) | Fault::Crash(part) | Fault::SlowDisk(part, _) => vec![part.clone()],
+            Fault::Isolate(part) | Fault::Crash(part) | Fault::SlowDisk(part, _) | Fault::Corrupt(part, _) => vec![part.clone()],
             Fault::Cut(one, other) => vec![one.clone(), other.clone()],
             Fault::Node(fault) => fault.node().map(|node| format!("kubelet/{node}")).into_iter().collect(),
         };

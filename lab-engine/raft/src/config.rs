@@ -26,7 +26,7 @@ pub struct Config {
     pub election_ticks: u32,
     /// Every how many ticks a leader says that it lives.
     pub heartbeat_ticks: u32,
-    /// The most bytes of entries in one message; a single entry is always sent.
+    /// The most bytes of entries in one message; a single entry is always sent, and with 0 no other one with it.
     pub max_message_bytes: u64,
     /// How many messages with entries may be under way to a follower.
     pub max_inflight_messages: usize,

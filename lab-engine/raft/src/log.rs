@@ -119,7 +119,8 @@ impl<D: Payload> RaftLog<D> {
         theirs.term > ours.term || theirs.term == ours.term && theirs.index >= ours.index
     }
 
-    /// Entries from `from` up to `to`, both included, as many as fit into `max_bytes` and at least one if there is one.
+    /// Entries from `from` up to `to`, both included, as many as fit into `max_bytes` and at least one if there is one; with 0 never more, as
+    /// each has a term and an index even if it carries nothing.
     pub(crate) fn slice(&self, from: Index, to: Index, max_bytes: u64) -> Vec<Entry<D>> {
         assert!(from >= self.first_index(), "entries from {from} on are compacted away");
         let wanted = &self.entries
@@ -127,7 +128,7 @@ impl<D: Payload> RaftLog<D> {
         let mut bytes = 0_u64;
         let fit = wanted.iter().enumerate().take_while(|(place, entry)| {
             bytes = bytes.saturating_add(entry.data.size_bytes());
-            *place == 0 || bytes <= max_bytes
+            *place == 0 || (max_bytes > 0 && bytes <= max_bytes)
         });
         fit.map(|(_, entry)| entry.clone()).collect()
     }
@@ -319,6 +320,7 @@ mod tests {
         let entry = |index, text| Entry { id: id(1, index), data: data(text) };
         let log = RaftLog::new(EntryId::default(), vec![entry(1, "four"), entry(2, "four"), entry(3, "x")]);
         assert_eq!(log.slice(Index(1), Index(3), 0).len(), 1);
+        assert_eq!(RaftLog::new(EntryId::default(), entries(1, &[1, 2])).slice(Index(1), Index(2), 0).len(), 1, "nor empty ones together");
         assert_eq!(log.slice(Index(1), Index(3), 8).len(), 2);
         assert_eq!(log.slice(Index(2), Index(3), 9).len(), 2);
         assert!(log.slice(Index(4), Index(3), 9).is_empty());

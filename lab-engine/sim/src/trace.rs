@@ -106,6 +106,18 @@ pub enum What {
         /// The store's revision after the write: the object's `resourceVersion`.
         revision: u64,
     },
+    /// The members of etcd agreed that something is wrong with one of them.
+    AlarmRaised {
+        /// Which member; `the whole cluster` when nobody can say.
+        member: Arc<str>,
+        /// What, as etcd prints it: `NOSPACE` or `CORRUPT`.
+        alarm: &'static str,
+    },
+    /// A process ended by itself.
+    Exited {
+        /// Its last words.
+        message: Arc<str>,
+    },
     /// A member of etcd became a follower, candidate or leader.
     RaftRole {
         /// What it is now: `follower`, `pre-candidate`, `candidate` or `leader`.
@@ -333,6 +345,8 @@ impl fmt::Display for What {
                 };
                 write!(f, "stored {object} {verb} at revision {revision}")
             }
+            What::AlarmRaised { member, alarm } => write!(f, "alarm {alarm} raised for {member}"),
+            What::Exited { message } => write!(f, "exited: {message}"),
             What::RaftRole { role, term } => write!(f, "became {role} at term {term}"),
             What::RaftVote { candidate, term, granted, pre } => {
                 let (vote, done) = (if *pre { "pre-vote" } else { "vote" }, if *granted { "gave" } else { "refused" });

@@ -1,6 +1,7 @@
 //! What must hold after every step, whatever has gone wrong.
 
 use crate::model::Model;
+use etcd::maintenance::Alarm;
 use etcd::server::EtcdServer;
 use raft::{EntryData, EntryId, Index, NodeId, Role, Term};
 use std::collections::BTreeMap;
@@ -40,7 +41,8 @@ impl Invariants {
     pub fn look(&mut self, server: &EtcdServer) -> Result<(), String> {
         self.committed_entries_stay(server)?;
         self.one_leader_per_term(server)?;
-        self.state_is_that_of_the_log(server)
+        self.state_is_that_of_the_log(server)?;
+        members_do_not_differ(server)
     }
 
     fn one_leader_per_term(&mut self, server: &EtcdServer) -> Result<(), String> {
@@ -125,5 +127,15 @@ impl Invariants {
             }
         }
         Ok(())
+    }
+}
+
+/// The members' own checks find nothing: nobody damages their data.
+fn members_do_not_differ(server: &EtcdServer) -> Result<(), String> {
+    let mut alarms = server.store().alarms();
+    match (server.failure(), alarms.find(|(_, alarm)| *alarm == Alarm::Corrupt)) {
+        (Some(failure), _) => Err(format!("member {failure}")),
+        (None, Some((member, _))) => Err(format!("member {member} is said to be corrupt")),
+        (None, None) => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use crate::history::{self, Operation};
 use crate::invariants::Invariants;
 use clients::{Client, Clients};
-use etcd::server::{Disk, EtcdServer, Input, Output, PeerMessage, ServerConfig};
+use etcd::server::{CorruptionChecks, Disk, EtcdServer, HashMessage, Input, Output, PeerMessage, ServerConfig};
 use etcd::{Request, Response};
 use faults::Faults;
 use raft::{NodeId, Role};
@@ -28,6 +28,7 @@ const MOMENT: u64 = 100_000;
 #[derive(Clone, Debug)]
 enum Message {
     Peer(Box<PeerMessage>),
+    Hash(HashMessage),
     Ask(Request),
     Answer(Box<Response>),
 }
@@ -130,7 +131,10 @@ impl Run {
         // Entries go to followers one by one, some at a time, or all together.
         let max_message_bytes = [1, 4096, 1024 * 1024][rng.index(3)];
         let (snapshot_count, catch_up_entries) = (5 + rng.below(80), 1 + rng.below(40));
-        let config = ServerConfig { fsync, snapshot_count, catch_up_entries, max_message_bytes, ..ServerConfig::new(NodeId(0)) };
+        // Members that compare themselves never find a difference, whatever goes wrong.
+        let mut every = || Some(rng.duration(Duration::from_secs(1), Duration::from_secs(9)));
+        let checks = CorruptionChecks { initial: true, periodic: every(), compaction: every() };
+        let config = ServerConfig { fsync, snapshot_count, catch_up_entries, max_message_bytes, checks, ..ServerConfig::new(NodeId(0)) };
         let clients = Clients::new(&mut kernel, &members);
         let mut run = Run {
             places: BTreeMap::new(),
@@ -237,6 +241,7 @@ impl Run {
             let input = match payload {
                 Payload::Wake => Input::Wake,
                 Payload::Message { message: Message::Peer(message), .. } => Input::Peer(message),
+                Payload::Message { message: Message::Hash(message), .. } => Input::Hash(message),
                 Payload::Message { from, message: Message::Ask(request) } => Input::Request { from: self.clients.number(from), request },
                 Payload::Message { message: Message::Answer(_), .. } => return Ok(()),
             };
@@ -277,6 +282,11 @@ impl Run {
                     self.kernel.send(endpoint, self.clients.endpoint(to), Message::Answer(Box::new(response)), None);
                 }
                 Output::Peer(message) => self.send_peer(endpoint, message),
+                Output::Hash(message) => {
+                    if let Some(place) = self.places.get(&message.to) {
+                        self.kernel.send(endpoint, place.endpoint, Message::Hash(message), None);
+                    }
+                }
                 Output::Trace(_) | Output::TraceApplied(..) => {}
             }
         }

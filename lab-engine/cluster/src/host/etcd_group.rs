@@ -15,7 +15,7 @@ use etcd::server::{Disk, EtcdServer, Input, Output, ServerConfig, member_name, r
 use etcd::{EtcdError, Store};
 use raft::NodeId;
 use serde::{Deserialize, Serialize};
-use sim::{Endpoint, EventId, Kernel, Payload, Rng, Time};
+use sim::{Endpoint, EventId, Kernel, Payload, Rng, Time, What};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,12 +70,16 @@ pub struct MemberStatus {
     pub leader: Option<String>,
     /// The index of the last entry of its log.
     pub last_index: u64,
+    /// The term of that entry.
+    pub last_term: u64,
     /// Up to which entry it knows the log to be committed.
     pub committed: u64,
     /// Up to which entry it has applied the log.
     pub applied: u64,
     /// The revision of its key space.
     pub revision: u64,
+    /// The alarms that it knows, as `etcdctl alarm list` prints them: `memberID:2 alarm:CORRUPT`.
+    pub alarms: Vec<String>,
 }
 
 /// All members.
@@ -89,12 +93,15 @@ impl EtcdGroup {
     pub(crate) fn new<M>(kernel: &mut Kernel<M>, config: &EtcdConfig, limit: usize) -> Self {
         let ids: Vec<NodeId> = (1..=u64::from(config.members)).map(NodeId).collect();
         let members = ids.iter().map(|id| {
+            let usual = ServerConfig::new(*id);
             let config = ServerConfig {
                 fsync: config.fsync(),
                 limit,
                 snapshot_count: SNAPSHOT_COUNT,
                 catch_up_entries: CATCH_UP_ENTRIES,
-                ..ServerConfig::new(*id)
+                max_message_bytes: config.max_message_bytes.unwrap_or(usual.max_message_bytes),
+                checks: config.checks(),
+                ..usual
             };
             let mut member = MemberSlot::new(kernel, config, "".into());
             member.process = match EtcdServer::bootstrap(member.config.clone(), &ids, Time::ZERO, &member.rng) {
@@ -134,9 +141,11 @@ impl EtcdGroup {
                 term: raft.term().0,
                 leader: raft.leader().map(member_name),
                 last_index: log.last_index().0,
+                last_term: log.last_id().term.0,
                 committed: log.committed().0,
                 applied: log.applied().0,
                 revision: server.store().revision(),
+                alarms: server.store().alarms().map(|(member, alarm)| format!("memberID:{member} alarm:{}", alarm.name())).collect(),
                 ..stopped
             }
         };
@@ -158,6 +167,7 @@ impl<C: Component> Host<C> {
                 None => return,
             },
             Payload::Message { message: Message::Peer(message), .. } => Input::Peer(message),
+            Payload::Message { message: Message::Hash(message), .. } => Input::Hash(message),
             Payload::Message { .. } => return,
         };
         self.drive_etcd(place, input, cause);
@@ -186,7 +196,7 @@ impl<C: Component> Host<C> {
         let mut outputs = Vec::new();
         server.handle(now, input, &mut outputs);
         let wake = [server.next_wake(), server.stops_at().filter(|at| *at > now)].into_iter().flatten().min();
-        let (cluster, ends) = (member.cluster.clone(), server.is_stopped(now));
+        let (cluster, ends, failure) = (member.cluster.clone(), server.is_stopped(now), server.failure().map(Arc::from));
         let incoming = cause;
         let from = self.sender(cause);
         let mut cause = cause;
@@ -214,13 +224,22 @@ impl<C: Component> Host<C> {
                         self.kernel.send(endpoint, to, Message::Peer(message), cause);
                     }
                 }
+                Output::Hash(message) => {
+                    if let Some(to) = self.peer(place, message.to, &cluster, cause) {
+                        self.kernel.send(endpoint, to, Message::Hash(message), cause);
+                    }
+                }
             }
         }
         if let Some(at) = wake {
             self.kernel.wake(endpoint, at, cause);
         }
         if ends {
-            self.etcd.members[place].removed = true;
+            // Who has failed can be started again; who was removed cannot.
+            match failure {
+                Some(message) => cause = Some(self.record(endpoint, What::Exited { message }, cause)),
+                None => self.etcd.members[place].removed = true,
+            }
             self.crash_member(place, cause);
         }
     }
@@ -304,6 +323,15 @@ impl<C: Component> Host<C> {
         self.kernel.wake(endpoint, now, cause);
         self.refresh_links(cause);
         Ok(())
+    }
+
+    /// Damages the value of a key in a member's key space, whether or not its process runs. False if it has no such key.
+    pub(crate) fn damage(&mut self, place: usize, key: &str) -> bool {
+        match &mut self.etcd.members[place].process {
+            Process::Running(server) => server.damage(key),
+            Process::Stopped(disk) => disk.damage(key),
+            Process::Nowhere => false,
+        }
     }
 
     /// Changes how long a member's disk takes to make a write safe; `None` for what the cluster began with.

@@ -3,10 +3,11 @@
 use crate::lease::LeaseAnswer;
 use crate::maintenance::MaintenanceAnswer;
 use crate::server::disk::Data;
-use crate::server::{Change, EtcdServer, Output, Proposal};
+use crate::server::{Change, EtcdServer, Output, Proposal, member_name};
 use crate::{CallId, EtcdError, Response};
-use raft::{Committed, ConfChange, ConfChangeSingle, Entry, EntryData, Index};
+use raft::{Committed, ConfChange, ConfChangeSingle, Entry, EntryData, Index, NodeId};
 use sim::{Time, What};
+use std::sync::Arc;
 
 impl EtcdServer {
     /// Applies a batch: changes of the key space first, then those of the members, which come into force with the whole batch.
@@ -51,12 +52,19 @@ impl EtcdServer {
         let call = waiting.map_or(CallId(0), |waiting| waiting.call);
         let before = self.store.revision();
         let response = match &proposal.change {
+            Change::Txn(txn) if !txn.is_read_only() && self.store.check_corrupt().is_err() => Err(EtcdError::Corrupt),
             Change::Txn(txn) => self.store.txn(txn.clone()).map(|response| {
                 if let Some((verb, object)) = txn.subject.clone().filter(|_| own && response.succeeded && response.revision > before) {
                     out.push(Output::TraceApplied(index, What::Stored { verb, object, revision: response.revision }));
                 }
                 Response::Txn(call, response)
             }),
+            Change::Raise(member, alarm) => {
+                if self.store.raise(*member, *alarm) && own {
+                    out.push(Output::TraceApplied(index, What::AlarmRaised { member: alarmed_name(*member), alarm: alarm.name() }));
+                }
+                Ok(Response::Maintenance(call, Box::new(MaintenanceAnswer::Done)))
+            }
             change => self.apply_other(now, call, change),
         };
         if let Some(waiting) = waiting {
@@ -72,15 +80,19 @@ impl EtcdServer {
         let done = || Response::Maintenance(call, Box::new(MaintenanceAnswer::Done));
         Ok(match *change {
             Change::Compact(revision) => {
+                self.store.check_corrupt()?;
+                self.checker.before_compaction(&self.store, revision);
                 self.store.compact(revision)?;
                 Response::Compacted(call)
             }
             Change::Grant(id, ttl) => {
+                self.store.check_corrupt()?;
                 let ttl = self.store.grant(id, ttl)?;
                 self.expiries.renew(id, ttl, now);
                 Response::Lease(call, LeaseAnswer::Granted { id, ttl })
             }
             Change::Revoke(id) => {
+                self.store.check_corrupt()?;
                 self.store.revoke(id)?;
                 self.expiries.forget(id);
                 Response::Lease(call, LeaseAnswer::Revoked { revision: self.store.revision() })
@@ -92,12 +104,13 @@ impl EtcdServer {
                 }
                 Response::Lease(call, LeaseAnswer::KeptAlive { id, ttl })
             }
-            Change::Raise(member, alarm) => {
-                self.store.raise(member, alarm);
-                done()
-            }
             Change::Disarm => Response::Maintenance(call, Box::new(MaintenanceAnswer::Alarms(self.store.disarm()))),
-            Change::Txn(_) | Change::Members => done(),
+            Change::Txn(_) | Change::Raise(..) | Change::Members => done(),
         })
     }
+}
+
+/// Whom an alarm is about, as the trace calls it: a member, or the whole group.
+fn alarmed_name(member: NodeId) -> Arc<str> {
+    if member == NodeId(0) { "the whole cluster".into() } else { member_name(member).into() }
 }

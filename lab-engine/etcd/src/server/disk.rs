@@ -17,7 +17,11 @@
 //! index and term gives that entry's value, which is shared, so that nothing must make an object of the API server out of bytes. Bytes that
 //! pass the checksum and are of no entry that was written are refused.
 //!
-//! **Simplified here:** a segment ends with each snapshot, and only the newest snapshot is kept: etcd begins one every 64 MB, and keeps five
+//! **The database.** What a member has applied is in its database as of a crash (`member/snap/db`, with its `consistent_index` and the
+//! configuration), so that it starts from there and applies nothing twice, and damage to it outlives the crash.
+//!
+//! **Simplified here:** the database has all that was applied before a crash (etcd commits it ten times a second, and applies what it lacks
+//! from the log again), and nobody sees its bytes; a segment ends with each snapshot, and only the newest snapshot is kept: etcd begins one every 64 MB, and keeps five
 //! of each. Segments that were removed before anybody looked have no checksum, so that the next one begins a chain of its own.
 
 use super::codec;
@@ -104,6 +108,8 @@ pub struct Disk {
     last_index: Index,
     /// A snapshot that is not synced.
     new_snapshot: Option<EntryId>,
+    /// The key space as the member left it, while the member does not run.
+    database: Option<Snapshot<State>>,
     repaired: Option<Repaired>,
 }
 
@@ -111,7 +117,7 @@ pub struct Disk {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) initial: InitialState<Data>,
-    /// The key space as of the snapshot.
+    /// The key space as of what is applied.
     pub(crate) store: Option<State>,
 }
 
@@ -196,6 +202,17 @@ impl Disk {
         });
         let cuts = cuts.sum();
         self.steps.insert(0, Step::Fresh { cuts, first, state });
+    }
+
+    /// What the database has of the key space when the machine stops.
+    pub(crate) fn leave_database(&mut self, database: Option<Snapshot<State>>) {
+        self.database = database;
+    }
+
+    /// Damages the value of a key in the database of a member that does not run ([`EtcdServer::damage`](super::EtcdServer::damage)). False if
+    /// there is no such key.
+    pub fn damage(&mut self, key: &str) -> bool {
+        self.database.as_mut().is_some_and(|database| Arc::make_mut(&mut database.data).damage(key))
     }
 
     /// The machine stops. Of what was not synced, the first part that was on its way is lost or kept sector by sector; `rng` deals it.
@@ -307,14 +324,20 @@ impl Disk {
         self.wal = Some(wal);
         let entries = self.written_entries(contents.entries)?;
         self.hard_state = codec::read_hard_state(contents.state);
-        let (last, conf_state) = match &snapshot {
-            Some(snapshot) => (snapshot.last, snapshot.conf_state.clone()),
-            None => (EntryId::default(), ConfState::default()),
-        };
+        let last = snapshot.as_ref().map_or_else(EntryId::default, |snapshot| snapshot.last);
         self.last_index = entries.last().map_or(last.index, |entry| entry.id.index);
         self.snapshots.retain(|_, known| known.last == last);
-        let initial = InitialState { hard_state: self.hard_state, snapshot: last, entries, applied: last.index, conf_state };
-        Ok(Found { initial, store: snapshot.map(|snapshot| snapshot.data) })
+        // The database is older than a snapshot that came from the leader last. What it has that the log lacks counts for nothing.
+        let is_of_log = |database: &Snapshot<State>| database.last == last || entries.iter().any(|entry| entry.id == database.last);
+        let state = self.database.take().filter(is_of_log).or(snapshot);
+        let (applied, conf_state) = match &state {
+            Some(state) => (state.last.index, state.conf_state.clone()),
+            None => (Index(0), ConfState::default()),
+        };
+        // What is applied is committed, whether or not the log was told so in time.
+        let hard_state = HardState { commit: self.hard_state.commit.max(applied), ..self.hard_state };
+        let initial = InitialState { hard_state, snapshot: last, entries, applied, conf_state };
+        Ok(Found { initial, store: state.map(|state| state.data) })
     }
 
     /// Opens the log; a torn end is cut off, once.

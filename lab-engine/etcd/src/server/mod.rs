@@ -17,6 +17,7 @@
 
 mod apply;
 mod codec;
+mod corruption;
 mod disk;
 mod intervals;
 mod proposal;
@@ -25,12 +26,14 @@ mod requests;
 mod trace;
 mod watches;
 
+pub use corruption::{CorruptionChecks, HashBody, HashMessage, KeyValueHash};
 pub use disk::{Disk, PeerMessage, StartError};
 pub use proposal::{Change, Proposal};
 pub use trace::{member_name, role_name};
 
 use crate::lease::Expiries;
 use crate::{CallId, EtcdError, Request, Response, Store};
+use corruption::{Check, Checker};
 use disk::{Data, State, Write};
 use raft::{ConfChange, ConfChangeSingle, Config, Index, NodeId, ProposalDropped, RaftNode, Ready, Role, SnapshotRequest, Term};
 use reads::Reads;
@@ -69,12 +72,14 @@ pub struct ServerConfig {
     pub snapshot_count: u64,
     /// How many applied entries stay in the log when it takes one, for followers that lag (`SnapshotCatchUpEntries`).
     pub catch_up_entries: u64,
-    /// The most bytes of entries in one message between members (`maxSizePerMsg`).
+    /// The most bytes of entries in one message between members (`maxSizePerMsg`); 0 for one entry in each.
     pub max_message_bytes: u64,
     /// How many keys and changes its store holds at most ([`Store::with_limit`]).
     pub limit: usize,
     /// How many bytes its store may take (`--quota-backend-bytes`); 0 for any number, which are then not counted.
     pub quota_bytes: u64,
+    /// How it makes sure that all members hold the same.
+    pub checks: CorruptionChecks,
 }
 
 impl ServerConfig {
@@ -88,6 +93,7 @@ impl ServerConfig {
             max_message_bytes: 1024 * 1024,
             limit: usize::MAX,
             quota_bytes: 0,
+            checks: CorruptionChecks::default(),
         }
     }
 }
@@ -111,6 +117,8 @@ pub enum Input {
     },
     /// Another member says something.
     Peer(Box<PeerMessage>),
+    /// Another member asks for a checksum, or tells its own.
+    Hash(HashMessage),
 }
 
 /// Something that a server wants done, in order.
@@ -125,6 +133,8 @@ pub enum Output {
     },
     /// Say something to another member.
     Peer(Box<PeerMessage>),
+    /// Ask another member for a checksum, or tell the own one.
+    Hash(HashMessage),
     /// Add an event to the trace. It is the cause of what follows.
     Trace(What),
     /// The same, of what the application of the entry with this index has brought about.
@@ -167,8 +177,17 @@ pub struct EtcdServer {
     snapshot_index: Index,
     /// The snapshots that were sent to other members, and when they count as lost.
     sent_snapshots: BTreeMap<NodeId, Time>,
-    /// When it stops because it is no longer a member.
+    checker: Checker,
+    /// What other members are to be asked.
+    questions: Vec<HashMessage>,
+    /// Checks that wait for a read of this number to be confirmed.
+    confirming: Vec<(u64, Check)>,
+    /// What came before it had compared itself with the others.
+    held_back: Vec<Input>,
+    /// When it stops, because it is no longer a member or has failed.
     stops_at: Option<Time>,
+    /// Why it has failed.
+    failure: Option<String>,
 }
 
 impl EtcdServer {
@@ -197,11 +216,11 @@ impl EtcdServer {
         let of_raft = Config { max_message_bytes: config.max_message_bytes, ..Config::new(config.id) };
         let found = disk.open(config.id)?;
         let raft = RaftNode::new(of_raft, found.initial, rng.stream(&format!("raft/{start}")))?;
-        let store =
-            found.store.map_or_else(|| Store::with_limit(config.limit).with_quota(config.quota_bytes), |store| Store::clone(&store));
+        let store = found.store.map_or_else(|| Store::with_limit(config.limit).with_quota(config.quota_bytes), Arc::unwrap_or_clone);
         let mut server = EtcdServer {
             snapshot_index: disk.snapshot_index(),
             told: Told::everything_in(&raft),
+            checker: Checker::new(config.checks, now, start),
             config,
             raft,
             disk,
@@ -216,7 +235,11 @@ impl EtcdServer {
             next_request: u64::from(start) << 32,
             writing: None,
             sent_snapshots: BTreeMap::new(),
+            questions: Vec::new(),
+            confirming: Vec::new(),
+            held_back: Vec::new(),
             stops_at: None,
+            failure: None,
             next_tick: now + TICK,
         };
         if server.raft.log().entries().len() == 1 && server.raft.term() == Term(1) {
@@ -224,11 +247,15 @@ impl EtcdServer {
             server.settle(now, &mut Vec::new());
             server.raft.campaign();
         }
+        if start > 0 {
+            server.begin_initial_check(now);
+        }
         Ok(server)
     }
 
     /// Stops the server as a failing machine does; gives its disk. `rng` deals what was being written.
     pub fn crash(mut self, rng: &mut Rng) -> Disk {
+        self.disk.leave_database(self.raft.snapshot(Arc::new(self.store)));
         self.disk.crash(rng);
         self.disk
     }
@@ -276,6 +303,32 @@ impl EtcdServer {
         if self.is_stopped(now) {
             return;
         }
+        let Some(input) = self.before_start(now, input, out) else { return };
+        self.serve(now, input, out);
+    }
+
+    /// Lets an input pass, or keeps it until the member has compared itself with the others (`StartEtcd`, before `Start`). Clients wait; what
+    /// other members say is lost.
+    fn before_start(&mut self, now: Time, input: Input, out: &mut Vec<Output>) -> Option<Input> {
+        if !self.checker.holds_back() {
+            return Some(input);
+        }
+        match input {
+            Input::Hash(message) => self.handle_hash(message, out),
+            Input::Request { .. } | Input::Disconnected { .. } => self.held_back.push(input),
+            Input::Peer(_) | Input::Wake => {}
+        }
+        self.check_members(now, out);
+        if self.checker.holds_back() || self.is_stopped(now) {
+            return None;
+        }
+        for input in std::mem::take(&mut self.held_back) {
+            self.serve(now, input, out);
+        }
+        Some(Input::Wake)
+    }
+
+    fn serve(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         while self.ticks() && self.next_tick <= now {
             self.raft.tick();
             self.next_tick += TICK;
@@ -293,7 +346,9 @@ impl EtcdServer {
             }
             // A message that has no effect is one that its sender repeats if it still matters.
             Input::Peer(message) => drop(self.raft.step(*message)),
+            Input::Hash(message) => self.handle_hash(message, out),
         }
+        self.check_members(now, out);
         if self.raft.role() == Role::Leader {
             self.expiries.take_expired(now).into_iter().for_each(|lease| self.propose_change(Change::Revoke(lease), None));
         }
@@ -302,24 +357,32 @@ impl EtcdServer {
         self.expire(now, out);
     }
 
-    /// Whether it has stopped for good, because it was removed from its group.
+    /// Whether it has stopped for good, because it was removed from its group or has failed.
     pub fn is_stopped(&self, now: Time) -> bool {
         self.stops_at.is_some_and(|at| at <= now)
     }
 
-    /// When it stops because it was removed from its group. Its owner then ends the process.
+    /// When it stops because it was removed from its group or has failed. Its owner then ends the process.
     pub fn stops_at(&self) -> Option<Time> {
         self.stops_at
     }
 
+    /// Why it has failed, in etcd's words; `None` if it has not. One that has failed can be started again, if that helps.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     /// When it wants to be woken next; never, once it has stopped.
     pub fn next_wake(&self) -> Option<Time> {
+        if self.checker.holds_back() {
+            return self.checker.next_wake();
+        }
         let tick = self.ticks().then_some(self.next_tick);
         let write = self.writing.as_ref().map(|(_, done_at)| *done_at);
         // Who came first waits for the shortest time.
         let deadline = self.waiting.first_key_value().map(|(_, waiting)| waiting.deadline);
         let lease = if self.raft.role() == Role::Leader { self.expiries.next() } else { None };
-        let own = [tick, write, deadline, lease, self.next_move(), self.reads.next_wake()];
+        let own = [tick, write, deadline, lease, self.next_move(), self.reads.next_wake(), self.checker.next_wake()];
         let wake = own.into_iter().flatten().min();
         wake.filter(|at| self.stops_at.is_none_or(|stops_at| *at < stops_at))
     }
@@ -353,6 +416,7 @@ impl EtcdServer {
             }
             self.send_snapshots(now, snapshot_requests);
             self.reads.serve(&self.store, self.raft.log().applied(), out);
+            self.end_confirmed_checks();
         }
     }
 
@@ -445,6 +509,7 @@ impl EtcdServer {
             self.unproposed.retain(|proposal| proposal.request != request);
         }
         self.reads.expire(now, out);
+        self.end_confirmed_checks();
     }
 }
 

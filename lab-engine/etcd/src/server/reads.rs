@@ -14,11 +14,21 @@ use std::time::Duration;
 /// After how long a question without an answer is asked again (`readIndexRetryTime`).
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Who reads.
+#[derive(Debug)]
+enum Reader {
+    Client {
+        from: u32,
+        call: CallId,
+        range: Range,
+    },
+    /// The member itself, which wants to know that it has caught up (`linearizableReadNotify`), by the number of its wish.
+    Check(u64),
+}
+
 #[derive(Debug)]
 struct Read {
-    from: u32,
-    call: CallId,
-    range: Range,
+    by: Reader,
     deadline: Time,
     /// The first question that was asked after the read came.
     asked: Option<ReadContext>,
@@ -33,21 +43,39 @@ pub(crate) struct Reads {
     next: u64,
     /// When unanswered questions are asked again.
     retry_at: Option<Time>,
+    /// Wishes of the member itself that have ended, and whether they came true.
+    checks: Vec<(u64, bool)>,
+    next_check: u64,
 }
 
 impl Reads {
     /// None. `start` counts the starts of the member: it keeps its questions apart.
     pub(crate) fn new(start: u32) -> Self {
-        Reads { reads: Vec::new(), next: u64::from(start) << 32, retry_at: None }
+        Reads { reads: Vec::new(), next: u64::from(start) << 32, retry_at: None, checks: Vec::new(), next_check: 0 }
     }
 
     pub(crate) fn add(&mut self, now: Time, from: u32, call: CallId, range: Range) {
-        let deadline = now + super::REQUEST_TIMEOUT;
-        self.reads.push(Read { from, call, range, deadline, asked: None, index: None });
+        self.push(now, Reader::Client { from, call, range });
+    }
+
+    /// Asks to be told when the member has applied what is committed now. Gives the number under which [`Reads::take_checks`] tells.
+    pub(crate) fn add_check(&mut self, now: Time) -> u64 {
+        self.next_check += 1;
+        self.push(now, Reader::Check(self.next_check));
+        self.next_check
+    }
+
+    /// Takes the numbers of checks that have ended, and whether they were confirmed.
+    pub(crate) fn take_checks(&mut self) -> Vec<(u64, bool)> {
+        std::mem::take(&mut self.checks)
+    }
+
+    fn push(&mut self, now: Time, by: Reader) {
+        self.reads.push(Read { by, deadline: now + super::REQUEST_TIMEOUT, asked: None, index: None });
     }
 
     pub(crate) fn forget_client(&mut self, from: u32) {
-        self.reads.retain(|read| read.from != from);
+        self.reads.retain(|read| !matches!(read.by, Reader::Client { from: client, .. } if client == from));
         self.rest();
     }
 
@@ -88,24 +116,36 @@ impl Reads {
 
     /// Serves the reads whose index is applied.
     pub(crate) fn serve(&mut self, store: &Store, applied: Index, out: &mut Vec<Output>) {
+        let checks = &mut self.checks;
         self.reads.retain(|read| {
             if read.index.is_none_or(|index| index > applied) {
                 return true;
             }
-            let answer = store.range(&read.range);
-            let response = answer.map_or_else(|error| Response::Error(read.call, error), |range| Response::Range(read.call, range));
-            out.push(Output::Respond { to: read.from, response });
+            match &read.by {
+                Reader::Client { from, call, range } => {
+                    let answer = store.range(range);
+                    let response = answer.map_or_else(|error| Response::Error(*call, error), |range| Response::Range(*call, range));
+                    out.push(Output::Respond { to: *from, response });
+                }
+                Reader::Check(number) => checks.push((*number, true)),
+            }
             false
         });
     }
 
     /// Answers those who have waited too long.
     pub(crate) fn expire(&mut self, now: Time, out: &mut Vec<Output>) {
+        let checks = &mut self.checks;
         self.reads.retain(|read| {
             if read.deadline > now {
                 return true;
             }
-            out.push(Output::Respond { to: read.from, response: Response::Error(read.call, EtcdError::Timeout) });
+            match read.by {
+                Reader::Client { from, call, .. } => {
+                    out.push(Output::Respond { to: from, response: Response::Error(call, EtcdError::Timeout) });
+                }
+                Reader::Check(number) => checks.push((number, false)),
+            }
             false
         });
         self.rest();

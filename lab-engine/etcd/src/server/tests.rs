@@ -5,10 +5,10 @@ use crate::{KeyRange, Op, Range, Txn};
 use sim::Seed;
 
 /// Members, and the messages between them, which are delivered at once unless someone is cut off.
-struct Group {
-    members: BTreeMap<NodeId, EtcdServer>,
-    cut: Vec<NodeId>,
-    now: Time,
+pub(super) struct Group {
+    pub(super) members: BTreeMap<NodeId, EtcdServer>,
+    pub(super) cut: Vec<NodeId>,
+    pub(super) now: Time,
     answers: Vec<(u32, Response)>,
 }
 
@@ -16,16 +16,20 @@ fn ids(count: u64) -> Vec<NodeId> {
     (1..=count).map(NodeId).collect()
 }
 
-fn rng(id: NodeId) -> Rng {
+pub(super) fn rng(id: NodeId) -> Rng {
     Seed(5).stream(&format!("etcd-{id}"))
 }
 
 impl Group {
     fn new(count: u64) -> Self {
+        Group::with(count, CorruptionChecks::default())
+    }
+
+    pub(super) fn with(count: u64, checks: CorruptionChecks) -> Self {
         let all = ids(count);
         let server = |id: &NodeId| {
-            let config =
-                ServerConfig { fsync: Duration::from_millis(2), snapshot_count: 20, catch_up_entries: 20, ..ServerConfig::new(*id) };
+            let fsync = Duration::from_millis(2);
+            let config = ServerConfig { fsync, snapshot_count: 20, catch_up_entries: 20, checks, ..ServerConfig::new(*id) };
             (*id, EtcdServer::bootstrap(config, &all, Time::ZERO, &rng(*id)).unwrap())
         };
         Group { members: all.iter().map(server).collect(), cut: Vec::new(), now: Time::ZERO, answers: Vec::new() }
@@ -42,13 +46,15 @@ impl Group {
                     Output::Respond { to, response } => self.answers.push((to, response)),
                     Output::Peer(message) if self.cut.contains(&message.from) || self.cut.contains(&message.to) => {}
                     Output::Peer(message) => inputs.push_back((message.to, Input::Peer(message))),
+                    Output::Hash(message) if self.cut.contains(&message.from) || self.cut.contains(&message.to) => {}
+                    Output::Hash(message) => inputs.push_back((message.to, Input::Hash(message))),
                     Output::Trace(_) | Output::TraceApplied(..) => {}
                 }
             }
         }
     }
 
-    fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         let end = self.now + by;
         loop {
             let wakes = self.members.iter().filter_map(|(id, member)| Some((member.next_wake()?, *id)));
@@ -59,23 +65,23 @@ impl Group {
         self.now = end;
     }
 
-    fn leader(&self) -> NodeId {
+    pub(super) fn leader(&self) -> NodeId {
         let leads = |id: &&NodeId| self.members[*id].raft().role() == Role::Leader && !self.cut.contains(id);
         *self.members.keys().find(leads).expect("somebody leads")
     }
 
-    fn put(&mut self, id: NodeId, call: u64, key: &str, value: &str) {
+    pub(super) fn put(&mut self, id: NodeId, call: u64, key: &str, value: &str) {
         let txn = Txn { success: vec![Op::put(key, value)], ..Txn::default() };
         self.handle(id, Input::Request { from: 0, request: Request::Txn(CallId(call), txn) });
     }
 
-    fn read(&mut self, id: NodeId, call: u64, key: &str) {
+    pub(super) fn read(&mut self, id: NodeId, call: u64, key: &str) {
         let range = Range::all(KeyRange::One(key.into()));
         self.handle(id, Input::Request { from: 0, request: Request::Range(CallId(call), range) });
     }
 
     /// Takes the answers, in words.
-    fn said(&mut self) -> Vec<String> {
+    pub(super) fn said(&mut self) -> Vec<String> {
         let text = |response: Response| match response {
             Response::Txn(call, txn) => format!("{} put at {}", call.0, txn.revision),
             Response::Range(call, range) => {
@@ -93,7 +99,7 @@ impl Group {
     }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_group_of_one_needs_no_ticks() {
@@ -205,12 +211,12 @@ fn a_member_that_joins_gets_everything() {
 }
 
 impl Group {
-    fn ask(&mut self, id: NodeId, call: u64, request: impl FnOnce(CallId) -> Request) {
+    pub(super) fn ask(&mut self, id: NodeId, call: u64, request: impl FnOnce(CallId) -> Request) {
         self.handle(id, Input::Request { from: 0, request: request(CallId(call)) });
     }
 
     /// The answers after some seconds.
-    fn said_after(&mut self, seconds: u64) -> Vec<String> {
+    pub(super) fn said_after(&mut self, seconds: u64) -> Vec<String> {
         self.advance(SECOND * u32::try_from(seconds).unwrap());
         self.said()
     }

@@ -12,6 +12,7 @@
 //! are those of keys and values with etcd's estimate for what a record adds, not those of pages of a database file.
 
 mod check;
+mod damage;
 mod read;
 mod restore;
 
@@ -162,14 +163,23 @@ impl Store {
         self.alarms.iter().copied()
     }
 
-    /// Turns an alarm on.
-    pub(crate) fn raise(&mut self, member: NodeId, alarm: Alarm) {
-        self.alarms.insert((member, alarm));
+    /// Turns an alarm on. False if it was on.
+    pub(crate) fn raise(&mut self, member: NodeId, alarm: Alarm) -> bool {
+        self.alarms.insert((member, alarm))
     }
 
     /// Turns all alarms off; gives those that were on.
     pub(crate) fn disarm(&mut self) -> Vec<(NodeId, Alarm)> {
         std::mem::take(&mut self.alarms).into_iter().collect()
+    }
+
+    /// Refuses what an alarm forbids while members differ (`applierV3Corrupt`).
+    ///
+    /// # Errors
+    /// [`EtcdError::Corrupt`].
+    pub(crate) fn check_corrupt(&self) -> Result<(), EtcdError> {
+        let corrupt = self.alarms.iter().any(|(_, alarm)| *alarm == Alarm::Corrupt);
+        if corrupt { Err(EtcdError::Corrupt) } else { Ok(()) }
     }
 
     /// The highest number that a member has had.

@@ -69,7 +69,7 @@ impl Store {
     }
 
     /// A checksum of all versions up to a revision that are not compacted away; 0 for the present. Members with the same data and the same
-    /// compaction have the same. Gives the revision as well.
+    /// compaction have the same, however far each of them is beyond the revision. Gives the revision as well.
     ///
     /// # Errors
     /// [`EtcdError::FutureRev`], [`EtcdError::Compacted`].
@@ -78,8 +78,11 @@ impl Store {
         let revision = if revision == 0 { self.revision } else { revision };
         let mut digest = CASTAGNOLI.digest();
         for (key, versions) in &self.keys {
-            digest.update(key.as_bytes());
-            for version in versions.iter().take_while(|version| version.revision <= revision) {
+            let versions = &versions[..versions.partition_point(|version| version.revision <= revision)];
+            if !versions.is_empty() {
+                digest.update(key.as_bytes());
+            }
+            for version in versions {
                 digest.update(&version.revision.to_le_bytes());
                 if let Some(kv) = &version.kv {
                     [kv.create_revision, kv.version, kv.lease.0.cast_unsigned()]
