@@ -18,11 +18,16 @@ pub enum Fault {
     Isolate(String),
     /// Nothing passes between the two parts.
     Cut(String, String),
-    /// The process of a member of etcd, of an API server, scheduler, controller manager or metrics-server is killed; it is started again
-    /// when the fault is taken away, with nothing in memory. What a disk was writing may be lost.
+    /// The process of a member of etcd, of an API server, scheduler, controller manager, metrics-server, of CoreDNS or a kube-proxy is
+    /// killed; it is started again when the fault is taken away, with nothing in memory. What a disk was writing may be lost. The rules
+    /// that a kube-proxy wrote stay in force.
     Crash(String),
     /// The disk of a member of etcd takes so many milliseconds to make a write safe.
     SlowDisk(String, u32),
+    /// So many of a hundred packets are lost between two nodes, or between a node and another part.
+    DropPackets(String, String, u32),
+    /// The cluster's DNS answers every question with `SERVFAIL`.
+    DnsServfail,
 }
 
 /// A fault that this cluster cannot have.
@@ -42,8 +47,8 @@ pub enum FaultError {
 /// A text that names no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE` or `slow-disk MEMBER MILLISECONDS`, \
-     for example `crash etcd-2`"
+    "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`, \
+     `drop-packets NODE NODE PERCENT` or `dns-servfail`, for example `crash etcd-2`"
 )]
 pub struct FaultSyntaxError(String);
 
@@ -60,6 +65,11 @@ impl FromStr for Fault {
             ["cut", one, other] => Ok(Fault::Cut(one.to_owned(), other.to_owned())),
             ["cut-node", node] => Ok(Fault::CutNode(node.to_owned())),
             ["slow-disk", part, millis] => Ok(Fault::SlowDisk(part.to_owned(), millis.parse().map_err(|_| wrong())?)),
+            ["drop-packets", one, other, percent] => match percent.trim_end_matches('%').parse() {
+                Ok(percent @ 1..=100) => Ok(Fault::DropPackets(one.to_owned(), other.to_owned(), percent)),
+                _ => Err(wrong()),
+            },
+            ["dns-servfail"] => Ok(Fault::DnsServfail),
             _ => Err(wrong()),
         }
     }
@@ -73,6 +83,8 @@ impl fmt::Display for Fault {
             Fault::Cut(one, other) => write!(f, "cut {one} from {other}"),
             Fault::Crash(part) => write!(f, "killed {part}"),
             Fault::SlowDisk(part, millis) => write!(f, "slowed the disk of {part} to {millis} ms"),
+            Fault::DropPackets(one, other, percent) => write!(f, "{percent} % of the packets between {one} and {other} are lost"),
+            Fault::DnsServfail => write!(f, "the cluster's DNS answers SERVFAIL"),
         }
     }
 }
@@ -86,6 +98,8 @@ impl Fault {
             Fault::Cut(one, other) => format!("cut {one} {other}"),
             Fault::Crash(part) => format!("crash {part}"),
             Fault::SlowDisk(part, millis) => format!("slow-disk {part} {millis}"),
+            Fault::DropPackets(one, other, percent) => format!("drop-packets {one} {other} {percent}"),
+            Fault::DnsServfail => "dns-servfail".to_owned(),
         }
     }
 
@@ -97,6 +111,8 @@ impl Fault {
             Fault::Cut(one, other) => format!("reconnected {one} to {other}"),
             Fault::Crash(part) => format!("started {part} again"),
             Fault::SlowDisk(part, _) => format!("the disk of {part} is as fast as before"),
+            Fault::DropPackets(one, other, _) => format!("no packets between {one} and {other} are lost any more"),
+            Fault::DnsServfail => "the cluster's DNS answers again".to_owned(),
         }
     }
 }
@@ -124,12 +140,14 @@ impl Cluster {
             Fault::Crash(part) => match (self.host.member_named(part), self.host.server_named(part)) {
                 (Some(place), _) => self.host.crash_member(place, Some(cause)),
                 (_, Some(number)) => self.host.crash_server(number, Some(cause)),
-                _ => {
-                    if let Some(number) = self.mortal(part) {
-                        self.host.crash_component(number, Some(cause));
-                    }
-                }
+                _ => match (self.proxy_named(part), self.mortal(part)) {
+                    (Some(number), _) => self.kill_proxy(number, cause),
+                    (_, Some(number)) => self.host.crash_component(number, Some(cause)),
+                    _ => {}
+                },
             },
+            Fault::DropPackets(one, other, percent) => self.lose_packets(one, other, *percent),
+            Fault::DnsServfail => self.fail_dns(true),
             Fault::SlowDisk(part, millis) => {
                 if let Some(place) = self.host.member_named(part) {
                     self.host.set_fsync(place, Some(Duration::from_millis(u64::from(*millis))));
@@ -157,12 +175,14 @@ impl Cluster {
                     return started.map_err(|reason| FaultError::DoesNotStart(part.clone(), reason));
                 }
                 (_, Some(number)) => self.host.restart_server(number, Some(cause)),
-                _ => {
-                    if let Some(number) = self.mortal(part) {
-                        self.revive(number, cause);
-                    }
-                }
+                _ => match (self.proxy_named(part), self.mortal(part)) {
+                    (Some(number), _) => self.restart_proxy(number, cause),
+                    (_, Some(number)) => self.revive(number, cause),
+                    _ => {}
+                },
             },
+            Fault::DropPackets(one, other, _) => self.lose_packets(one, other, 0),
+            Fault::DnsServfail => self.fail_dns(false),
             Fault::SlowDisk(part, _) => {
                 if let Some(place) = self.host.member_named(part) {
                     self.host.set_fsync(place, None);
@@ -190,7 +210,12 @@ impl Cluster {
             Fault::CutNode(node) => exists(&kubelet(node)),
             Fault::Isolate(part) => exists(part),
             Fault::Cut(one, other) => exists(one).and(exists(other)),
-            Fault::Crash(part) => is_one_of(part, &|part| is_member(part) || is_server(part) || self.mortal(part).is_some()),
+            Fault::Crash(part) => {
+                let can = |part: &str| is_member(part) || is_server(part) || self.mortal(part).or(self.proxy_named(part)).is_some();
+                is_one_of(part, &can)
+            }
+            Fault::DropPackets(one, other, _) => exists(&self.link_end(one)).and(exists(&self.link_end(other))),
+            Fault::DnsServfail => Ok(()),
             Fault::SlowDisk(part, _) => is_one_of(part, &is_member),
         }
     }
@@ -220,11 +245,15 @@ mod tests {
             ("cut etcd-1 etcd-2", Fault::Cut(part("etcd-1"), part("etcd-2"))),
             ("cut-node node-1", Fault::CutNode(part("node-1"))),
             ("slow-disk etcd-2 500", Fault::SlowDisk(part("etcd-2"), 500)),
+            ("drop-packets node-1 node-2 30%", Fault::DropPackets(part("node-1"), part("node-2"), 30)),
+            ("dns-servfail", Fault::DnsServfail),
         ] {
             assert_eq!(text.parse(), Ok(wanted.clone()), "{text}");
             assert_eq!(wanted.in_script().parse(), Ok(wanted), "{text}");
         }
-        for text in ["", "crash", "crash etcd-1 etcd-2", "slow-disk etcd-2 slow", "slow-disk etcd-2 -1", "explode etcd-1"] {
+        for text in
+            ["", "crash", "crash etcd-1 etcd-2", "slow-disk etcd-2 slow", "slow-disk etcd-2 -1", "drop-packets a b 101", "explode etcd-1"]
+        {
             let error = text.parse::<Fault>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text:?} is no fault; write `crash PART`")), "{error}");
         }

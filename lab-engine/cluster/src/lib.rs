@@ -14,6 +14,7 @@ mod fault;
 mod host;
 mod identity;
 mod message;
+mod network_parts;
 
 pub use cluster::{Advanced, Cluster, CommandResult, ComponentStatus};
 pub use config::{ClusterConfig, ConfigError, Encryption, EtcdConfig, NodeConfig};

@@ -46,7 +46,9 @@ impl Settings {
     /// Adds what a Pod's `dnsConfig` says.
     fn add(&mut self, config: &Value) {
         let texts = |field: &str| config[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-        for (list, added) in [(&mut self.servers, texts("nameservers").collect::<Vec<_>>()), (&mut self.searches, texts("searches").collect())] {
+        for (list, added) in
+            [(&mut self.servers, texts("nameservers").collect::<Vec<_>>()), (&mut self.searches, texts("searches").collect())]
+        {
             for text in added {
                 if !list.contains(&text) {
                     list.push(text);

@@ -37,6 +37,7 @@ mod termination;
 mod usage;
 mod volumes;
 
+pub use calls::COREDNS;
 pub use kubelet::{Kubelet, KubeletConfig};
 pub use node::{node_ip, pod_network};
 pub use storage::Storage;

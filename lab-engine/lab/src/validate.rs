@@ -143,6 +143,11 @@ impl Rules<'_> {
             Fault::CutNode(node) => vec![format!("kubelet/{node}")],
             Fault::Isolate(part) | Fault::Crash(part) | Fault::SlowDisk(part, _) => vec![part.clone()],
             Fault::Cut(one, other) => vec![one.clone(), other.clone()],
+            Fault::DropPackets(one, other, _) => {
+                let part = |name: &String| if self.has_node(name) { format!("kubelet/{name}") } else { name.clone() };
+                vec![part(one), part(other)]
+            }
+            Fault::DnsServfail => Vec::new(),
         };
         let missing: Vec<&String> = parts.iter().filter(|part| !self.has_part(part)).collect();
         for part in missing {
@@ -165,7 +170,11 @@ impl Rules<'_> {
             || numbered("kube-controller-manager", "kube-controller-manager-", shape.controller_managers)
             || numbered("etcd-1", "etcd-", shape.etcd.members)
             || numbered("kube-apiserver", "kube-apiserver-", shape.api_servers)
-            || name.strip_prefix("kubelet/").is_some_and(|node| self.has_node(node))
+            || name == "coredns"
+            || (name == "ingress-controller" && shape.ingress_controller)
+            || ["kubelet/", "kube-proxy/", "network-policies/"]
+                .iter()
+                .any(|of| name.strip_prefix(of).is_some_and(|node| self.has_node(node)))
     }
 
     fn has_node(&self, name: &str) -> bool {
