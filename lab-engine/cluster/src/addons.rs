@@ -3,8 +3,10 @@
 //! The installer creates them one after the other, as `kubernetes-admin`, as soon as the API server answers; what is there already stays
 //! as it is.
 //!
-//! **Simplified here:** an add-on runs beside the cluster, not in a Pod, so it has no Deployment.
+//! **Simplified here:** an add-on runs beside the cluster, not in a Pod, so it has no Deployment. CoreDNS has one, and is reached through its Pods
+//! alone; but what it knows is kept beside them, once for all, and what its Corefile says changes nothing.
 
+use crate::config::ClusterConfig;
 use api::http::{Body, Method, Path, Request, ResourcePath, Response};
 use client::{Component, Input, Outbox, RequestId, Transport};
 use serde_json::{Value, json};
@@ -27,9 +29,20 @@ pub(crate) struct Installer {
 }
 
 impl Installer {
-    /// Installs what metrics-server needs (`components.yaml` of its release).
-    pub(crate) fn metrics_server() -> Self {
-        Installer { agent: "kubectl-client-side-apply".into(), left: metrics_server().into(), waiting: None, next: Time::ZERO }
+    /// Installs what the add-ons of a cluster need; `None` when it has none.
+    pub(crate) fn of(config: &ClusterConfig) -> Option<Self> {
+        let mut objects = Vec::new();
+        if config.metrics_server {
+            objects.extend(metrics_server());
+        }
+        if config.core_dns {
+            objects.extend(core_dns());
+        }
+        if config.ingress_controller {
+            objects.push(ingress_class());
+        }
+        let agent = "kubectl-client-side-apply".into();
+        (!objects.is_empty()).then(|| Installer { agent, left: objects.into(), waiting: None, next: Time::ZERO })
     }
 
     fn answered(&mut self, now: Time, answer: Result<Response, Transport>) {
@@ -64,6 +77,83 @@ impl Component for Installer {
     }
 }
 
+/// CoreDNS as `kubeadm` installs it (`cmd/kubeadm/app/phases/addons/dns`).
+fn core_dns() -> Vec<(&'static str, Value)> {
+    let metadata = |name: &str, labels: Value| json!({"name": name, "namespace": "kube-system", "labels": labels});
+    let labels = json!({"k8s-app": "kube-dns"});
+    let corefile = ".:53 {\n    errors\n    health {\n       lameduck 5s\n    }\n    ready\n    kubernetes cluster.local in-addr.arpa ip6.arpa {\n       \
+                    pods insecure\n       fallthrough in-addr.arpa ip6.arpa\n       ttl 30\n    }\n    prometheus :9153\n    \
+                    forward . /etc/resolv.conf {\n       max_concurrent 1000\n    }\n    cache 30 {\n       disable success cluster.local\n       \
+                    disable denial cluster.local\n    }\n    loop\n    reload\n    loadbalance\n}\n";
+    let port = |name: &str, number: u16, protocol: &str| json!({"name": name, "containerPort": number, "protocol": protocol});
+    let container = json!({
+        "name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.13.1", "imagePullPolicy": "IfNotPresent",
+        "args": ["-conf", "/etc/coredns/Corefile"],
+        "resources": {"limits": {"memory": "170Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}},
+        "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns", "readOnly": true}],
+        "ports": [
+            port("dns", 53, "UDP"), port("dns-tcp", 53, "TCP"), port("metrics", 9153, "TCP"), port("liveness-probe", 8080, "TCP"),
+            port("readiness-probe", 8181, "TCP"),
+        ],
+        "livenessProbe": {
+            "httpGet": {"path": "/health", "port": "liveness-probe", "scheme": "HTTP"}, "initialDelaySeconds": 60, "timeoutSeconds": 5,
+            "successThreshold": 1, "failureThreshold": 5,
+        },
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": "readiness-probe", "scheme": "HTTP"}},
+    });
+    let volume = json!({"name": "config-volume", "configMap": {"name": "coredns", "items": [{"key": "Corefile", "path": "Corefile"}]}});
+    let pod = json!({
+        "priorityClassName": "system-cluster-critical", "serviceAccountName": "coredns", "dnsPolicy": "Default",
+        "tolerations": [
+            {"key": "CriticalAddonsOnly", "operator": "Exists"}, {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
+        ],
+        "nodeSelector": {"kubernetes.io/os": "linux"}, "containers": [container], "volumes": [volume],
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("coredns", labels.clone()),
+        "spec": {
+            "replicas": 2, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    });
+    let service_labels = json!({"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": metadata("kube-dns", service_labels),
+        "spec": {
+            "clusterIP": "10.96.0.10", "selector": labels,
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53}, {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+                {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
+            ],
+        },
+    });
+    vec![
+        (
+            "/api/v1/namespaces/kube-system/serviceaccounts",
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata("coredns", json!({}))}),
+        ),
+        (
+            "/api/v1/namespaces/kube-system/configmaps",
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("coredns", json!({})), "data": {"Corefile": corefile}}),
+        ),
+        ("/api/v1/namespaces/kube-system/services", service),
+        ("/apis/apps/v1/namespaces/kube-system/deployments", deployment),
+    ]
+}
+
+/// The class of Ingresses that comes with the controller, as its release installs it.
+fn ingress_class() -> (&'static str, Value) {
+    let labels = json!({
+        "app.kubernetes.io/component": "controller", "app.kubernetes.io/instance": "ingress-nginx", "app.kubernetes.io/name": "ingress-nginx",
+    });
+    let class = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx", "labels": labels},
+        "spec": {"controller": "k8s.io/ingress-nginx"},
+    });
+    ("/apis/networking.k8s.io/v1/ingressclasses", class)
+}
+
+/// The objects of metrics-server (`components.yaml` of its release).
 fn metrics_server() -> Vec<(&'static str, Value)> {
     let labels = json!({"k8s-app": "metrics-server"});
     let reader_labels = json!({

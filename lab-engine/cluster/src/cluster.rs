@@ -9,7 +9,8 @@ use crate::candidate::{Candidate, Make};
 use crate::config::{ClusterConfig, ConfigError, NodeConfig};
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::host::{MemberStatus, NodeNetwork};
+use crate::host::MemberStatus;
+use crate::network_parts;
 use api::Object;
 use api::core::{Node, Taint};
 use api::meta::condition_is_true;
@@ -19,12 +20,11 @@ use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig, Storage};
 use metrics_server::MetricsServer;
-use network::{Cidr, CoreDns, KubeProxy, PolicyAgent};
+use network::{CoreDns, KubeProxy, PolicyAgent};
 use scheduler::Scheduler;
 use serde::{Deserialize, Serialize};
 use sim::{EventId, Rng, Time, Trace, What};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -140,11 +140,11 @@ pub struct ComponentStatus {
 }
 
 /// How a component that can be killed is made anew.
-struct Recipe {
-    make: Make,
-    rng: Rng,
+pub(crate) struct Recipe {
+    pub(crate) make: Make,
+    pub(crate) rng: Rng,
     /// How often it was started.
-    starts: u32,
+    pub(crate) starts: u32,
 }
 
 /// A cluster in virtual time.
@@ -202,14 +202,16 @@ impl Cluster {
             let start = Time::from_millis(210 + u64::from(index) * 10);
             kubelets.insert(name, host.add(&endpoint, part, start));
         }
+        if let Some(installer) = Installer::of(config) {
+            host.add("addons", Part::Installer(Box::new(installer)), Time::from_millis(150));
+        }
         if config.metrics_server {
-            host.add("addons", Part::Installer(Box::new(Installer::metrics_server())), Time::from_millis(150));
             let server: Make = Rc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))));
             let number = host.add("metrics-server", server(rng(&host, "metrics-server")), Time::from_millis(500));
             recipes.insert(number, Recipe { make: server, rng: rng(&host, "metrics-server"), starts: 0 });
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
-        add_network(&mut host, config, &kubelets);
+        network_parts::add(&mut host, config, &kubelets, &mut recipes);
         Ok(Cluster { host, terminal, kubelets, recipes, faults: Vec::new() })
     }
 
@@ -261,7 +263,8 @@ impl Cluster {
             };
             ComponentStatus { name: self.host.component_name(number).to_owned(), running, leads }
         };
-        self.recipes.keys().map(status).collect()
+        let network = |number: &&usize| matches!(self.host.component(**number), Part::CoreDns(_));
+        self.recipes.keys().filter(|number| !network(number)).map(status).collect()
     }
 
     /// The components that keep caches, in the order in which they were added.
@@ -397,34 +400,6 @@ impl Cluster {
         }
         result
     }
-}
-
-/// The address of the cluster's DNS.
-const CLUSTER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 10));
-
-/// Adds a kube-proxy for each node, and CoreDNS. They do nothing until a container connects somewhere.
-fn add_network(host: &mut Host<Part>, config: &ClusterConfig, kubelets: &BTreeMap<String, usize>) {
-    let mut numbers: Vec<(&String, usize)> = kubelets.iter().map(|(name, number)| (name, *number)).collect();
-    // Kubelets were added in the order of their nodes' indices.
-    numbers.sort_by_key(|(_, number)| *number);
-    for (index, (name, kubelet)) in (0_u32..).zip(numbers) {
-        let (Ok(node_ip), Ok(IpAddr::V4(pods))) = (kubelet::node_ip(index).parse(), format!("{}.0", kubelet::pod_network(index)).parse())
-        else {
-            continue;
-        };
-        let endpoint = format!("kube-proxy/{name}");
-        let range = Cidr::new(IpAddr::V4(pods), 24);
-        let proxy = KubeProxy::new(config.proxy_mode, name, node_ip, range, &host.kernel().rng(&endpoint));
-        let proxy = host.add(&endpoint, Part::KubeProxy(Box::new(proxy)), Time::ZERO);
-        let endpoint = format!("network-policies/{name}");
-        let agent = PolicyAgent::new(name, node_ip, &host.kernel().rng(&endpoint));
-        let agent = host.add(&endpoint, Part::Policies(Box::new(agent)), Time::ZERO);
-        let [a, b, c, _] = pods.octets();
-        host.add_node_network(NodeNetwork { kubelet, proxy, agent }, node_ip, [a, b, c]);
-    }
-    let dns = CoreDns::new(&host.kernel().rng("coredns"));
-    let number = host.add("coredns", Part::CoreDns(Box::new(dns)), Time::ZERO);
-    host.add_address(CLUSTER_DNS, number);
 }
 
 /// Adds so many replicas of a component, 1 to 5. Several of them elect a leader.

@@ -26,6 +26,13 @@ pub struct ClusterConfig {
     /// Whether metrics-server is installed, so that there is the API `metrics.k8s.io`. A cluster as `kubeadm` makes it has none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub metrics_server: bool,
+    /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`. A cluster as `kubeadm` makes it has none.
+    #[serde(rename = "ingressController", skip_serializing_if = "std::ops::Not::not")]
+    pub ingress_controller: bool,
+    /// Whether CoreDNS runs in Pods of a Deployment behind the Service `kube-dns`, as `kubeadm` installs it. Otherwise it answers at the
+    /// address of that Service without any of these, so that labs about other things have no Pods but their own.
+    #[serde(rename = "coreDns", skip_serializing_if = "std::ops::Not::not")]
+    pub core_dns: bool,
     /// How the API server encrypts values in etcd, as an `EncryptionConfiguration`; not at all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -75,6 +82,8 @@ impl ClusterConfig {
             schedulers: 1,
             controller_managers: 1,
             metrics_server: false,
+            ingress_controller: false,
+            core_dns: false,
             encryption: None,
             proxy_mode: ProxyMode::default(),
         }

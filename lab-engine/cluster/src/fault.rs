@@ -19,14 +19,19 @@ pub enum Fault {
     Isolate(String),
     /// Nothing passes between the two parts.
     Cut(String, String),
-    /// The process of a member of etcd, of an API server, scheduler, controller manager, metrics-server or kubelet is killed; it is started
-    /// again when the fault is taken away, with nothing in memory. What a disk was writing may be lost; the containers of a node run on.
+    /// The process of a member of etcd, of an API server, scheduler, controller manager, metrics-server, of CoreDNS, a kube-proxy or a
+    /// kubelet is killed; it is started again when the fault is taken away, with nothing in memory. What a disk was writing may be lost; the
+    /// containers of a node run on, and the rules that a kube-proxy wrote stay in force.
     Crash(String),
     /// The disk of a member of etcd takes so many milliseconds to make a write safe.
     SlowDisk(String, u32),
     /// The value of a key changes in the data of this member of etcd alone, behind the back of the log: its last letter or digit is another
     /// one. It cannot be taken away; the member is to be replaced.
     Corrupt(String, String),
+    /// So many of a hundred packets are lost between two nodes, or between a node and another part.
+    DropPackets(String, String, u32),
+    /// The cluster's DNS answers every question with `SERVFAIL`.
+    DnsServfail,
     /// Something that happens to a node.
     Node(NodeFault),
 }
@@ -58,8 +63,8 @@ pub enum FaultError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no fault; write `crash PART`, `isolate PART`, `cut PART PART`, `cut-node NODE`, `slow-disk MEMBER MILLISECONDS`, \
-     `corrupt MEMBER KEY`, `kill POD`, `fill-disk NODE PERCENT`, `slow-pulls NODE KB-PER-SECOND`, `fail-pulls NODE` or \
-     `shut-down NODE`, for example `crash etcd-2`"
+     `corrupt MEMBER KEY`, `drop-packets NODE NODE PERCENT`, `dns-servfail`, `kill POD`, `fill-disk NODE PERCENT`, \
+     `slow-pulls NODE KB-PER-SECOND`, `fail-pulls NODE` or `shut-down NODE`, for example `crash etcd-2`"
 )]
 pub struct FaultSyntaxError(String);
 
@@ -77,6 +82,11 @@ impl FromStr for Fault {
             ["cut-node", node] => Ok(Fault::CutNode(node.to_owned())),
             ["slow-disk", part, millis] => Ok(Fault::SlowDisk(part.to_owned(), millis.parse().map_err(|_| wrong())?)),
             ["corrupt", part, key] => Ok(Fault::Corrupt(part.to_owned(), key.to_owned())),
+            ["drop-packets", one, other, percent] => match percent.trim_end_matches('%').parse() {
+                Ok(percent @ 1..=100) => Ok(Fault::DropPackets(one.to_owned(), other.to_owned(), percent)),
+                _ => Err(wrong()),
+            },
+            ["dns-servfail"] => Ok(Fault::DnsServfail),
             ref words => NodeFault::read(words).map(Fault::Node).ok_or_else(wrong),
         }
     }
@@ -90,6 +100,8 @@ impl fmt::Display for Fault {
             Fault::Cut(one, other) => write!(f, "cut {one} from {other}"),
             Fault::Crash(part) => write!(f, "killed {part}"),
             Fault::SlowDisk(part, millis) => write!(f, "slowed the disk of {part} to {millis} ms"),
+            Fault::DropPackets(one, other, percent) => write!(f, "{percent} % of the packets between {one} and {other} are lost"),
+            Fault::DnsServfail => write!(f, "the cluster's DNS answers SERVFAIL"),
             Fault::Corrupt(part, key) => write!(f, "damaged the value of {key} in the data of {part}"),
             Fault::Node(fault) => fault.fmt(f),
         }
@@ -105,6 +117,8 @@ impl Fault {
             Fault::Cut(one, other) => format!("cut {one} {other}"),
             Fault::Crash(part) => format!("crash {part}"),
             Fault::SlowDisk(part, millis) => format!("slow-disk {part} {millis}"),
+            Fault::DropPackets(one, other, percent) => format!("drop-packets {one} {other} {percent}"),
+            Fault::DnsServfail => "dns-servfail".to_owned(),
             Fault::Corrupt(part, key) => format!("corrupt {part} {key}"),
             Fault::Node(fault) => fault.in_script(),
         }
@@ -118,6 +132,8 @@ impl Fault {
             Fault::Cut(one, other) => format!("reconnected {one} to {other}"),
             Fault::Crash(part) => format!("started {part} again"),
             Fault::SlowDisk(part, _) => format!("the disk of {part} is as fast as before"),
+            Fault::DropPackets(one, other, _) => format!("no packets between {one} and {other} are lost any more"),
+            Fault::DnsServfail => "the cluster's DNS answers again".to_owned(),
             Fault::Corrupt(part, _) => format!("the data of {part} stays as it is"),
             Fault::Node(fault) => fault.undone(),
         }
@@ -151,12 +167,15 @@ impl Cluster {
             Fault::Crash(part) => match (self.host.member_named(part), self.host.server_named(part)) {
                 (Some(place), _) => self.host.crash_member(place, Some(cause)),
                 (_, Some(number)) => self.host.crash_server(number, Some(cause)),
-                _ => match (self.mortal(part), self.kubelet_named(part)) {
-                    (Some(number), _) => self.host.crash_component(number, Some(cause)),
-                    (None, Some(number)) => self.set_kubelet(number, false, cause),
-                    (None, None) => {}
+                _ => match (self.proxy_named(part), self.mortal(part), self.kubelet_named(part)) {
+                    (Some(number), ..) => self.kill_proxy(number, cause),
+                    (_, Some(number), _) => self.host.crash_component(number, Some(cause)),
+                    (.., Some(number)) => self.set_kubelet(number, false, cause),
+                    _ => {}
                 },
             },
+            Fault::DropPackets(one, other, percent) => self.lose_packets(one, other, *percent),
+            Fault::DnsServfail => self.fail_dns(true),
             Fault::SlowDisk(part, millis) => {
                 if let Some(place) = self.host.member_named(part) {
                     self.host.set_fsync(place, Some(Duration::from_millis(u64::from(*millis))));
@@ -199,12 +218,15 @@ impl Cluster {
                     return started.map_err(|reason| FaultError::DoesNotStart(part.clone(), reason));
                 }
                 (_, Some(number)) => self.host.restart_server(number, Some(cause)),
-                _ => match (self.mortal(part), self.kubelet_named(part)) {
-                    (Some(number), _) => self.revive(number, cause),
-                    (None, Some(number)) => self.set_kubelet(number, true, cause),
-                    (None, None) => {}
+                _ => match (self.proxy_named(part), self.mortal(part), self.kubelet_named(part)) {
+                    (Some(number), ..) => self.restart_proxy(number, cause),
+                    (_, Some(number), _) => self.revive(number, cause),
+                    (.., Some(number)) => self.set_kubelet(number, true, cause),
+                    _ => {}
                 },
             },
+            Fault::DropPackets(one, other, _) => self.lose_packets(one, other, 0),
+            Fault::DnsServfail => self.fail_dns(false),
             Fault::SlowDisk(part, _) => {
                 if let Some(place) = self.host.member_named(part) {
                     self.host.set_fsync(place, None);
@@ -235,8 +257,11 @@ impl Cluster {
             Fault::Isolate(part) => exists(part),
             Fault::Cut(one, other) => exists(one).and(exists(other)),
             Fault::Crash(part) => {
-                is_one_of(part, &|part| is_member(part) || is_server(part) || self.mortal(part).or(self.kubelet_named(part)).is_some())
+                let named = |part: &str| self.mortal(part).or(self.proxy_named(part)).or(self.kubelet_named(part));
+                is_one_of(part, &|part: &str| is_member(part) || is_server(part) || named(part).is_some())
             }
+            Fault::DropPackets(one, other, _) => exists(&self.link_end(one)).and(exists(&self.link_end(other))),
+            Fault::DnsServfail => Ok(()),
             Fault::SlowDisk(part, _) | Fault::Corrupt(part, _) => is_one_of(part, &is_member),
             Fault::Node(fault) => self.check_node_fault(fault),
         }
@@ -288,13 +313,22 @@ mod tests {
             ("slow-pulls node-1 100", Fault::Node(NodeFault::SlowPulls(part("node-1"), 100))),
             ("fail-pulls node-1", Fault::Node(NodeFault::FailPulls(part("node-1")))),
             ("shut-down node-1", Fault::Node(NodeFault::ShutDown(part("node-1")))),
+            ("drop-packets node-1 node-2 30%", Fault::DropPackets(part("node-1"), part("node-2"), 30)),
+            ("dns-servfail", Fault::DnsServfail),
         ] {
             assert_eq!(text.parse(), Ok(wanted.clone()), "{text}");
             assert_eq!(wanted.in_script().parse(), Ok(wanted), "{text}");
         }
-        for text in
-            ["", "crash", "crash etcd-1 etcd-2", "slow-disk etcd-2 slow", "slow-disk etcd-2 -1", "explode etcd-1", "fill-disk node-1 101"]
-        {
+        for text in [
+            "",
+            "crash",
+            "crash etcd-1 etcd-2",
+            "slow-disk etcd-2 slow",
+            "slow-disk etcd-2 -1",
+            "drop-packets a b 101",
+            "explode etcd-1",
+            "fill-disk node-1 101",
+        ] {
             let error = text.parse::<Fault>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text:?} is no fault; write `crash PART`")), "{error}");
         }

@@ -8,10 +8,12 @@
 //! | `kube-proxy/NODE` | `system:kube-proxy` | `system:node-proxier` |
 //! | `coredns…` | `system:coredns` | |
 //! | `metrics-server` | `system:serviceaccount:kube-system:metrics-server` | those of a ServiceAccount |
+//! | `kube-apiserver-front` | whoever's request it passes on | |
 //! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
 //!
 //! **Simplified here:** kube-proxy, CoreDNS and metrics-server have certificates where a real cluster gives them tokens of
-//! ServiceAccounts; the controllers share the identity of the controller manager.
+//! ServiceAccounts; the controllers share the identity of the controller manager; the agents of NetworkPolicies and the controller of
+//! Ingresses are the administrator, where a real cluster gives each a ServiceAccount with a role of its own.
 
 use api::http::{CertificateSubject, Credentials};
 use std::sync::Arc;
@@ -19,6 +21,9 @@ use std::sync::Arc;
 /// The certificate of the part with this endpoint.
 pub(crate) fn of(endpoint: &str) -> Credentials {
     let (part, node) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    if part == "kube-apiserver-front" {
+        return Credentials::None;
+    }
     if part == "metrics-server" {
         let account = |group: &str| format!("system:serviceaccount{group}");
         let organizations = vec![account("s"), account("s:kube-system")];

@@ -15,6 +15,7 @@ mod fault_line;
 mod host;
 mod identity;
 mod message;
+mod network_parts;
 mod node_fault;
 
 pub use client::inspection::{CachedObject, HandlerCounts, InformerStatus, Inspection, QueueStatus, ReflectorCounts, ReflectorState};

@@ -55,6 +55,7 @@ use garbage_collector::GarbageCollector;
 use graph::Graph;
 use job::JobController;
 use namespace::NamespaceController;
+pub use namespace_content::CERTIFICATE;
 use namespace_content::{NamespaceContent, SETTLING};
 use node_lifecycle::NodeLifecycleController;
 use pod_gc::PodGc;

@@ -29,7 +29,7 @@ const DESCRIPTION: (&str, &str) = (
      kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.",
 );
 /// The certificate: the words "Clusterbook simulated certificate authority", in base64.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
                            Q2x1c3RlcmJvb2sgc2ltdWxhdGVkIGNlcnRpZmljYXRlIGF1dGhvcml0eQ==\n\
                            -----END CERTIFICATE-----\n";
 

@@ -3,10 +3,17 @@
 use crate::kubelet::Kubelet;
 use crate::runtime::calls;
 use client::Outbox;
-use client::dial::{CallId, Caller, Dial, DialError, Reply};
+use client::dial::{CallId, Caller, Dial, DialError, Payload, Reply};
 use sim::{ObjectRef, PacketStep, Time};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+
+/// Where the server is that Pods of CoreDNS answer for. It keeps what it watches once for all of them.
+pub const COREDNS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10));
+
+/// What images of CoreDNS are called.
+const COREDNS_IMAGE: &str = "coredns/coredns:";
 
 /// The calls that are under way: whose they are, and their numbers there.
 #[derive(Debug, Default)]
@@ -38,8 +45,13 @@ impl Kubelet {
         let own = ip == crate::node::node_ip(self.config.index);
         let node = || own.then(|| ObjectRef::new("Node", "", self.config.node_name.as_str()));
         let at = found.map(|(_, managed)| managed.worker.object.clone()).or_else(node);
+        let asks_coredns = matches!(dial.payload, Payload::Dns { .. })
+            && listening.is_some_and(|(_, managed)| managed.worker.pod.spec.containers.iter().any(|one| one.image.contains(COREDNS_IMAGE)));
         let uid = found.map(|(uid, _)| uid.clone());
         at.and_then(|at| dial.hop(PacketStep::Arrived { at })).into_iter().for_each(|hop| out.trace(hop));
+        if asks_coredns {
+            return out.forward(caller, Box::new(Dial { destination: (COREDNS, 53).into(), ..dial.clone() }));
+        }
         let answered = uid.and_then(|uid| self.work(&uid, now, out, |worker, cx| calls::answer(&mut worker.sandbox, dial, now, cx.host)));
         let nobody = if own { DialError::Refused } else { DialError::Unreachable };
         out.answer(caller, answered.unwrap_or(Err(nobody)));

@@ -44,6 +44,7 @@ mod trouble;
 mod usage;
 mod volumes;
 
+pub use calls::COREDNS;
 pub use kubelet::{Kubelet, KubeletConfig};
 pub use node::{node_ip, pod_network};
 pub use shutdown::{ShutdownGrace, grace_periods};

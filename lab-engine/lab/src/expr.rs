@@ -1,11 +1,11 @@
 //! CEL: the expressions in which checks and truths are written.
 //!
 //! An expression may name: `pods`, `deployments`, `replicasets`, `replicationcontrollers`, `statefulsets`, `daemonsets`, `jobs`, `cronjobs`,
-//! `horizontalpodautoscalers`, `nodes`, `leases`, `services`, `endpointslices`, `configmaps`, `persistentvolumeclaims`,
-//! `persistentvolumes`, `namespaces`, `serviceaccounts`, `roles`, `rolebindings`, `clusterroles`, `clusterrolebindings`, `limitranges`,
-//! `resourcequotas`, `events` (lists of objects, each as its JSON), `etcd` (its members; see [`cluster::MemberStatus`]), `trace` (a list of
-//! what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner began), `vars` (the dealt numbers), `files`
-//! (texts by name) and `commands` (lines typed). Only what it names is put together.
+//! `horizontalpodautoscalers`, `nodes`, `leases`, `services`, `endpointslices`, `ingresses`, `networkpolicies`, `configmaps`,
+//! `persistentvolumeclaims`, `persistentvolumes`, `namespaces`, `serviceaccounts`, `roles`, `rolebindings`, `clusterroles`,
+//! `clusterrolebindings`, `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON), `etcd` (its members; see
+//! [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner
+//! began), `vars` (the dealt numbers), `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
 //!
 //! Models the way Kubernetes uses CEL (validation rules, admission policies): parsed once, bounded in length and nesting, no side effects.
 //!
@@ -39,10 +39,12 @@ pub const VARIABLES: &[&str] = &[
     "events",
     "files",
     "horizontalpodautoscalers",
+    "ingresses",
     "jobs",
     "leases",
     "limitranges",
     "namespaces",
+    "networkpolicies",
     "nodes",
     "now",
     "persistentvolumeclaims",

@@ -4,7 +4,7 @@
 //! - [`Expression`]: CEL, in which checks and truths are written; [`Evidence`]: what it sees.
 //! - [`Judge`]: watches the checks of `operate` tasks.
 //! - [`Script`]: a learner's commands.
-//! - [`Snapshot`]: the cluster as views show it.
+//! - [`Snapshot`]: the cluster as views show it; [`Journey`]: a packet's way, hop by hop.
 //! - [`LabSession`]: a learner's time with a lab; [`grade`] judges a whole attempt. [`file_problems`] looks at a manifest while it is written.
 //! - [`Engine`]: the same behind the messages of the page, [`ToEngine`] and [`FromEngine`].
 
@@ -12,6 +12,7 @@ mod answer;
 mod engine;
 mod evidence;
 mod expr;
+mod journey;
 mod judge;
 mod problems;
 mod protocol;
@@ -33,6 +34,7 @@ pub use cluster::{
 pub use engine::Engine;
 pub use evidence::{Evidence, TraceLog};
 pub use expr::{EvaluationError, Expression, ExpressionError, MAX_EXPRESSION_BYTES, MAX_NESTING, VARIABLES};
+pub use journey::{Hop, Journey, Outcome};
 pub use judge::{CheckResult, Judge};
 pub use problems::file_problems;
 pub use protocol::{FileProblem, FromEngine, ToEngine};

@@ -64,6 +64,12 @@ pub struct ClusterShape {
     /// Whether metrics-server is installed; not if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub metrics_server: bool,
+    /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`; not if the card does not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ingress_controller: bool,
+    /// Whether CoreDNS runs in Pods behind the Service `kube-dns`; beside the Pods if the card does not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub core_dns: bool,
     /// An `EncryptionConfiguration` for what is in etcd; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -82,6 +88,8 @@ impl ClusterShape {
             schedulers: self.schedulers,
             controller_managers: self.controller_managers,
             metrics_server: self.metrics_server,
+            ingress_controller: self.ingress_controller,
+            core_dns: self.core_dns,
             encryption: self.encryption.clone(),
             proxy_mode: self.proxy_mode,
         }
@@ -91,7 +99,18 @@ impl ClusterShape {
 impl Default for ClusterShape {
     fn default() -> Self {
         let ClusterConfig { nodes, etcd, api_servers, schedulers, controller_managers, proxy_mode, .. } = ClusterConfig::default();
-        ClusterShape { nodes, etcd, api_servers, schedulers, controller_managers, metrics_server: false, encryption: None, proxy_mode }
+        ClusterShape {
+            nodes,
+            etcd,
+            api_servers,
+            schedulers,
+            controller_managers,
+            metrics_server: false,
+            ingress_controller: false,
+            core_dns: false,
+            encryption: None,
+            proxy_mode,
+        }
     }
 }
 

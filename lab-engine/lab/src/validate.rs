@@ -147,6 +147,11 @@ impl Rules<'_> {
             Fault::Isolate(part) | Fault::Crash(part) | Fault::SlowDisk(part, _) | Fault::Corrupt(part, _) => vec![part.clone()],
             Fault::Cut(one, other) => vec![one.clone(), other.clone()],
             Fault::Node(fault) => fault.node().map(|node| format!("kubelet/{node}")).into_iter().collect(),
+            Fault::DropPackets(one, other, _) => {
+                let part = |name: &String| if self.has_node(name) { format!("kubelet/{name}") } else { name.clone() };
+                vec![part(one), part(other)]
+            }
+            Fault::DnsServfail => Vec::new(),
         };
         let missing: Vec<&String> = parts.iter().filter(|part| !self.has_part(part)).collect();
         for part in missing {
@@ -169,7 +174,11 @@ impl Rules<'_> {
             || numbered("kube-controller-manager", "kube-controller-manager-", shape.controller_managers)
             || numbered("etcd-1", "etcd-", shape.etcd.members)
             || numbered("kube-apiserver", "kube-apiserver-", shape.api_servers)
-            || name.strip_prefix("kubelet/").is_some_and(|node| self.has_node(node))
+            || name == "coredns"
+            || (name == "ingress-controller" && shape.ingress_controller)
+            || ["kubelet/", "kube-proxy/", "network-policies/"]
+                .iter()
+                .any(|of| name.strip_prefix(of).is_some_and(|node| self.has_node(node)))
     }
 
     fn has_node(&self, name: &str) -> bool {

@@ -65,7 +65,12 @@ impl ApiServerFront {
 
     fn answered(&mut self, id: RequestId, response: Result<Response, Transport>, out: &mut Outbox) {
         let Some(caller) = self.waiting.remove(&id) else { return };
-        out.answer(caller, response.map(|response| reply(response)).map_err(|_| DialError::Refused));
+        match response {
+            Ok(response) => out.answer(caller, Ok(reply(response))),
+            Err(Transport::Refused) => out.answer(caller, Err(DialError::Refused)),
+            // Nothing comes back; the caller waits until its time is up.
+            Err(Transport::Timeout | Transport::Closed) => {}
+        }
     }
 }
 

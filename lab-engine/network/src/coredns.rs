@@ -1,14 +1,14 @@
 //! CoreDNS with its plugin `kubernetes`: answers names of Services and Pods from what it watches.
 //!
-//! **Simplified here:** it answers at the cluster's DNS address itself, and not from Pods behind a Service `kube-dns`. It begins to watch with
-//! the first question, which waits. Names outside the cluster do not exist.
+//! **Simplified here:** it answers at the cluster's DNS address itself, and only where a cluster asks for it from Pods behind the Service
+//! `kube-dns`, which hand it their questions. It begins to watch with the first question, which waits. Names outside the cluster do not exist.
 
 use crate::dns;
 use api::core::Service;
 use api::discovery::EndpointSlice;
 use client::dial::{Caller, Dial, DialError, Payload, Reply};
 use client::{Component, Informer, Input, Inspection, ListOptions, Outbox};
-use sim::{Rng, Time};
+use sim::{ObjectRef, PacketStep, Rng, Time};
 use std::collections::VecDeque;
 
 /// How many questions may wait until everything is known; more are not answered.
@@ -20,6 +20,7 @@ pub struct CoreDns {
     services: Informer<Service>,
     slices: Informer<EndpointSlice>,
     started: bool,
+    fails: bool,
     waiting: VecDeque<(Caller, Box<Dial>)>,
 }
 
@@ -30,12 +31,21 @@ impl CoreDns {
             services: Informer::new(ListOptions::default(), "CoreDNS", rng.stream("services")),
             slices: Informer::new(ListOptions::default(), "CoreDNS", rng.stream("endpointslices")),
             started: false,
+            fails: false,
             waiting: VecDeque::new(),
         }
     }
 
+    /// From now on it answers every question with `SERVFAIL`, or again with what it knows.
+    pub fn fail(&mut self, fails: bool) {
+        self.fails = fails;
+    }
+
     fn answer(&self, dial: &Dial) -> Result<Reply, DialError> {
         let Payload::Dns { name, kind } = &dial.payload else { return Err(DialError::Refused) };
+        if self.fails {
+            return Ok(Reply::DnsFailure);
+        }
         let services = self.services.lister().list().map(|service| &**service);
         let slices = self.slices.lister().list().map(|slice| &**slice);
         Ok(Reply::Dns(dns::answer(services, slices, name, *kind)))
@@ -48,6 +58,8 @@ impl Component for CoreDns {
             self.slices.handle(now, &input, out);
         }
         if let Input::Incoming(caller, dial) = input {
+            let at = ObjectRef::new("Server", "", "coredns");
+            dial.hop(PacketStep::Arrived { at }).into_iter().for_each(|hop| out.trace(hop));
             if !std::mem::replace(&mut self.started, true) {
                 self.services.start(now, out);
                 self.slices.start(now, out);

@@ -3,18 +3,21 @@
 //! It watches Services, EndpointSlices and its own Node. When one changes it writes the node's rules anew, at most once a second
 //! (`minSyncPeriod`). What the node's containers send goes through those rules as they stand at that moment.
 //!
+//! When its process is killed, the rules stay as they are and go stale; whoever asks a health-check node port is refused.
+//!
 //! **Simplified here:** it begins to watch when the first container of its node connects somewhere; that connection waits for its first sync.
 //! So a cluster in which nobody connects anywhere costs nothing. It runs beside the Pods and not in one. IPv4 only.
 
 use crate::addr::{Cidr, IpFamily, Packet, Protocol};
 use crate::data_plane::{DataPlane, ProxyMode};
+use crate::health_check::HealthChecks;
 use crate::netfilter::walk::Verdict;
 use crate::proxy::{LocalTrafficDetector, ProxyConfig, ProxyState};
 use api::core::{Node, Service};
 use api::discovery::EndpointSlice;
 use client::dial::{Caller, Dial, DialError, Payload, Reply};
 use client::{Component, Informer, Input, Inspection, ListOptions, Outbox};
-use sim::{PacketStep, Rng, Time};
+use sim::{ObjectRef, PacketStep, Rng, Time};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -39,6 +42,9 @@ pub struct KubeProxy {
     node: Informer<Node>,
     plane: DataPlane,
     started: bool,
+    /// Whether its process is killed; the kernel goes on without it.
+    killed: bool,
+    health_checks: HealthChecks,
     synced_at: Option<Time>,
     sync_at: Option<Time>,
     next_port: u16,
@@ -55,6 +61,8 @@ impl KubeProxy {
             services: Informer::new(ListOptions::default(), agent.clone(), rng.stream("services")),
             slices: Informer::new(ListOptions::default(), agent.clone(), rng.stream("endpointslices")),
             node: Informer::new(own, agent, rng.stream("node")),
+            killed: false,
+            health_checks: HealthChecks::default(),
             plane: DataPlane::new(mode, &config, rng.stream("kernel")),
             config,
             started: false,
@@ -62,6 +70,28 @@ impl KubeProxy {
             sync_at: None,
             next_port: FIRST_PORT,
             waiting: VecDeque::new(),
+        }
+    }
+
+    /// Its process is killed. The rules stay in the kernel as they are, and the node's containers go on by them.
+    pub fn kill(&mut self) {
+        self.killed = true;
+        self.health_checks = HealthChecks::default();
+        self.waiting.clear();
+        self.sync_at = None;
+    }
+
+    /// Its process starts again: it lists everything and writes the rules anew.
+    pub fn restart(&mut self, rng: &Rng, now: Time, out: &mut Outbox) {
+        let agent: Arc<str> = "kube-proxy".into();
+        let own = ListOptions { field_selector: format!("metadata.name={}", self.config.node_name), ..ListOptions::default() };
+        self.services = Informer::new(ListOptions::default(), agent.clone(), rng.stream("services"));
+        self.slices = Informer::new(ListOptions::default(), agent.clone(), rng.stream("endpointslices"));
+        self.node = Informer::new(own, agent, rng.stream("node"));
+        self.killed = false;
+        if std::mem::take(&mut self.started) {
+            self.start(now, out);
+            self.sync_at = Some(now);
         }
     }
 
@@ -94,14 +124,17 @@ impl KubeProxy {
         let (services, slices) = (self.services.lister().list().map(|s| &**s), self.slices.lister().list().map(|s| &**s));
         let state = ProxyState::build(&self.config, services, slices);
         self.plane.install(&self.config, &state);
+        self.health_checks = HealthChecks::of(&state);
         for (caller, dial) in std::mem::take(&mut self.waiting) {
             self.send(caller, dial, now, out);
         }
     }
 
     fn outgoing(&mut self, caller: Caller, dial: Box<Dial>, now: Time, out: &mut Outbox) {
-        self.start(now, out);
-        if self.synced_at.is_some() {
+        if !self.killed {
+            self.start(now, out);
+        }
+        if self.synced_at.is_some() || self.killed {
             self.send(caller, dial, now, out);
         } else if self.waiting.len() < MAX_WAITING {
             self.waiting.push_back((caller, dial));
@@ -127,7 +160,14 @@ impl KubeProxy {
         let routed = || PacketStep::Routed(self.plane.routing(&self.config.node_name, &packet, &walk));
         dial.connection.and_then(|_| dial.hop(routed())).into_iter().for_each(|hop| out.trace(hop));
         match walk.verdict {
-            Verdict::Accept | Verdict::Policy => out.forward(caller, dial),
+            Verdict::Accept | Verdict::Policy => match self.health_check(&dial) {
+                Some(reply) => {
+                    let at = ObjectRef::new("Node", "", self.config.node_name.as_str());
+                    dial.hop(PacketStep::Arrived { at }).into_iter().for_each(|hop| out.trace(hop));
+                    out.answer(caller, Ok(reply));
+                }
+                None => out.forward(caller, dial),
+            },
             Verdict::Reject => out.answer(caller, Err(DialError::Refused)),
             Verdict::Drop => {
                 let reason = "a rule of kube-proxy says DROP".into();
@@ -137,8 +177,22 @@ impl KubeProxy {
     }
 }
 
+impl KubeProxy {
+    /// What it answers itself: whether a Service has endpoints on this node.
+    fn health_check(&self, dial: &Dial) -> Option<Reply> {
+        let own = self.config.node_ips.contains(&dial.destination.ip()) && !dial.udp;
+        own.then(|| self.health_checks.answer(dial.destination.port(), &dial.payload)).flatten()
+    }
+}
+
 impl Component for KubeProxy {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        if self.killed {
+            if let Input::Outgoing(caller, dial) = input {
+                self.outgoing(caller, dial, now, out);
+            }
+            return;
+        }
         let changed = self.services.handle(now, &input, out).map(|deltas| !deltas.is_empty());
         let changed = changed.or_else(|| self.slices.handle(now, &input, out).map(|deltas| !deltas.is_empty()));
         let changed = changed.or_else(|| self.node.handle(now, &input, out).map(|_| false));
@@ -152,6 +206,9 @@ impl Component for KubeProxy {
     }
 
     fn next_wake(&self) -> Option<Time> {
+        if self.killed {
+            return None;
+        }
         let sync = self.sync_at.filter(|_| self.has_synced());
         [sync, self.services.next_wake(), self.slices.next_wake(), self.node.next_wake()].into_iter().flatten().min()
     }

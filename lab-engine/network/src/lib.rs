@@ -8,12 +8,15 @@
 //! be printed in the formats of the real tools and read back.
 
 pub mod addr;
+mod apiserver_front;
 pub mod conntrack;
 mod coredns;
 pub mod data_plane;
 pub mod dns;
 mod hash;
+mod health_check;
 pub mod ingress;
+mod ingress_controller;
 pub mod iptables;
 pub mod ipvs;
 mod kube_proxy;
@@ -23,7 +26,9 @@ pub mod policy;
 pub mod proxy;
 
 pub use addr::{Cidr, IpFamily, Packet, Protocol};
+pub use apiserver_front::ApiServerFront;
 pub use coredns::CoreDns;
 pub use data_plane::ProxyMode;
+pub use ingress_controller::{INGRESS_CONTROLLERS, IngressController};
 pub use kube_proxy::KubeProxy;
 pub use policy::PolicyAgent;

@@ -105,6 +105,11 @@ impl Network {
         self.shaped.remove(&pair(a, b));
     }
 
+    /// Gives the two endpoints their usual link again; what cuts them off stays.
+    pub fn unshape(&mut self, a: Endpoint, b: Endpoint) {
+        self.shaped.remove(&pair(a, b));
+    }
+
     /// Takes away the isolation of the endpoint.
     pub fn reconnect(&mut self, endpoint: Endpoint) {
         self.isolated.remove(&endpoint);

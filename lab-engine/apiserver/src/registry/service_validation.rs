@@ -257,7 +257,7 @@ pub(super) fn update_rules(new: &Service, old: &Service, errors: &mut Vec<FieldE
     let (was, is) = (&old.spec, &new.spec);
     let (before, after) = (was.health_check_node_port.unwrap_or(0), is.health_check_node_port.unwrap_or(0));
     if needs_health_check(was) && needs_health_check(is) && before != after {
-        errors.invalid_number("spec.healthCheckNodePort", i64::from(after), "field is immutable");
+        errors.invalid_number("spec.healthCheckNodePort", after, "field is immutable");
     }
     let named = [was, is].iter().any(|spec| spec.type_ == "ExternalName");
     let headless = [was, is].iter().all(|spec| spec.cluster_ip == "None");

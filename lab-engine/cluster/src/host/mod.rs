@@ -260,6 +260,11 @@ impl<C: Component> Host<C> {
         self.disconnect(number, cause);
     }
 
+    /// The connection of a component to the API server breaks, as when its process ends.
+    pub(crate) fn break_connection(&mut self, number: usize, cause: Option<EventId>) {
+        self.disconnect(number, cause);
+    }
+
     /// Starts a component again, as `component`, which knows nothing.
     pub(crate) fn restart_component(&mut self, number: usize, component: C, cause: Option<EventId>) {
         let now = self.kernel.now();
