@@ -16,6 +16,7 @@ mod repositories;
 pub(crate) mod sandbox;
 pub(crate) mod shell;
 pub(crate) mod usage;
+mod variants;
 
 use fs::Tree;
 use registry::{Image, Kind};

@@ -55,6 +55,8 @@ pub(crate) struct ContainerConfig {
     pub(crate) cpu_milli: Option<u64>,
     pub(crate) pid_namespace: PidNamespace,
     pub(crate) termination_message_path: String,
+    /// Whether it may do to the node what the node's root may (`securityContext.privileged`).
+    pub(crate) privileged: bool,
 }
 
 /// One run of a container.
@@ -219,6 +221,10 @@ impl Ctx<'_> {
 
     pub(crate) fn image(&self) -> &'static Image {
         self.sandbox.containers[self.container].config.image
+    }
+
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.sandbox.containers[self.container].config.privileged
     }
 
     pub(crate) fn cwd(&self) -> &str {
