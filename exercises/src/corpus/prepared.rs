@@ -1,6 +1,7 @@
 //! What the reader of a manifest's page has done before, and which manifests are meant to end in another way than with everything ready.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -74,6 +75,12 @@ impl TryFrom<String> for Installed {
         };
         let (group, version) = api_version.split_once('/').ok_or_else(|| format!("{api_version:?} has no group"))?;
         Ok(Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned(), in_cluster })
+    }
+}
+
+impl fmt::Display for Installed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} {}", self.group, self.version, self.kind)
     }
 }
 

@@ -45,7 +45,8 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
         return Ok(Report::new(manifest, Verdict::SetAside { why: why.to_owned() }, Vec::new()));
     }
     let mut cluster = Cluster::booted(&expected.nodes.map_or_else(ClusterConfig::default, ClusterConfig::with_nodes))?;
-    if !expected.no_default_class {
+    let own_class = manifest.declared.iter().any(|object| object.kind == "StorageClass" && object.name == "standard");
+    if !expected.no_default_class && !own_class {
         apply_text(&mut cluster, "apply", STANDARD_CLASS);
     }
     support(&mut cluster, manifest, others);
@@ -53,8 +54,27 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
         return Ok(Report::new(manifest, Verdict::Refused { why }, Vec::new()));
     }
     let applied = apply(&mut cluster, manifest);
-    let warnings = applied.stderr.lines().filter_map(|line| line.strip_prefix("Warning: ")).map(str::to_owned).collect();
-    Ok(Report::new(manifest, judge(&mut cluster, manifest, expected, &applied), warnings))
+    let mut warnings: Vec<String> = applied.stderr.lines().filter_map(|line| line.strip_prefix("Warning: ")).map(str::to_owned).collect();
+    let verdict = judge(&mut cluster, manifest, expected, &applied);
+    warnings.extend(stand_ins(&mut cluster));
+    warnings
+        .extend(expected.installs.iter().map(|kind| format!("{kind}: stored, but nothing acts on it here: only its definition is there")));
+    Ok(Report::new(manifest, verdict, warnings))
+}
+
+/// A line for each program of which the cluster knows nothing, so that another stands in for it.
+fn stand_ins(cluster: &mut Cluster) -> Vec<String> {
+    const PODS: usize = 20;
+    let pods = cluster.objects().filter(|object| object.kind() == "Pod").map(|pod| pod.metadata());
+    let pods: Vec<_> = pods.map(|metadata| (metadata.namespace.clone(), metadata.name.clone())).take(PODS).collect();
+    let mut lines = Vec::new();
+    for (namespace, name) in pods {
+        let logs = cluster.run_line(&format!("kubectl logs -n '{namespace}' '{name}' --all-containers"), COMMAND_LIMIT);
+        lines.extend(logs.stdout.lines().filter_map(|line| line.strip_prefix("clusterbook: ")).map(str::to_owned));
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    lines
 }
 
 /// How the manifest fares that was applied with this answer.

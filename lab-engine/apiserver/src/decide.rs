@@ -6,6 +6,7 @@ use crate::field_manager;
 use crate::registry;
 use crate::server::ApiServer;
 use crate::subresource::{self, Subresource};
+use crate::versions;
 use crate::write::{Action, Decision, Refused, Write, check_names};
 use api::Object;
 use api::core::Pod;
@@ -50,7 +51,9 @@ impl ApiServer {
                 object
             }
             Action::Patch(type_, patch) => {
-                let patched = registry::patch::apply(&write.info, current, *type_, patch)?;
+                let second = write.origin.as_ref().is_some_and(|origin| origin.second_version);
+                let patched = registry::patch::apply(&write.info, current, second, *type_, patch)?;
+                let patched = if second { versions::to_first(patched, write.validation)? } else { patched };
                 let decoded = match &write.served {
                     Some(served) => served.decode(patched, write.validation)?,
                     None => decode_object(patched, write.validation)?,

@@ -6,6 +6,7 @@
 use crate::aggregator::Extension;
 use crate::crd::{CustomResources, Served, priority};
 use crate::openapi;
+use crate::versions::OTHERS;
 use api::http::{Accept, Body, Response};
 use api::kinds::{KINDS, KindInfo};
 use api::status::Status;
@@ -58,7 +59,13 @@ pub(crate) fn answer(path: &str, accept: Accept, custom: &CustomResources, exten
             Some(extension) => Some(extension_resources(extension)),
             None => resources(group, version, custom),
         },
-        ["openapi", "v3"] => Some(openapi::index(groups(custom, &[]), custom)),
+        ["openapi", "v3"] => {
+            let mut described = groups(custom, &[]);
+            for (group, versions) in &mut described {
+                versions.retain(|version| !OTHERS.iter().any(|other| other.group == *group && other.version == *version));
+            }
+            Some(openapi::index(described, custom))
+        }
         ["openapi", "v3", "api", version] => openapi::document("", version, custom),
         ["openapi", "v3", "apis", group, version] => openapi::document(group, version, custom),
         _ => None,
@@ -70,7 +77,7 @@ pub(crate) fn answer(path: &str, accept: Accept, custom: &CustomResources, exten
 fn groups<'a>(custom: &'a CustomResources, extensions: &[&'static Extension]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let custom = custom.all().map(|served| &*served.kind);
-    for info in KINDS.iter().chain(custom).filter(|info| !info.group.is_empty()) {
+    for info in KINDS.iter().chain(&OTHERS).chain(custom).filter(|info| !info.group.is_empty()) {
         let versions = groups.entry(&info.group).or_default();
         if !versions.contains(&&*info.version) {
             versions.push(&info.version);
@@ -96,7 +103,7 @@ fn group_json(group: &str, versions: &[&str]) -> Value {
 
 /// The kinds of a group and version, with what custom ones are served as.
 fn kinds<'a>(group: &'a str, version: &'a str, custom: &'a CustomResources) -> impl Iterator<Item = (&'a KindInfo, Option<&'a Served>)> {
-    let built_in = KINDS.iter().map(|info| (info, None));
+    let built_in = KINDS.iter().chain(&OTHERS).map(|info| (info, None));
     let custom = custom.all().map(|served| (&*served.kind, Some(&**served)));
     built_in.chain(custom).filter(move |(info, _)| info.group == group && info.version == version)
 }

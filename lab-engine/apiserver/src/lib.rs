@@ -53,6 +53,7 @@ mod unreadable;
 mod upkeep;
 pub mod user;
 pub mod validation;
+mod versions;
 mod watchers;
 mod write;
 

@@ -33,6 +33,8 @@ pub(crate) struct Origin {
     pub(crate) id: u64,
     /// Whether objects are wanted as rows of a table.
     pub(crate) table: Option<IncludeObject>,
+    /// Whether it speaks of a kind in its second version (`versions`).
+    pub(crate) second_version: bool,
     /// Which program it says it is.
     pub(crate) agent: Arc<str>,
     /// Who sends it.
@@ -50,7 +52,15 @@ impl Origin {
             _ => IncludeObject::Metadata,
         };
         let table = (request.accept == Accept::Table).then_some(include);
-        Origin { client, id, table, agent: request.user_agent.clone(), user: user::Shared::default(), reason: "".into() }
+        Origin {
+            client,
+            id,
+            table,
+            agent: request.user_agent.clone(),
+            user: user::Shared::default(),
+            second_version: false,
+            reason: "".into(),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::service_ip::ServiceAllocator;
 use crate::storage::{self, Codec};
 use crate::tokens::Tokens;
 use crate::upkeep::Upkeep;
+use crate::versions::{self, OtherVersions};
 use crate::watchers::Watchers;
 use crate::write::Write;
 use crate::{admission, bootstrap, list_options, policy};
@@ -105,6 +106,7 @@ pub struct ApiServer {
     pub(crate) watchers: Watchers,
     pub(crate) proxies: Proxies,
     in_flight: InFlight,
+    other_versions: OtherVersions,
     pub(crate) services: ServiceAllocator,
     pub(crate) rbac: Rbac,
     pub(crate) node_graph: NodeGraph,
@@ -150,6 +152,7 @@ impl ApiServer {
             watchers: Watchers::default(),
             proxies: Proxies::default(),
             in_flight: InFlight::default(),
+            other_versions: OtherVersions::default(),
             services: ServiceAllocator::default(),
             rbac: Rbac::default(),
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
@@ -215,6 +218,7 @@ impl ApiServer {
         let before = out.len();
         self.input(now, input, out);
         self.in_flight.answered(&out[before..]);
+        self.other_versions.show(&mut out[before..]);
     }
 
     fn input(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
@@ -238,6 +242,7 @@ impl ApiServer {
                 self.watchers.remove((client, id));
                 self.proxies.cancel(client, id, out);
                 self.in_flight.done(client, id);
+                self.other_versions.cancel(client, id);
                 self.held.retain(|held| (held.0, held.1) != (client, id));
                 self.behind.retain(|(.., read)| (read.origin.client, read.origin.id) != (client, id));
                 self.awaiting_account.retain(|(_, from, number, _)| (*from, *number) != (client, id));
@@ -247,6 +252,7 @@ impl ApiServer {
                 self.watchers.remove_client(client);
                 self.proxies.remove_client(client, out);
                 self.in_flight.remove_client(client);
+                self.other_versions.remove_client(client);
                 self.held.retain(|held| held.0 != client);
                 self.behind.retain(|(.., read)| read.origin.client != client);
                 self.awaiting_account.retain(|(_, from, ..)| *from != client);
@@ -513,7 +519,7 @@ impl ApiServer {
         }
     }
 
-    pub(crate) fn serve(&mut self, now: Time, client: u32, id: u64, request: Request, out: &mut Vec<Output>) {
+    pub(crate) fn serve(&mut self, now: Time, client: u32, id: u64, mut request: Request, out: &mut Vec<Output>) {
         let mut origin = Origin::new(client, id, &request);
         match self.pass(now, &request) {
             Ok((user, reason)) => (origin.user, origin.reason) = (user, reason),
@@ -521,6 +527,12 @@ impl ApiServer {
         }
         if let Err(status) = self.in_flight.admit(&origin, &request, self.config.max_requests_in_flight) {
             return refuse(&origin, *status, out);
+        }
+        if matches!(&request.path, Path::Resource(path) if versions::is_second(&path.resource)) {
+            origin.second_version = true;
+            if let Err(status) = self.other_versions.turn(client, id, &mut request) {
+                return refuse(&origin, *status, out);
+            }
         }
         let served = match &request.path {
             Path::Other(path) => {

@@ -198,7 +198,8 @@ impl ApiServer {
         if metadata.resource_version.0 != 0 {
             return Err(Box::new(Status::bad_request("resourceVersion should not be set on objects to be created")));
         }
-        if !metadata.namespace.is_empty() && metadata.namespace != write.namespace {
+        // An object of the cluster that names a namespace loses it (`EnsureObjectNamespaceMatchesRequestNamespace`).
+        if !metadata.namespace.is_empty() && !write.namespace.is_empty() && metadata.namespace != write.namespace {
             let message = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(Box::new(Status::bad_request(message)));
         }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Discovery {
     /// Kinds that are not built in, most preferred versions first.
     custom: Vec<Kind>,
+    /// Kinds that are only created, and answered: reviews.
+    answered: Vec<Kind>,
     /// Whether the server was asked.
     asked: bool,
     /// Whether something was looked for that only the server knows.
@@ -30,15 +32,17 @@ impl Discovery {
     /// Reads the answer: an `APIGroupDiscoveryList`.
     pub(crate) fn read(answer: &Value) -> Self {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let mut custom = Vec::new();
+        let (mut custom, mut answered) = (Vec::new(), Vec::new());
         for group in list(&answer["items"]) {
             for version in list(&group["versions"]) {
                 for resource in list(&version["resources"]) {
-                    custom.extend(read_kind(&group["metadata"]["name"], &version["version"], &resource));
+                    let kind = read_kind(&group["metadata"]["name"], &version["version"], &resource);
+                    let lists = resource["verbs"].as_array().is_some_and(|verbs| verbs.iter().any(|verb| verb == "list"));
+                    if lists { custom.extend(kind) } else { answered.extend(kind) }
                 }
             }
         }
-        Discovery { custom, asked: true, missed: Cell::new(false) }
+        Discovery { custom, answered, asked: true, missed: Cell::new(false) }
     }
 
     /// Whether the server has to be asked to know what was looked for.
@@ -68,7 +72,8 @@ impl Discovery {
     pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
         find_kind(api_version, kind).map(Kind::BuiltIn).or_else(|| {
             self.missed.set(true);
-            self.custom.iter().find(|info| info.kind == kind && info.api_version() == api_version).cloned()
+            let mut known = self.custom.iter().chain(&self.answered);
+            known.find(|info| info.kind == kind && info.api_version() == api_version).cloned()
         })
     }
 }
@@ -77,10 +82,6 @@ impl Discovery {
 fn read_kind(group: &Value, version: &Value, resource: &Value) -> Option<Kind> {
     let (group, version, plural) = (group.as_str()?, version.as_str()?, resource["resource"].as_str()?);
     if find_resource(group, version, plural).is_some() {
-        return None;
-    }
-    let verbs = resource["verbs"].as_array()?;
-    if !verbs.iter().any(|verb| verb == "list") {
         return None;
     }
     let words = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();

@@ -12,10 +12,14 @@ use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
 use crate::probes::ProbeType;
 use crate::resize::memory_limit;
 use crate::restart::should_restart;
+use crate::runtime::registry;
 use crate::runtime::sandbox::{ContainerConfig, PidNamespace, State};
 use crate::volumes::{self, Known, RefKind};
+use api::core::Container;
+use api::intstr::IntOrString;
 use client::EventType::{Normal, Warning};
 use sim::{Time, What};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a container whose image or settings failed keeps saying so before the worker looks again.
@@ -434,7 +438,8 @@ impl PodWorker {
             name: spec.name.clone(),
             image,
             argv,
-            ports: spec.ports.iter().filter_map(|port| u16::try_from(port.container_port).ok()).collect(),
+            ports: expected_ports(&spec),
+            privileged: spec.rest.get("securityContext").is_some_and(|context| context["privileged"] == true),
             cwd,
             mounts,
             memory_limit,
@@ -475,6 +480,14 @@ impl PodWorker {
                 return;
             }
         };
+        if config.argv.is_empty() {
+            let id = registry::hex_id(&format!("{}/{}/{}", self.pod.metadata.uid, config.name, self.records[index].runs.len()));
+            let message = format!("failed to generate container {id:?} spec: failed to generate spec: no command specified");
+            self.event(index, Warning, "Failed", &format!("Error: {message}"), cx);
+            self.records[index].waiting = Some(("CreateContainerError", message));
+            self.records[index].step = Step::Waits(Some(cx.now + CONFIG_RETRY));
+            return;
+        }
         let name = config.name.clone();
         self.event(index, Normal, "Created", &format!("Created container: {name}"), cx);
         let mut root = cx.files.root(config.image);
@@ -501,4 +514,16 @@ impl PodWorker {
         self.records[index].waiting = Some(("RunContainerError", error));
         self.records[index].step = Step::Waits(Some(cx.now + LOOK_AGAIN));
     }
+}
+
+/// The ports that the program of a container is expected to listen on: those that it declares, and those that its probes ask.
+fn expected_ports(container: &Container) -> Vec<u16> {
+    let probes = [&container.startup_probe, &container.liveness_probe, &container.readiness_probe].into_iter().flatten();
+    let asked = probes.filter_map(|probe| {
+        let port = probe.http_get.as_ref().map(|get| &get.port).or(probe.tcp_socket.as_ref().map(|socket| &socket.port))?;
+        if let IntOrString::Int(port) = port { u16::try_from(*port).ok() } else { None }
+    });
+    let declared = container.ports.iter().filter_map(|port| u16::try_from(port.container_port).ok());
+    let ports: BTreeSet<u16> = declared.chain(asked).collect();
+    ports.into_iter().collect()
 }

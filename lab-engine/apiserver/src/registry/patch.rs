@@ -1,5 +1,6 @@
 //! Patches of an object (`k8s.io/apiserver/pkg/endpoints/handlers/patch.go`), but for applied configurations (`field_manager`).
 
+use crate::versions;
 use api::Object;
 use api::http::PatchType;
 use api::kinds::KindInfo;
@@ -7,13 +8,14 @@ use api::patch;
 use api::status::Status;
 use serde_json::Value;
 
-/// The object with the patch applied, as JSON. The record of who owns which field is in it only if the patch speaks of it.
+/// The object with the patch applied, as JSON; in its second version if the patch is one of that (`versions`). The record of who owns which field is in it only if the patch speaks of it.
 ///
 /// # Errors
 /// 422 when the patch cannot be applied; 500 for a configuration, which is applied elsewhere.
-pub(crate) fn apply(info: &KindInfo, current: &Object, type_: PatchType, change: &Value) -> Result<Value, Box<Status>> {
+pub(crate) fn apply(info: &KindInfo, current: &Object, second: bool, type_: PatchType, change: &Value) -> Result<Value, Box<Status>> {
     let full = speaks_of_managed_fields(type_, change);
     let original = if full { current.to_json() } else { current.to_json_without_managed_fields() };
+    let original = if second { versions::to_second(original) } else { original };
     let unprocessable = |message: String| {
         Box::new(Status::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {message}")))
     };

@@ -7,7 +7,7 @@
 //! **Simplified here:** recycling is done at once, without a Pod that scrubs the directory.
 
 use super::matching::{claim_class, find, is_bound_to, leaves_class_open, mismatch};
-use super::{BIND_COMPLETED, BOUND_BY_CONTROLLER, PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER};
+use super::{BIND_COMPLETED, BOUND_BY_CONTROLLER, PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER, driver_of};
 use crate::caches::Caches;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use api::core::{ObjectReference, PersistentVolume, PersistentVolumeClaim};
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// Class annotations that make a class the default one.
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
-/// The prefix of provisioners inside Kubernetes, none of which makes volumes any more.
+/// The prefix of provisioners inside Kubernetes; those from which no driver has taken over make no volumes any more.
 const IN_TREE: &str = "kubernetes.io/";
 
 /// Binds claims and volumes.
@@ -194,16 +194,16 @@ impl Look<'_, '_> {
             self.tell(claim, EventType::Warning, "ProvisioningFailed", &message);
             return claim_phase(claim, "Pending", None);
         };
-        let provisioner = &class.provisioner;
+        let provisioner = driver_of(&class.provisioner);
         if provisioner.starts_with(IN_TREE) {
             let message = format!("no volume plugin matched name: {provisioner}");
             self.tell(claim, EventType::Warning, "ProvisioningFailed", &message);
             return claim_phase(claim, "Pending", None);
         }
-        if claim.metadata.annotations.get(STORAGE_PROVISIONER) != Some(provisioner) {
+        if claim.metadata.annotations.get(STORAGE_PROVISIONER).is_none_or(|named| named != provisioner) {
             let mut changed = PersistentVolumeClaim::clone(claim);
             for key in ["volume.beta.kubernetes.io/storage-provisioner", STORAGE_PROVISIONER] {
-                changed.metadata.annotations.insert(key.to_owned(), provisioner.clone());
+                changed.metadata.annotations.insert(key.to_owned(), provisioner.to_owned());
             }
             return put(changed, "");
         }

@@ -35,6 +35,22 @@ const STORAGE_PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
 /// Says on which node the Pod of a claim will run.
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
+/// The drivers that have taken over from provisioners inside Kubernetes (`k8s.io/csi-translation-lib`).
+const MIGRATED: [(&str, &str); 7] = [
+    ("kubernetes.io/aws-ebs", "ebs.csi.aws.com"),
+    ("kubernetes.io/azure-disk", "disk.csi.azure.com"),
+    ("kubernetes.io/azure-file", "file.csi.azure.com"),
+    ("kubernetes.io/cinder", "cinder.csi.openstack.org"),
+    ("kubernetes.io/gce-pd", "pd.csi.storage.gke.io"),
+    ("kubernetes.io/portworx-volume", "pxd.portworx.com"),
+    ("kubernetes.io/vsphere-volume", "csi.vsphere.vmware.com"),
+];
+
+/// The driver that makes the volumes of a provisioner: another that has taken over from it, or itself.
+fn driver_of(provisioner: &str) -> &str {
+    MIGRATED.iter().find(|(old, _)| *old == provisioner).map_or(provisioner, |(_, driver)| driver)
+}
+
 /// The controllers of volumes. Claims are named by namespace and name, volumes by their name alone.
 #[derive(Debug)]
 pub(crate) struct VolumeControllers {

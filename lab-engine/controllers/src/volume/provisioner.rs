@@ -3,10 +3,11 @@
 //!
 //! It serves the drivers in [`DRIVERS`]; claims of other provisioners wait, as they do in a cluster where such a driver is not installed.
 //!
-//! **Simplified here:** a volume is there at once and holds what was asked for; growing needs no node.
+//! **Simplified here:** volumes of classes that name a provisioner inside Kubernetes are CSI volumes, not translated back to its source; a
+//! volume is there at once and holds what was asked for; growing needs no node.
 
 use super::matching::claim_class;
-use super::{PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER};
+use super::{PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER, driver_of};
 use crate::caches::Caches;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
 use api::core::{
@@ -74,7 +75,7 @@ fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, local: bool) -> P
     let name = format!("pvc-{}", claim.metadata.uid);
     let mut volume = PersistentVolume::default();
     volume.metadata.name.clone_from(&name);
-    volume.metadata.annotations.insert(PROVISIONED_BY.to_owned(), class.provisioner.clone());
+    volume.metadata.annotations.insert(PROVISIONED_BY.to_owned(), driver_of(&class.provisioner).to_owned());
     volume.metadata.finalizers.push(FINALIZER.to_owned());
     let spec = &mut volume.spec;
     spec.capacity.extend(claim.spec.resources.requests.get_key_value("storage").map(|(name, size)| (name.clone(), *size)));
@@ -97,7 +98,7 @@ fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, local: bool) -> P
             spec.host_path = Some(HostPathVolumeSource { path, type_: Some("DirectoryOrCreate".to_owned()), ..Default::default() });
         }
         None => {
-            let driver = class.provisioner.clone();
+            let driver = driver_of(&class.provisioner).to_owned();
             spec.csi = Some(CsiPersistentVolumeSource { driver, volume_handle: name, ..Default::default() });
         }
     }
@@ -129,7 +130,8 @@ fn put<R: Resource>(object: R, subresource: &'static str, note: Note) -> Call<No
 fn provision(now: Time, caches: &Caches, claim: &Arc<PersistentVolumeClaim>, sink: &mut Sink<'_>) -> Option<Call<Note>> {
     let annotations = &claim.metadata.annotations;
     let (name, local) = annotations.get(STORAGE_PROVISIONER).and_then(|name| driver(name))?;
-    let class = caches.classes.lister().get(&ObjectKey::new("", claim_class(claim))).filter(|class| class.provisioner == name)?;
+    let class =
+        caches.classes.lister().get(&ObjectKey::new("", claim_class(claim))).filter(|class| driver_of(&class.provisioner) == name)?;
     let waits = class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer") && !annotations.contains_key(SELECTED_NODE);
     let volume = volume(claim, class, local);
     let made = caches.volumes.lister().get(&ObjectKey::new("", volume.metadata.name.as_str())).is_some();

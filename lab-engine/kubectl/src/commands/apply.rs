@@ -114,6 +114,7 @@ fn build(context: &Context<'_>, parsed: &Parsed, mode: Mode) -> Result<Job, Stri
 /// Deals with one object.
 fn one(manifest: Manifest, mode: Mode, submit: Rc<Submit>, io: &mut Io<'_>) -> Step {
     match mode {
+        Mode::ClientSide | Mode::ServerSide { .. } if manifest.name.is_empty() => io.error(&nameless(&manifest, mode)),
         Mode::Create { save } => {
             let value = if save { with_last_applied(&manifest.value) } else { manifest.value.clone() };
             send_create(manifest, value, submit, io)
@@ -132,6 +133,26 @@ fn one(manifest: Manifest, mode: Mode, submit: Rc<Submit>, io: &mut Io<'_>) -> S
         }),
         Mode::ServerSide { force } => server_side::one(manifest, force, submit),
     }
+}
+
+/// Why an object without a name cannot be applied.
+fn nameless(manifest: &Manifest, mode: Mode) -> String {
+    let source = &manifest.source;
+    if manifest.value["metadata"]["generateName"].as_str().is_some_and(|prefix| !prefix.is_empty()) {
+        return format!("from {source}: cannot use generate name with apply");
+    }
+    let empty = "resource name may not be empty";
+    if mode != Mode::ClientSide {
+        return empty.to_owned();
+    }
+    let (info, version) = (&manifest.info, manifest.info.api_version());
+    // The core group is an empty text before the slash.
+    let version = if info.group.is_empty() { format!("/{version}") } else { version };
+    let (plural, kind, namespace) = (&info.plural, &info.kind, &manifest.namespace);
+    format!(
+        "error when retrieving current configuration of:\nResource: \"{version}, Resource={plural}\", GroupVersionKind: \"{version}, \
+         Kind={kind}\"\nName: \"\", Namespace: {namespace:?}\nfrom server for: {source:?}: {empty}"
+    )
 }
 
 /// Sends a write of the manifest and tells what came of it.
@@ -214,7 +235,8 @@ fn with_last_applied(value: &Value) -> Value {
     if let Some(metadata) = remembered.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|name, value| name != "creationTimestamp" || !value.is_null());
         let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-        if annotations.is_null() {
+        // What is no map of annotations gives way to one.
+        if !annotations.is_object() {
             *annotations = json!({});
         }
         if let Some(annotations) = annotations.as_object_mut() {

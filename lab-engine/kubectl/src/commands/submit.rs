@@ -113,7 +113,7 @@ impl Submit {
     /// Tells what happened to an object.
     pub(super) fn show(&self, info: &KindInfo, object: &Value, verb: &str, io: &mut Io<'_>) -> Step {
         let Some(format) = &self.format else {
-            let name = object["metadata"]["name"].as_str().unwrap_or("");
+            let name = object["metadata"]["name"].as_str().filter(|name| !name.is_empty()).unwrap_or("<unknown>");
             io.print(format!("{} {verb}{}\n", result_name(info, name), self.suffix()));
             return Step::Done(0);
         };

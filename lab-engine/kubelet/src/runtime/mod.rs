@@ -18,6 +18,7 @@ pub(crate) mod sandbox;
 pub(crate) mod shell;
 pub(crate) mod typing;
 pub(crate) mod usage;
+mod variants;
 
 use fs::Tree;
 use registry::{Image, Kind};

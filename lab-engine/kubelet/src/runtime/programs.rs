@@ -179,6 +179,9 @@ pub(crate) fn launch(
         return launch(image, &rest, env, hostname, ports);
     }
     let args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
+    if let Some(asks) = port_check(image.kind, name, &args) {
+        return launch(image, &asks, env, hostname, ports);
+    }
     if let Some(server) = server(image.kind, name, &args, env, hostname) {
         return Some(Program::Server(Box::new(server)));
     }
@@ -187,7 +190,23 @@ pub(crate) fn launch(
     }
     let ports = ports.filter(|_| image.kind == Kind::Unknown)?;
     let services = ports.iter().map(|&port| (port, Service::Text { body: format!("{hostname}\n"), server: "" })).collect();
-    Some(Program::Server(Box::new(Server { services, ..Server::default() })))
+    let banner = format!("{STANDS_IN} {name}\n");
+    Some(Program::Server(Box::new(Server { services, banner, ..Server::default() })))
+}
+
+/// How the log of a program begins of which nothing is known.
+const STANDS_IN: &str = "clusterbook: not simulated here; a server that answers on the container's ports stands in for";
+
+/// The command that does what a program of an image does which only asks whether the image's server listens.
+fn port_check(kind: Kind, name: &str, args: &[&str]) -> Option<Vec<String>> {
+    let port = match (kind, name) {
+        (Kind::Zookeeper, "zookeeper-ready") => args.first().copied().unwrap_or("2181"),
+        (Kind::Cassandra, "ready-probe.sh") => "9042",
+        (Kind::Cassandra, "nodetool") if args.first() == Some(&"status") => "7199",
+        (Kind::Cassandra, "nodetool") => return Some(vec!["true".to_owned()]),
+        _ => return None,
+    };
+    Some(["nc", "-z", "localhost", port].map(str::to_owned).to_vec())
 }
 
 fn is_curl(image: &Image, name: &str) -> bool {
@@ -224,6 +243,12 @@ fn server(kind: Kind, name: &str, args: &[&str], env: &[(String, String)], hostn
         (Kind::Mongo, "mongod") => listener(27017, 800, "{\"msg\":\"Waiting for connections\"}\n"),
         (Kind::RabbitMq, "rabbitmq-server") => listener(5672, 4000, "Server startup complete\n"),
         (Kind::Etcd, "etcd") => Server { services: vec![(2379, Service::Grpc)], ..listener(2380, 300, "ready to serve client requests\n") },
+        (Kind::Zookeeper, "start-zookeeper") => {
+            let port = |flag: &'static str, usual: u16| port_flag(args, &[flag]).unwrap_or(usual);
+            let ports = [port("--client_port", 2181), port("--server_port", 2888), port("--election_port", 3888)];
+            listener_on(&ports, 2000, "binding to port 0.0.0.0/0.0.0.0:2181\n")
+        }
+        (Kind::Cassandra, "run.sh") => listener_on(&[7199, 7000, 9042], 8000, "Starting listening for CQL clients on /0.0.0.0:9042\n"),
         (Kind::Pause, "pause") | (Kind::Agnhost, "pause") => quiet,
         (Kind::Agnhost, "agnhost") => agnhost(args, hostname),
         (Kind::ServeHostname, "serve_hostname") => {
@@ -263,6 +288,10 @@ fn listener(port: u16, startup_ms: u64, banner: &str) -> Server {
         memory_bytes: 32 << 20,
         ..Server::default()
     }
+}
+
+fn listener_on(ports: &[u16], startup_ms: u64, banner: &str) -> Server {
+    Server { services: ports.iter().map(|&port| (port, Service::Other)).collect(), ..listener(0, startup_ms, banner) }
 }
 
 fn nginx(args: &[&str]) -> Server {

@@ -10,10 +10,12 @@
 //! pulled by whoever has credentials for its registry.
 //!
 //! **Simplified here:** versions of an image differ in name and size only; digests are made up, but stable. An image of which nothing is
-//! known has a shell and starts a server that answers on the ports that the container declares.
+//! known has a shell and starts a server that answers on the ports that the container declares and that its probes ask; the first line of
+//! its log says so.
 
 use super::reference::Reference;
 use super::repositories::{is_public, may_exist};
+use super::variants::is_variant;
 use crate::credentials::Keyring;
 
 /// What the programs of an image do.
@@ -42,6 +44,8 @@ pub(crate) enum Kind {
     ServeHostname,
     HelloWorld,
     Etcd,
+    Zookeeper,
+    Cassandra,
     Fluentd,
     DemoApp,
     /// It exists; nothing else is known.
@@ -93,40 +97,6 @@ impl Image {
         let base = self.size_kib * 1024;
         base - base / 20 + hash(tag, 1) % (base / 10 + 1)
     }
-}
-
-/// Whether a part of a tag after the version names a variant: `alpine`, `alpine3.20`, `bookworm`, `slim`, …
-fn is_variant(part: &str) -> bool {
-    const VARIANTS: &[&str] = &[
-        "alpine",
-        "slim",
-        "bookworm",
-        "bullseye",
-        "trixie",
-        "buster",
-        "perl",
-        "otel",
-        "apache",
-        "fpm",
-        "glibc",
-        "musl",
-        "uclibc",
-        "debian",
-        "management",
-        "nanoserver",
-        "threaded",
-        "oracle",
-        "alpha",
-        "beta",
-        "rc",
-        "php8",
-        "0",
-        "1",
-        "2",
-        "3",
-    ];
-    let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    VARIANTS.contains(&part) || VARIANTS.contains(&stem)
 }
 
 /// FNV-1a of a text, different for each `lane`.
@@ -442,6 +412,24 @@ pub(crate) const CATALOG: &[Image] = &[
         cmd: &["/entrypoint.sh"],
         ..BASE
     },
+    Image {
+        repository: "registry.k8s.io/kubernetes-zookeeper",
+        kind: Kind::Zookeeper,
+        size_kib: 170_000,
+        names: &["1.0-3.4.10"],
+        cmd: &["start-zookeeper"],
+        ..BASE
+    },
+    Image {
+        repository: "gcr.io/google-samples/cassandra",
+        kind: Kind::Cassandra,
+        size_kib: 190_000,
+        versions: &[(11, 0), (12, 0), (13, 0), (14, 0)],
+        entrypoint: &["/usr/bin/dumb-init", "/run.sh"],
+        ..BASE
+    },
+    // It is in lists of broken Pods because it names no command.
+    Image { repository: "docker.io/mstormo/suse", size_kib: 90_000, ..BASE },
     Image {
         repository: "docker.io/clusterbook/demo-app",
         kind: Kind::DemoApp,

@@ -59,6 +59,8 @@ pub(crate) struct ContainerConfig {
     pub(crate) stdin: bool,
     /// Whether that is a terminal (`tty`).
     pub(crate) tty: bool,
+    /// Whether it may do to the node what the node's root may (`securityContext.privileged`).
+    pub(crate) privileged: bool,
 }
 
 /// One run of a container.
@@ -249,6 +251,10 @@ impl Ctx<'_> {
 
     pub(crate) fn image(&self) -> &'static Image {
         self.sandbox.containers[self.container].config.image
+    }
+
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.sandbox.containers[self.container].config.privileged
     }
 
     pub(crate) fn cwd(&self) -> &str {

@@ -99,6 +99,15 @@ pub(crate) enum Part {
     },
     /// `${#NAME}`.
     Length(String),
+    /// `${NAME[INDEX]}`, or `${#NAME[INDEX]}`; the index `@` or `*` stands for all elements.
+    Element {
+        name: String,
+        index: Word,
+        length: bool,
+        quoted: bool,
+    },
+    /// `(a b c)` as the value of an assignment.
+    Array(Vec<Word>),
     /// `$(…)`.
     Command {
         list: List,

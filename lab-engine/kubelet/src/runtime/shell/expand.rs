@@ -14,6 +14,8 @@ pub(crate) fn substitutions(word: &Word, found: &mut Vec<List>) {
             Part::Command { list, .. } => found.push(list.clone()),
             Part::Arithmetic { expression, .. } => substitutions(expression, found),
             Part::Variable { operation: Some((_, word)), .. } => substitutions(word, found),
+            Part::Element { index, .. } => substitutions(index, found),
+            Part::Array(words) => words.iter().for_each(|word| substitutions(word, found)),
             _ => {}
         }
     }
@@ -65,7 +67,69 @@ impl Fields {
     }
 }
 
+/// A field for each of the texts.
+fn each(texts: &[String], fields: &mut Fields) {
+    for (index, text) in texts.iter().enumerate() {
+        if index > 0 {
+            fields.done.extend(fields.current.take());
+        }
+        fields.push(text, true);
+    }
+}
+
+/// The sign, `@` or `*`, of an index that stands for all elements.
+fn is_all(index: &Word) -> Option<char> {
+    match &index[..] {
+        [Part::Literal { text, .. }] if text == "@" => Some('@'),
+        [Part::Literal { text, .. }] if text == "*" => Some('*'),
+        _ => None,
+    }
+}
+
+/// The name under which an element of an array is kept.
+pub(crate) fn element_name(array: &str, index: usize) -> String {
+    format!("{array}[{index}]")
+}
+
+/// The elements of an array; a plain variable is an array of one.
+fn elements(vars: &BTreeMap<String, String>, array: &str) -> Vec<String> {
+    let found: Vec<String> = (0..).map_while(|index| vars.get(&element_name(array, index)).cloned()).collect();
+    if found.is_empty() { vars.get(array).cloned().into_iter().collect() } else { found }
+}
+
 impl Expander<'_> {
+    /// What an assignment sets: the variable, or the array's elements in the place of those that it had.
+    pub(crate) fn assigned(&mut self, name: &str, value: &Word) -> Vec<(String, String)> {
+        let [Part::Array(words)] = &value[..] else { return vec![(name.to_owned(), self.text(value))] };
+        let fields: Vec<String> = words.iter().flat_map(|word| self.fields(word)).map(|(text, _)| text).collect();
+        let old = element_name(name, 0).trim_end_matches("0]").to_owned();
+        self.vars.retain(|key, _| key != name && !key.starts_with(&old));
+        // The name alone means the first element.
+        let first = fields.first().map(|text| (name.to_owned(), text.clone()));
+        first.into_iter().chain(fields.iter().enumerate().map(|(index, text)| (element_name(name, index), text.clone()))).collect()
+    }
+
+    /// `${NAME[INDEX]}` and `${#NAME[INDEX]}`.
+    fn element(&mut self, name: &str, index: &Word, length: bool) -> String {
+        let all = elements(self.vars, name);
+        if is_all(index).is_some() {
+            return if length { all.len().to_string() } else { all.join(" ") };
+        }
+        let index = self.text(index);
+        let vars = &*self.vars;
+        let found = match arith::evaluate(&index, &|name| vars.get(name).cloned().unwrap_or_default()) {
+            // From the end when it is below zero.
+            Ok(index) if index < 0 => usize::try_from(index.unsigned_abs()).ok().and_then(|back| all.len().checked_sub(back)),
+            Ok(index) => usize::try_from(index).ok(),
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        };
+        let text = found.and_then(|index| all.get(index)).cloned().unwrap_or_default();
+        if length { text.chars().count().to_string() } else { text }
+    }
+
     /// The fields of a word; the flag says that a field has quoted parts.
     pub(crate) fn fields(&mut self, word: &Word) -> Vec<(String, bool)> {
         let mut fields = Fields::default();
@@ -76,13 +140,9 @@ impl Expander<'_> {
                     fields.push(&text.replacen('~', &home, 1), false);
                 }
                 Part::Literal { text, quoted } => fields.push(text, *quoted),
-                Part::Variable { name, operation: None, quoted: true } if name == "@" => {
-                    for (index, param) in self.params.iter().enumerate() {
-                        if index > 0 {
-                            fields.done.extend(fields.current.take());
-                        }
-                        fields.push(param, true);
-                    }
+                Part::Variable { name, operation: None, quoted: true } if name == "@" => each(self.params, &mut fields),
+                Part::Element { name, index, length: false, quoted: true } if is_all(index) == Some('@') => {
+                    each(&elements(self.vars, name), &mut fields);
                 }
                 part => {
                     let (text, quoted) = self.part(part);
@@ -115,6 +175,8 @@ impl Expander<'_> {
         match part {
             Part::Literal { text, quoted } => (text.clone(), *quoted),
             Part::Length(name) => (self.variable(name).unwrap_or_default().chars().count().to_string(), true),
+            Part::Element { name, index, length, quoted } => (self.element(name, index, *length), *quoted),
+            Part::Array(words) => (words.iter().map(|word| self.text(word)).collect::<Vec<_>>().join(" "), true),
             Part::Command { quoted, .. } => (self.results.pop_front().unwrap_or_default().trim_end_matches('\n').to_owned(), *quoted),
             Part::Arithmetic { expression, quoted } => {
                 let text = self.text(expression);

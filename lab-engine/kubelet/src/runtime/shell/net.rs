@@ -3,7 +3,8 @@
 //! A tool that talks to somebody outside its Pod becomes an [`Exchange`]: it asks for one thing after the other (a name, then the name's
 //! address) and waits in between.
 //!
-//! **Simplified here:** `ping` knows no addresses, since there is no ICMP; TLS is not spoken.
+//! **Simplified here:** `ping` is a connection to the port of the echo service, since there is no ICMP: whoever refuses it, or takes it, is
+//! there. It takes as long as one, however many are wanted, and ends after four when it is not told how many. TLS is not spoken.
 
 use super::machine::{Frame, Thread};
 use super::resolver::{Resolver, from_hosts_file};
@@ -21,6 +22,10 @@ use std::time::Duration;
 
 /// How long TCP tries to connect (`net.ipv4.tcp_syn_retries` of 6).
 const CONNECT_PATIENCE: Duration = Duration::from_secs(127);
+/// The port of the echo service, which hardly anybody serves.
+const ECHO: u16 = 7;
+/// How long `ping` waits for what comes back.
+const PING_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a resolver waits for a server: five seconds, twice.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -68,10 +73,13 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             (host, port)
         }
         "nslookup" => (args.iter().find(|arg| !arg.starts_with('-')).cloned().unwrap_or_default(), 0),
-        "ping" => {
-            thread.write(2, &format!("ping: bad address '{target}'\n"), ctx, out);
-            return Outcome::Done(1);
-        }
+        "ping" => match url(name, args) {
+            Some(host) => (host, ECHO),
+            None => {
+                thread.write(2, "ping: missing host operand\n", ctx, out);
+                return Outcome::Done(1);
+            }
+        },
         "nc" => {
             let host = args.iter().rfind(|arg| !arg.starts_with('-') && arg.parse::<u16>().is_err()).map_or("localhost", String::as_str);
             (host.to_owned(), target.parse().unwrap_or(0))
@@ -111,6 +119,7 @@ fn split_url(url: &str) -> (String, u16, String) {
 /// Whether the word after an option belongs to it.
 fn takes_value(tool: &str, arg: &str) -> bool {
     matches!(arg, "-O" if tool != "curl")
+        || (tool == "ping" && matches!(arg, "-c" | "-i" | "-s" | "-I" | "-W"))
         || matches!(
             arg,
             "-o" | "-w"
@@ -176,8 +185,8 @@ impl Exchange {
         let literal: Option<IpAddr> = self.host.parse().ok();
         match (self.name.as_str(), literal) {
             ("nslookup", Some(ip)) => self.resolve(reverse_name(ip)?, VecDeque::new(), ctx),
-            ("wget" | "curl" | "nc", Some(ip)) => self.ask(ip, ctx),
-            ("wget" | "curl" | "nc" | "nslookup", None) => {
+            ("wget" | "curl" | "nc" | "ping", Some(ip)) => self.ask(ip, ctx),
+            ("wget" | "curl" | "nc" | "ping" | "nslookup", None) => {
                 if let Some(ip) = from_hosts_file(&self.host, ctx).filter(|_| self.name != "nslookup") {
                     self.ask(ip, ctx);
                     return None;
@@ -220,7 +229,7 @@ impl Exchange {
     }
 
     fn ask(&mut self, ip: IpAddr, ctx: &mut Ctx<'_>) {
-        let payload = if self.name == "nc" {
+        let payload = if matches!(self.name.as_str(), "nc" | "ping") {
             Payload::Connect
         } else {
             let HttpRequest { method, path, headers, .. } = self.request("");
@@ -228,7 +237,8 @@ impl Exchange {
             let body = self.body().unwrap_or_default().to_owned();
             Payload::Http(Box::new(HttpCall { method, path, headers, body, tls }))
         };
-        let patience = self.limit().unwrap_or(CONNECT_PATIENCE);
+        let usual = if self.name == "ping" { PING_PATIENCE } else { CONNECT_PATIENCE };
+        let patience = self.limit().unwrap_or(usual);
         self.send(SocketAddr::new(ip, self.port), false, payload, patience, ctx);
         self.stage = Stage::Ask(ip);
     }
@@ -277,6 +287,9 @@ impl Exchange {
         if self.host.is_empty() {
             return 1;
         }
+        if self.name == "ping" {
+            return self.pinged(&self.host, true, thread, ctx, out);
+        }
         let client_ip = if self.host == ctx.ip() { self.host.clone() } else { "127.0.0.1".to_owned() };
         let answer = ctx.http(self.port, &self.request(&client_ip)).flatten();
         match answer {
@@ -297,6 +310,8 @@ impl Exchange {
             Stage::Resolve(name, names) => self.resolved(&name, names, answer, thread, ctx, out),
             Stage::Ask(ip) => Some(match answer.map(|reply| *reply) {
                 Ok(Reply::Http { status, server, body, delay }) => self.show(Response { status, server, body, delay }, thread, ctx, out),
+                Ok(_) | Err(DialError::Refused) if self.name == "ping" => self.pinged(&ip.to_string(), true, thread, ctx, out),
+                Err(_) if self.name == "ping" => self.pinged(&ip.to_string(), false, thread, ctx, out),
                 Ok(_) if self.name == "nc" => 0,
                 Ok(Reply::Untrusted) => self.untrusted(thread, ctx, out),
                 Ok(_) => self.no_http(thread, ctx, out),
@@ -400,6 +415,25 @@ impl Exchange {
                    how to fix it, please visit the webpage mentioned above.\n";
         thread.write(2, why, ctx, out);
         60
+    }
+
+    /// Says what came back from an address.
+    fn pinged(&self, ip: &str, is_there: bool, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+        let count: u32 = self.option(&["-c"]).and_then(|count| count.parse().ok()).unwrap_or(4).clamp(1, 100);
+        let millis = ctx.now().since(self.since).as_secs_f64() * 1000.0;
+        let mut text = format!("PING {} ({ip}): 56 data bytes\n", self.host);
+        let received = if is_there { count } else { 0 };
+        for sequence in 0..received {
+            text += &format!("64 bytes from {ip}: seq={sequence} ttl=62 time={millis:.3} ms\n");
+        }
+        let lost = if is_there { 0 } else { 100 };
+        text += &format!("\n--- {} ping statistics ---\n", self.host);
+        text += &format!("{count} packets transmitted, {received} packets received, {lost}% packet loss\n");
+        if is_there {
+            text += &format!("round-trip min/avg/max = {millis:.3}/{millis:.3}/{millis:.3} ms\n");
+        }
+        thread.write(1, &text, ctx, out);
+        i32::from(!is_there)
     }
 
     fn no_http(&self, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {

@@ -324,6 +324,7 @@ impl Parser {
             {
                 self.at += name.chars().count() + 1;
                 let value = match self.peek() {
+                    Some('(') => vec![Part::Array(self.elements()?)],
                     Some(c) if !c.is_whitespace() && !";&|()<>".contains(c) => self.word()?.unwrap_or_default(),
                     _ => Word::new(),
                 };
@@ -339,6 +340,19 @@ impl Parser {
             return Err(self.unexpected());
         }
         Ok(Command { kind: Kind::Simple { assignments, words }, redirects })
+    }
+
+    /// The words of `(a b c)`, over as many lines as they take.
+    fn elements(&mut self) -> Result<Vec<Word>, String> {
+        self.take("(");
+        let mut elements = Vec::new();
+        loop {
+            self.newlines();
+            if self.take(")") {
+                return Ok(elements);
+            }
+            elements.push(self.word()?.ok_or_else(|| self.unexpected())?);
+        }
     }
 
     fn redirect(&mut self) -> Result<Option<Redirect>, String> {
@@ -545,6 +559,15 @@ impl Parser {
         let name = special
             .unwrap_or_else(|| self.chars[self.at..].iter().copied().take_while(|&c| c.is_ascii_alphanumeric() || c == '_').collect());
         self.at += name.chars().count();
+        if self.looking_at("[") && is_name(&name) {
+            self.at += 1;
+            let index = self.deeper(|parser| parser.double_quoted(Some(']')))?;
+            return if self.take("}") {
+                Ok(Part::Element { name, index, length, quoted })
+            } else {
+                Err("syntax error: bad substitution".to_owned())
+            };
+        }
         if self.take("}") {
             return Ok(if length { Part::Length(name) } else { Part::Variable { name, operation: None, quoted } });
         }

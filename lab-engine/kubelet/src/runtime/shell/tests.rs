@@ -26,6 +26,7 @@ fn run_for(script: &str, limit_secs: u64) -> (String, Option<i32>, Time) {
         termination_message_path: String::new(),
         stdin: false,
         tty: false,
+        privileged: false,
     };
     let mut host = Tree::default();
     sandbox.start(config, ImageFiles::default().root(image), Time::ZERO).unwrap();
@@ -59,6 +60,8 @@ fn scripts_print_what_ash_prints() {
         ("i=3; until [ $i -eq 0 ]; do i=$((i-1)); done; echo $i", "0\n"),
         ("if false; then echo a; elif true; then echo b; else echo c; fi", "b\n"),
         ("case abc in x) echo x;; a*|b) echo a;; *) echo any;; esac", "a\n"),
+        ("a=(x 'y z' $(echo w)); echo ${a[1]} $a ${#a[@]}; a=(\n1\n); echo ${a[0]}${a[1]}", "y z x 3\n1\n"),
+        ("a=(b c); i=1; for x in \"${a[@]}\" d; do echo -n \"$x,\"; done; echo ${a[$i]}${a[i-1]}${a[-1]}${#a[1]}", "b,c,d,cbc1\n"),
         ("f() { echo \"f $1\"; return 3; }; f x; echo $?", "f x\n3\n"),
         ("false && echo no || echo yes", "yes\n"),
         ("! false; echo $?", "0\n"),

@@ -79,6 +79,7 @@ const NAMES: &[&str] = &[
     "command",
     "type",
     "usleep",
+    "sysctl",
     "ip",
     "iptables-save",
     "ipvsadm",
@@ -178,6 +179,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
                 1
             }
         },
+        "sysctl" => sysctl(thread, args, ctx, out),
         "kill" => {
             kill(thread, args, ctx);
             0
@@ -359,6 +361,25 @@ fn sleep(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ctx<'_>, ou
         }
     }
     Outcome::Then(Frame::Sleep(ctx.now().saturating_add(total)))
+}
+
+/// `sysctl KEY=VALUE`: a container may set the kernel's parameters when it is privileged. What they are set to matters to nobody here.
+fn sysctl(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+    let mut status = 0;
+    for word in args.iter().filter(|arg| !arg.starts_with('-')) {
+        match word.split_once('=') {
+            Some((key, value)) if ctx.is_privileged() => thread.write(1, &format!("{key} = {value}\n"), ctx, out),
+            Some((key, _)) => {
+                thread.write(2, &format!("sysctl: error setting key '{key}': Read-only file system\n"), ctx, out);
+                status = 1;
+            }
+            None => {
+                thread.write(2, &format!("sysctl: error: '{word}' is an unknown key\n"), ctx, out);
+                status = 1;
+            }
+        }
+    }
+    status
 }
 
 fn kill(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>) {

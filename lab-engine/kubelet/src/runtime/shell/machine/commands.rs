@@ -97,7 +97,7 @@ impl Thread {
         let mut fields = Vec::new();
         match &command.kind {
             Kind::Simple { assignments, words } => {
-                assigned = assignments.iter().map(|(name, word)| (name.clone(), expander.text(word))).collect();
+                assigned = assignments.iter().flat_map(|(name, word)| expander.assigned(name, word)).collect();
                 fields = words.iter().flat_map(|word| expander.fields(word)).collect();
             }
             Kind::For { words: Some(words), .. } => fields = words.iter().flat_map(|word| expander.fields(word)).collect(),
