@@ -245,7 +245,7 @@ mod tests {
         let lab = serde_json::from_value(serde_json::json!({"cluster": {"nodes": [{}]}, "tasks": []})).unwrap();
         let (mut engine, mut out) = (Engine::default(), Vec::new());
         engine.begin(LabSession::new(&lab, 1).unwrap(), &mut out);
-        engine.tell(&mut out);
+        out.extend((0..10).flat_map(|_| engine.tick(1000.0, 1_000_000)));
         assert_eq!(inspection(out), None, "nobody has asked");
         let look = |component: &str| ToEngine::Inspect { component: Some(component.to_owned()) };
         let (components, component, inside) = inspection(engine.handle(look("kube-controller-manager"))).expect("it was asked for");

@@ -15,6 +15,7 @@
 //! | control plane | `.cb-components li[data-component][data-running]` with `button.cb-kill-component` |
 //! | autoscalers | `.cb-autoscaler[data-autoscaler]` with `svg.cb-curve`, and the same as a table |
 //! | probes | `.cb-strip[data-container]` with `svg.cb-strip-chart` (`.cb-mark-good`, `.cb-mark-bad`, `.cb-mark-late`), `.cb-attempts tr[data-probe][data-outcome]` |
+//! | packets | `details.cb-packets` with `select`, `.cb-why[data-connection]`, `.cb-walk li[data-step]`, `.cb-rules` (the rules that matched) |
 //! | informers | `details.cb-informers` with `select.cb-component-choice`, `select.cb-informer-choice`, `.cb-stage[data-stage]`, `tr[data-informer]`, `tr[data-queue]` |
 //! | timeline | `.cb-timeline li[data-kind][data-event][data-actor]`, `.cb-story` (how the chosen event came about) |
 //! | tasks | `.cb-check[data-check="task/check"][data-passed="true\|false"]`, `.cb-prediction[data-task]` with its inputs and `button.cb-predict` |

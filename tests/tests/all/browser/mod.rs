@@ -10,3 +10,4 @@ mod lab_in_page;
 mod measure;
 mod stage;
 mod trace;
+mod views;

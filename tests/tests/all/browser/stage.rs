@@ -161,10 +161,15 @@ impl Stage {
         focus.send_keys(keys).await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
     }
 
-    /// Starts the lab and waits for its cluster.
+    /// Starts the lab and waits for its cluster of three nodes.
     pub(super) async fn start_lab(&self) {
+        self.start_lab_on(3).await;
+    }
+
+    /// Starts the lab and waits for its cluster of so many nodes.
+    pub(super) async fn start_lab_on(&self, nodes: usize) {
         self.click(".cb-start").await;
-        self.until("document.querySelectorAll('.cb-node[data-node]').length === 3").await;
+        self.until(&format!("document.querySelectorAll('.cb-node[data-node]').length === {nodes}")).await;
     }
 
     /// Opens a file in the editor.

@@ -3,6 +3,7 @@
 //! An arrow goes from a cause to its effect. Where a cause is not shown itself, its own cause stands for it, and so on.
 
 use super::curve::Curves;
+use super::packets::Walks;
 use super::strips::Strips;
 use lab::EventView;
 use std::collections::{BTreeSet, VecDeque};
@@ -36,6 +37,8 @@ pub(crate) struct Events {
     pub(crate) curves: Curves,
     /// What probes said of containers; kept longer than the events, too.
     pub(crate) strips: Strips,
+    /// The ways of packets.
+    pub(crate) walks: Walks,
     /// Whether older ones were dropped.
     pub(crate) dropped: bool,
 }
@@ -53,6 +56,7 @@ impl Events {
         for event in &events {
             self.curves.add(event);
             self.strips.add(event);
+            self.walks.add(event);
         }
         self.kept.extend(events);
         let excess = self.kept.len().saturating_sub(MAX_EVENTS);

@@ -1,7 +1,7 @@
 //! The lab of a card: its parts, and where they come into the card's static HTML.
 //!
 //! - `desk`: the state, and what changes it. `screen`, `chart`, `curve`, `strips` and `work` are the parts of it that need no browser.
-//! - `controls`, `editor`, `terminal`, `cluster`, `scheduler`, `autoscaler`, `probes`, `informers`, `timeline`: the workbench below the tasks.
+//! - `controls`, `editor`, `terminal`, `cluster`, `scheduler`, `autoscaler`, `probes`, `packets`, `informers`, `timeline`: the workbench below the tasks.
 //! - `tasks`: the checks and predictions within the tasks.
 //! - `refill`: the texts of the card with the numbers of another seed.
 //!
@@ -17,6 +17,7 @@ mod desk;
 mod editor;
 mod informers;
 mod members;
+mod packets;
 mod probes;
 mod refill;
 mod scheduler;
@@ -134,6 +135,7 @@ fn Workbench(desk: Desk, wide: RwSignal<bool>) -> impl IntoView {
         {scheduler::SchedulerView(desk)}
         {autoscaler::AutoscalerView(desk)}
         {probes::ProbesView(desk)}
+        {packets::PacketsView(desk)}
         {informers::InformersView(desk)}
         {timeline::Timeline(desk)}
     }
