@@ -2,12 +2,13 @@
 
 use super::Store;
 use crate::Value;
+use std::sync::Arc;
 
 impl Store {
     /// Turns over the lowest bit of the last letter or digit of a key's present value; of its last byte if it has none. Nothing else changes, so
     /// that only whoever looks at the value can tell. False if there is no such key or nothing in it.
     pub(crate) fn damage(&mut self, key: &str) -> bool {
-        let Some(version) = self.keys.get_mut(key).and_then(|versions| versions.last_mut()) else { return false };
+        let Some(version) = self.keys.get_mut(key).and_then(|versions| Arc::make_mut(versions).last_mut()) else { return false };
         let Some(kv) = &mut version.kv else { return false };
         let mut bytes = kv.value.0.encode();
         let place = bytes.iter().rposition(u8::is_ascii_alphanumeric).or(bytes.len().checked_sub(1));
@@ -15,10 +16,13 @@ impl Store {
         bytes[place] ^= 1;
         kv.value = Value::new(bytes);
         // In etcd's database the version and the change that made it are one record.
-        let start = self.log.partition_point(|event| event.revision < version.revision);
-        let changes = self.log.range_mut(start..).take_while(|event| event.revision == version.revision);
-        if let Some(event) = changes.into_iter().find(|event| *event.key == *key) {
-            event.kv = version.kv.clone();
+        let (revision, damaged) = (version.revision, version.kv.clone());
+        for place in self.changes_before(revision)..self.log.len() {
+            match self.log.get_mut(place) {
+                Some(event) if event.revision > revision => break,
+                Some(event) if *event.key == *key => event.kv.clone_from(&damaged),
+                _ => {}
+            }
         }
         true
     }
