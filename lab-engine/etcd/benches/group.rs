@@ -52,7 +52,7 @@ impl Group {
                 match output {
                     Output::Peer(message) => inputs.push_back((message.to.0 as usize - 1, Input::Peer(message))),
                     Output::Respond { .. } => answers += 1,
-                    Output::Trace(_) | Output::TraceApplied(..) => {}
+                    Output::Hash(_) | Output::Trace(_) | Output::TraceApplied(..) => {}
                 }
             }
         }

@@ -93,7 +93,7 @@ impl Harness {
                             match output {
                                 etcd::server::Output::Respond { response, .. } => inputs.push_back(Input::Etcd(response)),
                                 etcd::server::Output::Trace(what) | etcd::server::Output::TraceApplied(_, what) => self.trace.push(what),
-                                etcd::server::Output::Peer(_) => {}
+                                etcd::server::Output::Peer(_) | etcd::server::Output::Hash(_) => {}
                             }
                         }
                     }
