@@ -52,6 +52,9 @@ fn the_leader_raises_an_alarm_and_kubernetes_refuses_changes_until_it_is_disarme
     assert_eq!((refused.exit_code, refused.stderr.contains("etcdserver: corrupt cluster")), (1, true), "{}", refused.stderr);
     assert_eq!(run(&mut cluster, &format!("etcdctl put a b {ALL}")).stderr.matches("etcdserver: corrupt cluster").count(), 1);
     assert_eq!(run(&mut cluster, "kubectl get configmap note").exit_code, 0, "reads are answered");
+    let health = run(&mut cluster, "etcdctl endpoint health --endpoints=etcd-1");
+    let unhealthy = "etcd-1 is unhealthy: failed to commit proposal: Active Alarm(s): CORRUPT \n";
+    assert!(health.stdout.ends_with(unhealthy) && health.exit_code == 1, "{health:?}");
     let raised = cluster.trace().iter().filter(|event| matches!(event.what, What::AlarmRaised { .. })).count();
     assert_eq!(raised, 1, "it is raised once, however often the check finds it");
 

@@ -214,7 +214,8 @@ impl Run {
 /// newest.
 fn moved_since(trace: &Trace, seen: &mut EventId) -> bool {
     happened_since(trace, seen, |what| {
-        let of_a_member = matches!(what, What::RaftRole { .. } | What::LogPersisted { .. } | What::LogCommitted { .. });
+        let of_a_member =
+            matches!(what, What::RaftRole { .. } | What::RaftVote { .. } | What::LogPersisted { .. } | What::LogCommitted { .. });
         of_a_member || matches!(what, What::Stored { .. } | What::AlarmRaised { .. } | What::Exited { .. })
     })
 }

@@ -342,7 +342,8 @@ fn compare_compaction(check: &Check, leader: NodeId) -> Verdict {
         let compared = members.values().map(Vec::len).sum::<usize>() - 1;
         return if compared == check.others && compared > 0 { Verdict::Fine } else { Verdict::Incomplete };
     }
-    let quorum = (check.others + 1) / 2 + 1;
+    let everybody = check.others + 1;
+    let quorum = everybody / 2 + 1;
     match members.iter().find(|(_, with)| with.len() >= quorum).map(|(hash, _)| *hash) {
         None => Verdict::Corrupt(vec![NodeId(0)]),
         Some(majority) => {

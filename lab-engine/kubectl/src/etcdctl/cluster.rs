@@ -175,6 +175,20 @@ struct Said {
     failed: bool,
 }
 
+impl Said {
+    /// How an endpoint is; without an error it is well.
+    fn health(&mut self, endpoint: &str, took: &str, error: String) {
+        let health = error.is_empty();
+        self.failed |= !health;
+        let mut json = json!({"endpoint": endpoint, "health": health, "took": took});
+        if !health {
+            json["error"] = error.as_str().into();
+        }
+        self.rows.push(vec![endpoint.to_owned(), health.to_string(), took.to_owned(), error]);
+        self.json.push(json);
+    }
+}
+
 fn endpoints(line: &Line, shown: Shown) -> Result<Job, Usage> {
     let (first, format, all) = (line.first(), line.format()?, line.endpoints());
     if line.on("cluster") {
@@ -195,6 +209,7 @@ fn next_endpoint(mut left: Vec<(String, Arc<str>)>, shown: Shown, format: Format
     }
     let (endpoint, member) = left.remove(0);
     let asked = io.now;
+    let member_asked = member.clone();
     let request = move |call| match shown {
         Shown::Health => Request::Range(call, Range::all(KeyRange::One("health".into()))),
         Shown::Status => Request::Maintenance(call, Maintenance::Status),
@@ -203,6 +218,9 @@ fn next_endpoint(mut left: Vec<(String, Arc<str>)>, shown: Shown, format: Format
     };
     let then = move |answer: Result<Response, Lost>, io: &mut Io<'_>| {
         let took = io.now.since(asked);
+        if shown == Shown::Health && matches!(answer, Ok(Response::Range(..))) {
+            return health_with_alarms(left, endpoint, format!("{took:?}"), format, said, member_asked);
+        }
         let failure = match &answer {
             Err(Lost) => Some("context deadline exceeded".to_owned()),
             Ok(Response::Error(_, error)) => Some(error.to_string()),
@@ -211,12 +229,7 @@ fn next_endpoint(mut left: Vec<(String, Arc<str>)>, shown: Shown, format: Format
         said.failed |= failure.is_some();
         match (shown, failure, answer) {
             (Shown::Health, Some(error), _) => {
-                said.rows.push(vec![endpoint.clone(), "false".to_owned(), format!("{took:?}"), error.clone()]);
-                said.json.push(json!({"endpoint": endpoint, "health": false, "took": format!("{took:?}"), "error": error}));
-            }
-            (Shown::Health, None, _) => {
-                said.rows.push(vec![endpoint.clone(), "true".to_owned(), format!("{took:?}"), String::new()]);
-                said.json.push(json!({"endpoint": endpoint, "health": true, "took": format!("{took:?}")}));
+                said.health(&endpoint, &format!("{took:?}"), error);
             }
             (Shown::Defragmented, None, _) => io.print(format!("Finished defragmenting etcd member[{endpoint}]. took {took:?}\n")),
             (Shown::Defragmented, Some(error), _) => drop(io.fail(1, format!("Failed to defragment etcd member[{endpoint}] ({error})"))),
@@ -230,6 +243,32 @@ fn next_endpoint(mut left: Vec<(String, Arc<str>)>, shown: Shown, format: Format
         next_endpoint(left, shown, format, said, io)
     };
     Next::Ask(member, Box::new(request), Box::new(then))
+}
+
+/// An endpoint that answers is well unless an alarm is on.
+fn health_with_alarms(
+    left: Vec<(String, Arc<str>)>,
+    endpoint: String,
+    took: String,
+    format: Format,
+    mut said: Said,
+    member: Arc<str>,
+) -> Next {
+    let then = move |answer: Result<Response, Lost>, io: &mut Io<'_>| {
+        let error = match answer {
+            Ok(Response::Maintenance(_, answer)) => match *answer {
+                MaintenanceAnswer::Alarms(alarms) if alarms.is_empty() => String::new(),
+                MaintenanceAnswer::Alarms(alarms) => {
+                    alarms.iter().fold("Active Alarm(s): ".to_owned(), |text, (_, alarm)| text + alarm.name() + " ")
+                }
+                _ => "Unable to fetch the alarm list".to_owned(),
+            },
+            _ => "Unable to fetch the alarm list".to_owned(),
+        };
+        said.health(&endpoint, &took, error);
+        next_endpoint(left, Shown::Health, format, said, io)
+    };
+    Next::Ask(member, Box::new(|call| Request::Maintenance(call, Maintenance::AlarmList)), Box::new(then))
 }
 
 fn note(said: &mut Said, endpoint: &str, answer: &MaintenanceAnswer) {
