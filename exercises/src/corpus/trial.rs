@@ -57,7 +57,8 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     let mut warnings: Vec<String> = applied.stderr.lines().filter_map(|line| line.strip_prefix("Warning: ")).map(str::to_owned).collect();
     let verdict = judge(&mut cluster, manifest, expected, &applied);
     warnings.extend(stand_ins(&mut cluster));
-    warnings.extend(expected.installs.iter().map(|kind| format!("{kind}: stored, but nothing acts on it here: only its definition is there")));
+    warnings
+        .extend(expected.installs.iter().map(|kind| format!("{kind}: stored, but nothing acts on it here: only its definition is there")));
     Ok(Report::new(manifest, verdict, warnings))
 }
 

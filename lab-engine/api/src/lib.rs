@@ -36,6 +36,7 @@ pub mod shared;
 pub mod status;
 pub mod storage;
 pub mod time_zone;
+pub mod unsimulated;
 pub mod yaml;
 
 pub use object::{Dynamic, Object, Resource};
