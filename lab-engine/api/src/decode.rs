@@ -1,7 +1,7 @@
 //! From JSON to an [`Object`], as the API server reads the body of a create or update.
 //!
 //! Field validation is that of the `fieldValidation` parameter: unknown fields are refused, warned of, or dropped in silence; the object
-//! never keeps them. What is known but not modelled stays, and [`unsimulated_warnings`] names it.
+//! never keeps them. What is known but not modelled stays, and [`unsimulated_warnings`](crate::unsimulated::unsimulated_warnings) names it.
 //!
 //! **Simplified here:** types are checked before unknown fields are reported, and of several wrong types the first is named.
 
@@ -146,11 +146,6 @@ fn go_type(type_: &Type) -> String {
     }
 }
 
-/// A line for each field of the object that is kept and read back, but that nothing here acts on.
-pub fn unsimulated_warnings(object: &Object) -> Vec<String> {
-    object.unsimulated().iter().map(|path| format!("{path}: accepted, but not simulated here")).collect()
-}
-
 /// The field that was probably meant by the unknown field at `path`: one that stands there and differs by a few letters.
 pub fn suggest(info: &KindInfo, path: &str) -> Option<&'static str> {
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
@@ -246,7 +241,7 @@ mod tests {
         let value = deployment(json!({"template": {"spec": {"containers": [{"name": "a", "securityContext": {"runAsUser": 1}}]}}}));
         let decoded = decode_object(value, FieldValidation::Strict).unwrap();
         let warning = "spec.template.spec.containers[0].securityContext: accepted, but not simulated here";
-        assert!(unsimulated_warnings(&decoded.object).contains(&warning.to_owned()));
+        assert!(crate::unsimulated::unsimulated_warnings(&decoded.object).contains(&warning.to_owned()));
         let info = find_kind("apps/v1", "Deployment").unwrap();
         assert_eq!(suggest(info, "spec.template.spec.containers[0].imagePullPolcy"), Some("imagePullPolicy"));
         assert_eq!(suggest(info, "spec.replica"), Some("replicas"));

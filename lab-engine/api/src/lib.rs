@@ -38,6 +38,7 @@ pub mod status;
 pub mod storage;
 pub mod string_map;
 pub mod time_zone;
+pub mod unsimulated;
 pub mod yaml;
 
 pub use object::{Dynamic, Object, Resource};

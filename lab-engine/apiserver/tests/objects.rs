@@ -327,3 +327,24 @@ fn discovery_lists_what_there_is() {
     assert!(names.contains(&"deployments") && names.contains(&"deployments/scale"));
     assert_eq!(refusal(h.get("/apis/apps/v9")).0, 404);
 }
+
+#[test]
+fn an_autoscaler_is_served_in_two_versions() {
+    const V1: &str = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers";
+    const V2: &str = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers";
+    let mut h = Harness::new();
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
+    let spec = json!({"scaleTargetRef": target, "maxReplicas": 5, "targetCPUUtilizationPercentage": 60});
+    let value = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": spec});
+    let made = json(h.post(V1, value));
+    assert_eq!((&made["apiVersion"], &made["spec"]["targetCPUUtilizationPercentage"]), (&json!("autoscaling/v1"), &json!(60)));
+    let second = json(h.get(&format!("{V2}/web")));
+    assert_eq!(second["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 60);
+    let change = json!({"spec": {"targetCPUUtilizationPercentage": 70, "minReplicas": 2}});
+    let patched = json(h.patch(&format!("{V1}/web"), PatchType::Merge, change));
+    assert_eq!((&patched["spec"]["targetCPUUtilizationPercentage"], &patched["spec"]["minReplicas"]), (&json!(70), &json!(2)));
+    let list = json(h.get(V1));
+    assert_eq!((&list["apiVersion"], &list["items"][0]["spec"]["targetCPUUtilizationPercentage"]), (&json!("autoscaling/v1"), &json!(70)));
+    let versions = json(h.get("/apis/autoscaling"));
+    assert_eq!((&versions["preferredVersion"]["version"], &versions["versions"][1]["version"]), (&json!("v2"), &json!("v1")));
+}

@@ -1,7 +1,8 @@
 //! What is wrong with a manifest while it is being written: the reader and the decoder of the API server, asked without a cluster.
 
 use crate::protocol::FileProblem;
-use api::decode::{FieldValidation, decode_object, unsimulated_warnings};
+use api::decode::{FieldValidation, decode_object};
+use api::unsimulated::unsimulated_warnings;
 use api::yaml::{Document, Position, read_documents};
 
 /// What is wrong with a file, in its order. Files that are no manifests (by their ending) have no problems.
