@@ -99,7 +99,7 @@ fn a_kubelet_that_starts_again_ends_containers_of_pods_that_are_gone() {
     cluster.heal(&crash).unwrap();
     pass(&mut cluster, 10);
     let killed =
-        |cluster: &Cluster| cluster.trace().events().filter(|event| matches!(&event.what, sim::What::ContainerKilling { .. })).count();
+        |cluster: &Cluster| cluster.trace().iter().filter(|event| matches!(&event.what, sim::What::ContainerKilling { .. })).count();
     assert_eq!(killed(&cluster), 1, "the old one");
     assert_eq!(pod(&cluster, "web").status.phase, "Running");
 }

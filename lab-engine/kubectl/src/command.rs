@@ -3,6 +3,7 @@
 //! Written so, a command reads from top to bottom although each answer comes as an input of its own: the state between two answers is what
 //! the closure of [`Step::Ask`] or [`Step::Watch`] holds.
 
+use crate::forward::Forward;
 use crate::terminal::{Output, Stream};
 use api::http::{Body, Request, WatchEvent};
 use api::status::Status;
@@ -133,6 +134,8 @@ pub(crate) struct Io<'a> {
     pub(crate) queue: &'a mut VecDeque<Job>,
     /// The namespace that the context shall have from now on.
     pub(crate) new_namespace: &'a mut Option<String>,
+    /// Local ports that lead to Pods from now on.
+    pub(crate) forwards: &'a mut Vec<(u16, Forward)>,
     /// Whether what is typed goes to the first request of the present [`Step::Watch`].
     pub(crate) keyboard: &'a mut Option<Keyboard>,
 }

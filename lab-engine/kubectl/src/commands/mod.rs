@@ -25,6 +25,7 @@ mod nodes;
 mod observe;
 mod patch;
 mod pods_of;
+mod port_forward;
 mod raw;
 mod rollout;
 mod run;
@@ -114,6 +115,7 @@ const VERBS: &[Verb] = &[
     writes("label", label::FLAGS, label::label),
     reads("logs", logs::FLAGS, logs::build),
     writes("patch", patch::FLAGS, patch::build),
+    reads("port-forward", port_forward::FLAGS, port_forward::build),
     writes("replace", apply::FLAGS, apply::replace),
     reads("rollout history", rollout::FLAGS, history::history),
     writes("rollout pause", rollout::FLAGS, rollout::pause),
@@ -150,9 +152,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("edit", "this terminal has no editor: change the object with 'kubectl patch', 'kubectl set' or 'kubectl apply -f'"),
     ("kustomize", "kustomizations are not supported in this terminal"),
     ("plugin", "this terminal has no plugins"),
-    ("port-forward", "this terminal has no ports: ask from inside, with 'kubectl exec POD -- wget -qO- HOST'"),
     ("proxy", "this terminal has no ports: use 'kubectl get --raw PATH'"),
 ];
+
+pub(crate) use pods_of::pods;
 
 /// The first words of all commands, sorted, each once.
 pub(crate) fn names() -> Vec<&'static str> {
