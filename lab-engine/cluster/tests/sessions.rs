@@ -135,3 +135,24 @@ fn a_port_of_the_terminal_leads_to_a_pod_or_to_one_behind_a_service() {
     let message = "curl: (7) Failed to connect to localhost port 8080 after 0 ms: Could not connect to server\n";
     assert_eq!((gone.exit_code, gone.stderr.as_str()), (7, message));
 }
+
+#[test]
+fn files_are_copied_through_tar_where_there_is_one() {
+    let mut cluster = with_pod("busybox");
+    prints(&mut cluster, "echo one > a.txt; echo two > conf/b.txt");
+    prints(&mut cluster, "kubectl cp a.txt web:/tmp/copied.txt");
+    assert_eq!(prints(&mut cluster, "kubectl exec web -- cat /tmp/copied.txt"), "one\n");
+    prints(&mut cluster, "kubectl cp conf web:/etc/conf");
+    assert_eq!(prints(&mut cluster, "kubectl exec web -- cat /etc/conf/b.txt"), "two\n");
+    let from = run(&mut cluster, "kubectl cp default/web:/etc/conf back");
+    assert_eq!((from.exit_code, from.stderr.as_str()), (0, "tar: removing leading '/' from member names\n"));
+    assert_eq!(prints(&mut cluster, "cat back/b.txt"), "two\n");
+    let none = run(&mut cluster, "kubectl cp web:/none here");
+    assert_eq!(none.exit_code, 1);
+    assert!(none.stderr.contains("tar: /none: No such file or directory"), "{}", none.stderr);
+    run(&mut cluster, "kubectl run bare --image=registry.k8s.io/pause:3.10");
+    run(&mut cluster, "kubectl wait --for=condition=Ready pod/bare");
+    let without = run(&mut cluster, "kubectl cp a.txt bare:/a.txt");
+    assert_ne!(without.exit_code, 0);
+    assert!(without.stderr.contains("exec: \"tar\": executable file not found in $PATH"), "{}", without.stderr);
+}

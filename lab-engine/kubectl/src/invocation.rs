@@ -1,10 +1,9 @@
 //! One run of `kubectl`: from its words to its exit status.
 
-use crate::command::{Answer, Failure, Io, Job, Keyboard, News, On, Step, Then, json_of};
+use crate::command::{Answer, Effects, Failure, Io, Job, Keyboard, News, On, Step, Then, json_of};
 use crate::commands;
 use crate::discovery::{self, Discovery};
 use crate::files::Files;
-use crate::forward::Forward;
 use crate::identity::Identity;
 use crate::terminal::{Output, Stream};
 use api::channels::{Channel, close_stdin};
@@ -79,7 +78,7 @@ pub struct Kubectl {
     output: Vec<Output>,
     new_namespace: Option<String>,
     keyboard: Option<Keyboard>,
-    forwards: Vec<(u16, Forward)>,
+    effects: Effects,
     worst: i32,
     code: Option<i32>,
 }
@@ -111,7 +110,7 @@ impl Kubectl {
             output: Vec::new(),
             new_namespace: None,
             keyboard: None,
-            forwards: Vec::new(),
+            effects: Effects::default(),
             worst: 0,
             code: None,
         }
@@ -122,9 +121,9 @@ impl Kubectl {
         Kubectl::waiting(Identity::default(), Waiting::Start(job))
     }
 
-    /// The ports that the run has opened, once.
-    pub(crate) fn take_forwards(&mut self) -> Vec<(u16, Forward)> {
-        std::mem::take(&mut self.forwards)
+    /// What the run does to the terminal, once.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
     }
 
     /// The exit status, once the run ended.
@@ -173,7 +172,7 @@ impl Kubectl {
             output: &mut self.output,
             queue: &mut self.queue,
             new_namespace: &mut self.new_namespace,
-            forwards: &mut self.forwards,
+            effects: &mut self.effects,
             keyboard: &mut self.keyboard,
         })
     }

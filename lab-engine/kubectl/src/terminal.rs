@@ -322,7 +322,9 @@ impl Terminal {
         let ended = match &mut program {
             Program::Kubectl(kubectl) => {
                 kubectl.handle(now, input, out);
-                self.forwards.add(kubectl.take_forwards());
+                let effects = kubectl.take_effects();
+                self.forwards.add(effects.forwards);
+                effects.files.into_iter().for_each(|(path, text)| self.write(&path, false, &text));
                 if let Some(namespace) = kubectl.take_namespace() {
                     self.namespace = namespace;
                 }

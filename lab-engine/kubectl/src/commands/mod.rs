@@ -5,6 +5,7 @@ mod apply;
 mod attach;
 mod auth;
 mod change;
+mod cp;
 mod create;
 mod debug;
 mod delete;
@@ -76,6 +77,7 @@ const VERBS: &[Verb] = &[
     reads("cluster-info", &[], about::cluster_info),
     reads("config", about::CONFIG_FLAGS, about::config),
     writes("cordon", nodes::FLAGS, nodes::cordon),
+    reads("cp", cp::FLAGS, cp::build),
     writes("create", apply::FLAGS, apply::create),
     writes("create clusterrole", create::FLAGS, create::cluster_role),
     writes("create clusterrolebinding", create::BINDING_FLAGS, create::cluster_role_binding),
@@ -148,7 +150,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("certificate", "certificate signing requests are not simulated"),
     ("completion", "the terminal completes by itself: press Tab"),
     ("convert", "it is a plugin that is not part of kubectl"),
-    ("cp", "copy with 'kubectl exec POD -- cat FILE > FILE'"),
     ("edit", "this terminal has no editor: change the object with 'kubectl patch', 'kubectl set' or 'kubectl apply -f'"),
     ("kustomize", "kustomizations are not supported in this terminal"),
     ("plugin", "this terminal has no plugins"),

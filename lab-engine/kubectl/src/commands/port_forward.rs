@@ -97,7 +97,7 @@ fn forward(pod: Option<&Value>, service: Option<&Value>, pairs: Vec<Pair>, taken
         return io.error(&format!("unable to listen on any of the requested ports: [{}]", asked.join(" ")));
     }
     io.complain("(this terminal goes on while the ports are forwarded: try 'curl localhost:PORT'; 'jobs' lists them, 'kill %1' ends them)");
-    io.forwards.extend(opened);
+    io.effects.forwards.extend(opened);
     Step::Done(0)
 }
 
