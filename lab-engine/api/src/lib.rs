@@ -7,6 +7,7 @@
 extern crate self as api;
 
 pub mod apps;
+pub mod archive;
 pub mod autoscaling;
 pub mod batch;
 pub mod channels;

@@ -129,7 +129,7 @@ pub(crate) fn attributes<'a>(request: &'a Request, selected: &'a str) -> Attribu
     let ResourcePath { resource, namespace, name, subresource } = path;
     // What follows a proxy is no part of the subresource.
     let subresource = subresource.split('/').next().unwrap_or_default();
-    let verb = if matches!(subresource, "exec" | "attach") { "create" } else { verb(request, path) };
+    let verb = if matches!(subresource, "exec" | "attach" | "portforward") { "create" } else { verb(request, path) };
     let name = name.as_deref().unwrap_or(selected);
     // A namespace is in itself.
     let is_namespace = resource.group.is_empty() && resource.resource == "namespaces";

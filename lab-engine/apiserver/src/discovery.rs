@@ -180,6 +180,7 @@ fn subresources<'a>(info: &'a KindInfo, served: Option<&Served>) -> Vec<Sub<'a>>
             ("eviction", "Eviction", &["create"]),
             ("exec", "PodExecOptions", &["create", "get"]),
             ("log", "Pod", &["get"]),
+            ("portforward", "PodPortForwardOptions", &["create", "get"]),
             ("resize", "Pod", CHANGE),
             status,
         ],

@@ -1,7 +1,7 @@
-//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`, and
-//! `proxy` of nodes.
+//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`,
+//! `portforward`, and `proxy` of nodes.
 //!
-//! **Simplified here:** `portforward`, and `proxy` of Pods and Services, are not there.
+//! **Simplified here:** `proxy` of Pods and Services is not there.
 
 use crate::crd::Served;
 use crate::params::{DeleteOptions, Origin};
@@ -36,6 +36,7 @@ pub(crate) enum Subresource {
     Log,
     Exec,
     Attach,
+    PortForward,
     Proxy,
 }
 
@@ -58,6 +59,7 @@ impl Subresource {
             "log" if pods => Subresource::Log,
             "exec" if pods => Subresource::Exec,
             "attach" if pods => Subresource::Attach,
+            "portforward" if pods => Subresource::PortForward,
             "proxy" if info == api::core::Node::INFO => Subresource::Proxy,
             _ if info == api::core::Node::INFO && name.starts_with("proxy/") => Subresource::Proxy,
             _ => return None,
@@ -78,6 +80,7 @@ impl Subresource {
             Subresource::Log => "log",
             Subresource::Exec => "exec",
             Subresource::Attach => "attach",
+            Subresource::PortForward => "portforward",
             Subresource::Proxy => "proxy",
         }
     }
@@ -99,7 +102,7 @@ impl Subresource {
 
     /// Whether the kubelet serves it.
     pub(crate) fn is_kubelets(self) -> bool {
-        matches!(self, Subresource::Log | Subresource::Exec | Subresource::Attach)
+        matches!(self, Subresource::Log | Subresource::Exec | Subresource::Attach | Subresource::PortForward)
     }
 }
 
@@ -115,7 +118,9 @@ impl ApiServer {
         let (namespace, name) = (path.namespace.as_deref().unwrap_or_default(), path.name.as_deref().unwrap_or_default());
         let object = self.cache.get(&storage::key(Pod::INFO, namespace, name));
         let pod = object.and_then(|object| object.as_kind::<Pod>()).ok_or_else(|| Box::new(Status::not_found(&path.resource, name)))?;
-        choose_container(pod, request.param("container"))?;
+        if path.subresource != "portforward" {
+            choose_container(pod, request.param("container"))?;
+        }
         if pod.spec.node_name.is_empty() {
             if path.subresource == "log" {
                 // Nothing has run, so nothing was written.

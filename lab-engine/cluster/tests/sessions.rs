@@ -110,3 +110,49 @@ fn a_debugger_gets_a_terminal() {
     assert!(prints(&mut cluster, "ps").contains("sleep 5"), "it sees the processes of its target");
     assert_eq!(run(&mut cluster, "exit").exit_code, 0);
 }
+
+#[test]
+fn a_port_of_the_terminal_leads_to_a_pod_or_to_one_behind_a_service() {
+    let mut cluster = cluster();
+    prints(&mut cluster, "kubectl create deployment web --image=nginx:1.27 --port=80");
+    prints(&mut cluster, "kubectl expose deployment web --port=8000 --target-port=80");
+    prints(&mut cluster, "kubectl rollout status deployment web");
+    // Without a probe a Pod is ready before its server listens.
+    prints(&mut cluster, "sleep 1");
+    let forward = run(&mut cluster, "kubectl port-forward svc/web 8080:8000");
+    assert_eq!(forward.stdout, "Forwarding from 127.0.0.1:8080 -> 80\nForwarding from [::1]:8080 -> 80\n");
+    assert!(prints(&mut cluster, "curl -s localhost:8080").contains("Welcome to nginx!"));
+    assert_eq!(prints(&mut cluster, "curl -s -o /dev/null -w '%{http_code}' localhost:8080/none"), "404");
+    let taken = run(&mut cluster, "kubectl port-forward deploy/web 8080:80");
+    assert!(taken.stderr.ends_with("error: unable to listen on any of the requested ports: [{8080 80}]\n"), "{}", taken.stderr);
+    run(&mut cluster, "kubectl port-forward deploy/web 9000:81");
+    let refused = run(&mut cluster, "curl localhost:9000");
+    assert_eq!(refused.exit_code, 52);
+    assert!(refused.stderr.contains("dial tcp4 127.0.0.1:81: connect: connection refused"), "{}", refused.stderr);
+    assert_eq!(prints(&mut cluster, "jobs").lines().count(), 2);
+    prints(&mut cluster, "kill %1");
+    let gone = run(&mut cluster, "curl localhost:8080");
+    let message = "curl: (7) Failed to connect to localhost port 8080 after 0 ms: Could not connect to server\n";
+    assert_eq!((gone.exit_code, gone.stderr.as_str()), (7, message));
+}
+
+#[test]
+fn files_are_copied_through_tar_where_there_is_one() {
+    let mut cluster = with_pod("busybox");
+    prints(&mut cluster, "echo one > a.txt; echo two > conf/b.txt");
+    prints(&mut cluster, "kubectl cp a.txt web:/tmp/copied.txt");
+    assert_eq!(prints(&mut cluster, "kubectl exec web -- cat /tmp/copied.txt"), "one\n");
+    prints(&mut cluster, "kubectl cp conf web:/etc/conf");
+    assert_eq!(prints(&mut cluster, "kubectl exec web -- cat /etc/conf/b.txt"), "two\n");
+    let from = run(&mut cluster, "kubectl cp default/web:/etc/conf back");
+    assert_eq!((from.exit_code, from.stderr.as_str()), (0, "tar: removing leading '/' from member names\n"));
+    assert_eq!(prints(&mut cluster, "cat back/b.txt"), "two\n");
+    let none = run(&mut cluster, "kubectl cp web:/none here");
+    assert_eq!(none.exit_code, 1);
+    assert!(none.stderr.contains("tar: /none: No such file or directory"), "{}", none.stderr);
+    run(&mut cluster, "kubectl run bare --image=registry.k8s.io/pause:3.10");
+    run(&mut cluster, "kubectl wait --for=condition=Ready pod/bare");
+    let without = run(&mut cluster, "kubectl cp a.txt bare:/a.txt");
+    assert_ne!(without.exit_code, 0);
+    assert!(without.stderr.contains("exec: \"tar\": executable file not found in $PATH"), "{}", without.stderr);
+}

@@ -3,6 +3,7 @@
 //! Written so, a command reads from top to bottom although each answer comes as an input of its own: the state between two answers is what
 //! the closure of [`Step::Ask`] or [`Step::Watch`] holds.
 
+use crate::forward::Forward;
 use crate::terminal::{Output, Stream};
 use api::http::{Body, Request, WatchEvent};
 use api::status::Status;
@@ -123,6 +124,15 @@ pub(crate) struct Keyboard {
     pub(crate) tty: bool,
 }
 
+/// What a command does to the terminal that it runs in.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Local ports that lead to Pods from now on.
+    pub(crate) forwards: Vec<(u16, Forward)>,
+    /// Files to write: paths and texts.
+    pub(crate) files: Vec<(String, String)>,
+}
+
 /// What a command prints to and reads from.
 pub(crate) struct Io<'a> {
     /// The present.
@@ -133,6 +143,8 @@ pub(crate) struct Io<'a> {
     pub(crate) queue: &'a mut VecDeque<Job>,
     /// The namespace that the context shall have from now on.
     pub(crate) new_namespace: &'a mut Option<String>,
+    /// What it does to the terminal.
+    pub(crate) effects: &'a mut Effects,
     /// Whether what is typed goes to the first request of the present [`Step::Watch`].
     pub(crate) keyboard: &'a mut Option<Keyboard>,
 }

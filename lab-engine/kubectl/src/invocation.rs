@@ -1,6 +1,6 @@
 //! One run of `kubectl`: from its words to its exit status.
 
-use crate::command::{Answer, Failure, Io, Job, Keyboard, News, On, Step, Then, json_of};
+use crate::command::{Answer, Effects, Failure, Io, Job, Keyboard, News, On, Step, Then, json_of};
 use crate::commands;
 use crate::discovery::{self, Discovery};
 use crate::files::Files;
@@ -25,6 +25,8 @@ pub struct Environment<'a> {
     pub stdin: &'a str,
     /// The namespace of the current context.
     pub namespace: &'a str,
+    /// The local ports that are taken.
+    pub ports: &'a [u16],
 }
 
 /// A command line that `kubectl` refuses: what it prints to stderr, without the last line's end.
@@ -53,6 +55,7 @@ struct Held {
     files: Files,
     stdin: String,
     namespace: String,
+    ports: Vec<u16>,
 }
 
 impl Held {
@@ -62,6 +65,7 @@ impl Held {
             files: environment.files.clone(),
             stdin: environment.stdin.to_owned(),
             namespace: environment.namespace.to_owned(),
+            ports: environment.ports.to_vec(),
         }
     }
 }
@@ -74,6 +78,7 @@ pub struct Kubectl {
     output: Vec<Output>,
     new_namespace: Option<String>,
     keyboard: Option<Keyboard>,
+    effects: Effects,
     worst: i32,
     code: Option<i32>,
 }
@@ -94,16 +99,31 @@ impl Kubectl {
         let (job, identity) = commands::build(args, environment, &kinds);
         let waiting =
             if kinds.wants_answer() { Waiting::Kinds(Box::new(Held::new(args, environment)), None) } else { Waiting::Start(job?) };
-        Ok(Kubectl {
+        Ok(Kubectl::waiting(identity, waiting))
+    }
+
+    fn waiting(identity: Identity, waiting: Waiting) -> Self {
+        Kubectl {
             identity,
             waiting,
             queue: VecDeque::new(),
             output: Vec::new(),
             new_namespace: None,
             keyboard: None,
+            effects: Effects::default(),
             worst: 0,
             code: None,
-        })
+        }
+    }
+
+    /// A run of a job that is no command of `kubectl`.
+    pub(crate) fn of(job: Job) -> Self {
+        Kubectl::waiting(Identity::default(), Waiting::Start(job))
+    }
+
+    /// What the run does to the terminal, once.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
     }
 
     /// The exit status, once the run ended.
@@ -152,6 +172,7 @@ impl Kubectl {
             output: &mut self.output,
             queue: &mut self.queue,
             new_namespace: &mut self.new_namespace,
+            effects: &mut self.effects,
             keyboard: &mut self.keyboard,
         })
     }
@@ -273,7 +294,7 @@ impl Kubectl {
                 return self.follow(now, step, out);
             }
         };
-        let environment = Environment { files: &held.files, stdin: &held.stdin, namespace: &held.namespace };
+        let environment = Environment { files: &held.files, stdin: &held.stdin, namespace: &held.namespace, ports: &held.ports };
         let step = match commands::build(&held.args, &environment, &kinds).0 {
             Ok(job) => self.io(now, job),
             Err(usage) => self.io(now, |io| {

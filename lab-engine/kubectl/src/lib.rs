@@ -15,6 +15,7 @@ mod discovery;
 mod etcdctl;
 mod files;
 mod flags;
+mod forward;
 mod identity;
 mod invocation;
 mod keyboard;

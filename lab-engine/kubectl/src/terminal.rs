@@ -1,11 +1,12 @@
 //! The learner's terminal: runs one line at a time and keeps files and exit status.
 //!
-//! **Simplified here:** only `kubectl` (or `k`), `etcdctl`, `etcdutl`, `etcd`, `cat`, `clear`, `echo`, `export`, `help`, `ls`, `rm`, `sleep`, `true`, `false` and the tools
-//! of a pipe exist.
+//! **Simplified here:** only `kubectl` (or `k`), `etcdctl`, `etcdutl`, `etcd`, `cat`, `clear`, `curl`,
+//! `echo`, `export`, `help`, `jobs`, `kill`, `ls`, `rm`, `sleep`, `true`, `false` and the tools of a pipe exist.
 
 use crate::commands;
 use crate::etcdctl::{self, Etcdctl};
 use crate::files::Files;
+use crate::forward::Forwards;
 use crate::invocation::{Environment, Kubectl, Usage};
 use crate::keyboard::Session;
 use crate::shell::{self, Simple};
@@ -95,6 +96,7 @@ pub struct Terminal {
     pub(crate) output: Vec<Output>,
     code: i32,
     pub(crate) session: Session,
+    forwards: Forwards,
 }
 
 impl Terminal {
@@ -111,6 +113,7 @@ impl Terminal {
             output: Vec::new(),
             code: 0,
             session: Session::default(),
+            forwards: Forwards::default(),
         }
     }
 
@@ -244,7 +247,7 @@ impl Terminal {
                 continue;
             }
             match command.words.first().map(String::as_str) {
-                Some("kubectl" | "k" | "etcd" | "etcdctl" | "etcdutl") => match self.program(&command) {
+                Some("kubectl" | "k" | "etcd" | "etcdctl" | "etcdutl" | "curl") => match self.program(&command) {
                     Ok(program) => {
                         self.running = Some((program, command));
                         self.feed(now, Input::Wake, out);
@@ -264,8 +267,12 @@ impl Terminal {
     fn program(&self, command: &Simple) -> Result<Program, Usage> {
         let (name, args) = command.words.split_first().map_or(("", &[][..]), |(name, args)| (name.as_str(), args));
         if matches!(name, "kubectl" | "k") {
-            let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace };
+            let ports = self.forwards.taken();
+            let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace, ports: &ports };
             return Ok(Program::Kubectl(Kubectl::start(args, &environment)?));
+        }
+        if name == "curl" {
+            return self.forwards.curl(args).map(|job| Program::Kubectl(Kubectl::of(job))).map_err(Usage);
         }
         let endpoints = self.variables.get("ETCDCTL_ENDPOINTS").map(String::as_str);
         let read = |path: &str| self.files.read(path).map(str::to_owned);
@@ -315,6 +322,9 @@ impl Terminal {
         let ended = match &mut program {
             Program::Kubectl(kubectl) => {
                 kubectl.handle(now, input, out);
+                let effects = kubectl.take_effects();
+                self.forwards.add(effects.forwards);
+                effects.files.into_iter().for_each(|(path, text)| self.write(&path, false, &text));
                 if let Some(namespace) = kubectl.take_namespace() {
                     self.namespace = namespace;
                 }
@@ -400,6 +410,8 @@ impl Terminal {
                     OWN.join(", ")
                 )
             }
+            "jobs" => text = self.forwards.list(),
+            "kill" => self.kill_job(args.first().map_or("", String::as_str)),
             "cat" if args.is_empty() => text.clone_from(&command.stdin),
             "cat" | "rm" => text = self.cat_or_rm(name, args),
             name if tools::NAMES.contains(&name) => match tools::run(name, args, &command.stdin) {
@@ -418,6 +430,13 @@ impl Terminal {
             return;
         }
         self.emit(command, vec![Output { stream: Stream::Stdout, text }]);
+    }
+
+    fn kill_job(&mut self, job: &str) {
+        if !self.forwards.kill(job) {
+            self.code = 1;
+            self.complain(&format!("sh: kill: {job}: no such job"));
+        }
     }
 
     /// `NAME=value`, with or without `export`.
@@ -458,7 +477,7 @@ impl Terminal {
 }
 
 /// What the shell knows besides `kubectl` and the tools of a pipe.
-const OWN: [&str; 10] = ["cat", "clear", "echo", "export", "false", "help", "ls", "rm", "sleep", "true"];
+const OWN: [&str; 13] = ["cat", "clear", "curl", "echo", "export", "false", "help", "jobs", "kill", "ls", "rm", "sleep", "true"];
 
 /// How many variables fit.
 const MAX_VARIABLES: usize = 256;

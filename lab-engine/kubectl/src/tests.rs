@@ -2,6 +2,7 @@
 
 use crate::terminal::{Stream, Terminal};
 use api::Object;
+use api::channels::{Channel, exit_frame};
 use api::http::{Accept, Body, Method, Path, Request, Response, WatchEvent};
 use api::kinds::find_resource;
 use api::status::{FieldError, Status};
@@ -237,13 +238,24 @@ fn generators_write_what_they_would_create() {
 }
 
 #[test]
-fn a_command_in_a_container_ends_with_its_status() {
-    let answer = Response::ok(Body::Json(json!({"stdout": "out\n", "stderr": "err\n", "exitCode": 3})));
-    let result = run("kubectl exec web -- sh -c 'exit 3'", vec![Response::ok(pod()), answer]);
-    assert_eq!((result.stdout.as_str(), result.code), ("out\n", 3));
-    assert_eq!(result.stderr, "err\ncommand terminated with exit code 3\n");
-    let words: Vec<&str> = result.requests[1].query.iter().filter(|(key, _)| key == "command").map(|(_, value)| value.as_str()).collect();
-    assert_eq!(words, ["sh", "-c", "exit 3"]);
+fn a_command_in_a_container_prints_as_it_goes_and_ends_with_its_status() {
+    let (mut terminal, mut outbox) = (Terminal::new(), Outbox::new(1));
+    terminal.run(Time::ZERO, "kubectl exec web -- sh -c 'exit 3'", &mut outbox);
+    terminal.handle(Time::ZERO, Input::Response(client::RequestId(1), Ok(Response::ok(pod()))), &mut outbox);
+    let (actions, next) = outbox.take();
+    let Some(Action::Request(id, exec)) = actions.last() else { panic!("a request") };
+    let words: Vec<&str> = exec.query.iter().filter(|(key, _)| key == "command").map(|(_, value)| value.as_str()).collect();
+    assert_eq!((exec.accept, words), (Accept::Channels, vec!["sh", "-c", "exit 3"]));
+    let mut outbox = Outbox::new(next);
+    terminal.handle(Time::ZERO, Input::Response(*id, Ok(Response::ok(Body::Empty))), &mut outbox);
+    let mut printed = |frame, last| {
+        terminal.handle(Time::ZERO, Input::Stream(*id, frame, last), &mut outbox);
+        terminal.take_output().into_iter().map(|output| (output.stream, output.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(printed(Channel::Stdout.frame("out\n"), false), [(Stream::Stdout, "out\n".to_owned())]);
+    assert_eq!(printed(Channel::Stderr.frame("err\n"), false), [(Stream::Stderr, "err\n".to_owned())]);
+    assert_eq!(printed(exit_frame(3), true), [(Stream::Stderr, "command terminated with exit code 3\n".to_owned())]);
+    assert_eq!((terminal.exit_code(), terminal.is_busy()), (3, false));
 }
 
 #[test]

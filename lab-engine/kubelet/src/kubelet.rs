@@ -423,9 +423,10 @@ impl Kubelet {
         {
             // Mostly the echo of the worker's own status: nothing to do but to remember it.
             managed.worker.update(pod);
-            // Whoever took the Pod's readiness away while the node was unreachable did not know better (`needsReconcile`).
-            let is_ready = |status: &PodStatus| condition_is_true(&status.conditions, "Ready");
-            managed.dirty |= !managed.writing && is_ready(&managed.worker.pod.status) != is_ready(&managed.worker.status);
+            // Whoever took the Pod's readiness away while the node was unreachable did not know better; nor does a scheduler that never
+            // learned that its binding was made (`needsReconcile`).
+            let shown = |status: &PodStatus| ["Ready", "PodScheduled"].map(|type_| condition_is_true(&status.conditions, type_));
+            managed.dirty |= !managed.writing && shown(&managed.worker.pod.status) != shown(&managed.worker.status);
             self.flush(&uid, now, out);
             return;
         }

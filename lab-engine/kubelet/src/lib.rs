@@ -24,6 +24,8 @@ mod outage;
 mod pod_actions;
 mod pod_status;
 mod pod_worker;
+#[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
+mod port_forward;
 mod prober;
 mod probes;
 mod resize;

@@ -177,7 +177,7 @@ impl PodWorker {
 
     /// Tells the trace of containers that ended while nobody looked.
     fn tell_ends(&mut self, cx: &mut Cx<'_>) {
-        let seen = |name: &str| status_of(&self.pod, name).map_or(0, |status| ended_runs(status));
+        let seen = |name: &str| status_of(&self.pod, name).map_or(0, ended_runs);
         let mut ended = Vec::new();
         for (index, record) in self.records.iter().enumerate() {
             let name = &self.spec(index).name;

@@ -34,6 +34,8 @@ impl PodWorker {
             status::initialized(spec, known, phase),
             status::ready(spec, &self.pod.status.conditions, known, phase),
             status::containers_ready(spec, known, phase),
+            // A Pod that is here was scheduled, whatever its scheduler thinks of it.
+            Draft { type_: "PodScheduled", status: true, reason: String::new(), message: String::new() },
         ];
         drafts.extend(self.resize_conditions());
         if let Some(message) = &self.disruption {

@@ -41,6 +41,7 @@ impl Kubelet {
             Path::Resource(path) => match path.subresource.as_ref() {
                 "log" => self.log(now, id, path, request, out),
                 "exec" => self.exec(now, id, path, request, out),
+                "portforward" => self.port_forward(now, id, path, request, out),
                 "attach" if request.accept == Accept::Channels => self.attach(now, id, path, request, out),
                 "proxy/metrics/resource" => {
                     out.respond(id, Response::ok(Body::Text(self.resource_metrics(now).into())));

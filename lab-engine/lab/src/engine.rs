@@ -46,6 +46,8 @@ pub struct Engine {
     prompt: Option<String>,
     /// The files as the page knows them.
     files: BTreeMap<String, String>,
+    /// The language of what the terminal itself says.
+    language: String,
 }
 
 impl Default for Engine {
@@ -62,6 +64,7 @@ impl Default for Engine {
             typing: false,
             prompt: None,
             files: BTreeMap::new(),
+            language: String::new(),
         }
     }
 }
@@ -115,9 +118,13 @@ impl Engine {
             self.begin(LabSession::new(&lab, seed).map_err(say)?, out);
             return Ok(());
         }
+        if let ToEngine::Language { language } = message {
+            self.language = language;
+            return Ok(());
+        }
         let session = self.session.as_mut().ok_or("no lab is loaded")?;
         match message {
-            ToEngine::Load { .. } => unreachable!("handled above"),
+            ToEngine::Load { .. } | ToEngine::Language { .. } => unreachable!("handled above"),
             ToEngine::Reset { seed } => {
                 session.reset(seed.unwrap_or(session.seed())).map_err(say)?;
                 if let Some(session) = self.session.take() {
@@ -170,7 +177,10 @@ impl Engine {
         Ok(())
     }
 
-    fn begin(&mut self, session: LabSession, out: &mut Vec<FromEngine>) {
+    fn begin(&mut self, mut session: LabSession, out: &mut Vec<FromEngine>) {
+        if !self.language.is_empty() {
+            session.set_language(&self.language);
+        }
         out.push(FromEngine::Ready { seed: session.seed(), lab: Box::new(session.lab().clone()) });
         self.files = session.lab().files.clone();
         (self.debt, self.sent, self.shown, self.typing, self.prompt) = (Duration::ZERO, EventId(0), None, false, None);

@@ -29,6 +29,11 @@ pub enum ToEngine {
         /// The seed that deals its numbers.
         seed: u64,
     },
+    /// The language of what the terminal itself says (`LANG`), from the next lab on.
+    Language {
+        /// Its tag, for example `zh-CN`.
+        language: String,
+    },
     /// Begin the same lab anew; with another seed, other numbers are dealt.
     Reset {
         /// The seed; the same as before if there is none.

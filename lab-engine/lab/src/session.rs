@@ -236,6 +236,11 @@ impl LabSession {
         self.run.start_line(line);
     }
 
+    /// Sets the language of what the terminal itself says.
+    pub fn set_language(&mut self, language: &str) {
+        self.run.cluster.terminal_mut().set_variable("LANG", language);
+    }
+
     /// Interrupts what runs in the terminal.
     pub fn interrupt(&mut self) {
         self.run.cluster.interrupt();

@@ -43,7 +43,7 @@ pub(super) const EN: Words = Words {
     output: "Output of the terminal",
     command_line: "Command",
     command_placeholder: "kubectl get pods",
-    terminal_hint: "Enter runs, ↑ ↓ recall, Tab completes (on an empty line it moves on), Ctrl-C interrupts, Ctrl-D ends a session in a container, Ctrl-L clears.",
+    terminal_hint: "Enter runs, ↑ ↓ recall, Tab completes (on an empty line it moves on), Ctrl-C interrupts, Ctrl-D ends a session in a container, Ctrl-L clears. `fault` lists what can be made to fail.",
     cluster: "Cluster",
     unscheduled: "Without a node",
     workloads: "Workloads",

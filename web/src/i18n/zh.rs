@@ -43,7 +43,7 @@ pub(super) const ZH: Words = Words {
     output: "终端输出",
     command_line: "命令",
     command_placeholder: "kubectl get pods",
-    terminal_hint: "Enter 运行，↑ ↓ 翻看历史，Tab 补全（空行时移到下一处），Ctrl-C 中断，Ctrl-D 结束容器中的会话，Ctrl-L 清屏。",
+    terminal_hint: "Enter 运行，↑ ↓ 翻看历史，Tab 补全（空行时移到下一处），Ctrl-C 中断，Ctrl-D 结束容器中的会话，Ctrl-L 清屏。输入 `fault` 列出可以制造的故障。",
     cluster: "集群",
     unscheduled: "尚未分配节点",
     workloads: "工作负载",

@@ -41,7 +41,7 @@ const STDIN_FILE: &str = "/dev/stdin";
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without a script and words, lines are read from standard input. `wait 30s` lets time pass in the cluster, as it does\n\
-                        while a command runs; `fault crash etcd-2` puts a fault on it, and `heal crash etcd-2` takes it away. The exit status is that of the first command that failed."
+                        while a command runs; `fault crash etcd-2` puts a fault on it, `heal crash etcd-2` takes it away, and `fault` lists them. The exit status is that of the first command that failed."
 )]
 pub(super) struct Kubectl {
     /// A file with a command a line, such as `kubectl apply -f web.yaml`; `-` is standard input
@@ -69,7 +69,10 @@ impl Kubectl {
         let etcd = EtcdConfig { members: self.etcd_members, ..EtcdConfig::default() };
         let config = ClusterConfig { seed: self.seed, etcd, ..ClusterConfig::with_nodes(usize::from(self.nodes)) };
         let boot = || -> Result<Runner> {
-            let cluster = Cluster::booted(&config)?;
+            let mut cluster = Cluster::booted(&config)?;
+            if let Ok(language) = std::env::var("LANG") {
+                cluster.terminal_mut().set_variable("LANG", &language);
+            }
             Ok(Runner { cluster, host: HostFiles::default(), time_limit: self.time_limit, echo: false, failed: 0 })
         };
         if !self.words.is_empty() {

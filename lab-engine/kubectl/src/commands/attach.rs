@@ -4,7 +4,7 @@
 
 use super::observe::{self, Seen};
 use super::pods_of::{default_container, find, named, pods};
-use super::session::{Streams, connect};
+use super::session::{Broken, Streams, connect};
 use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::resources::Context;
@@ -49,7 +49,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
             let streams = Streams::new(stdin, tty, text, io);
             attach(pod, &name, streams, quiet, io, |end, io| match end {
                 Ok(_) => Step::Done(0),
-                Err(message) => io.error(&message),
+                Err(broken) => broken.fail(io),
             })
         })
     }))
@@ -62,7 +62,7 @@ pub(super) fn attach(
     mut streams: Streams,
     quiet: bool,
     io: &mut Io<'_>,
-    then: impl FnOnce(Result<i32, String>, &mut Io<'_>) -> Step + 'static,
+    then: impl FnOnce(Result<i32, Broken>, &mut Io<'_>) -> Step + 'static,
 ) -> Step {
     let text = |field: &str| pod["metadata"][field].as_str().unwrap_or("");
     let phase = pod["status"]["phase"].as_str().unwrap_or("");
@@ -115,16 +115,28 @@ pub(super) fn when_it_runs(path: ResourcePath, container: String, streams: Strea
             let restarts = pod["spec"]["restartPolicy"] == "Always" && is_regular(pod, &container);
             Some(attach(pod, &container, streams, quiet, io, move |end, io| match end {
                 Ok(_) if restarts => Step::Done(0),
-                Ok(_) => until_it_ended(path, name),
-                Err(message) => io.error(&message),
+                Ok(_) => until_it_ended(path, name, |_, code| Step::Done(code)),
+                // It has ended since it was seen to run.
+                Err(broken @ Broken::Refused(_)) => {
+                    let (message, pod) = (broken.message(), path.name.clone().unwrap_or_default());
+                    io.complain(&format!("warning: couldn't attach to pod/{pod}, falling back to streaming logs: {message}"));
+                    let log = path.clone();
+                    until_it_ended(path, name, move |name, code| print_log(log, &name, code))
+                }
+                Err(broken) => broken.fail(io),
             }))
         }
     })
 }
 
-fn until_it_ended(path: ResourcePath, container: String) -> Step {
+/// Waits for the end of a container, and goes on with its name and exit code.
+fn until_it_ended(path: ResourcePath, container: String, then: impl FnOnce(String, i32) -> Step + 'static) -> Step {
+    let mut then = Some(then);
     observe::object(path, None, move |seen, _| match seen {
-        Seen::Object(Some(pod)) => state_of(pod, &container).and_then(exit_code).map(Step::Done),
+        Seen::Object(Some(pod)) => {
+            let code = state_of(pod, &container).and_then(exit_code)?;
+            then.take().map(|then| then(container.clone(), code))
+        }
         Seen::Object(None) | Seen::Timeout => Some(Step::Done(0)),
     })
 }

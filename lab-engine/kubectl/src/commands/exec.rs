@@ -73,6 +73,6 @@ pub(super) fn run(pod: &Value, container: &str, command: &[String], streams: Str
             io.complain(&format!("command terminated with exit code {code}"));
             Step::Done(code)
         }
-        Err(message) => io.error(&message),
+        Err(broken) => broken.fail(io),
     })
 }

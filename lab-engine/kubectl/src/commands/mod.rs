@@ -5,6 +5,7 @@ mod apply;
 mod attach;
 mod auth;
 mod change;
+mod cp;
 mod create;
 mod debug;
 mod delete;
@@ -25,6 +26,7 @@ mod nodes;
 mod observe;
 mod patch;
 mod pods_of;
+mod port_forward;
 mod raw;
 mod rollout;
 mod run;
@@ -75,6 +77,7 @@ const VERBS: &[Verb] = &[
     reads("cluster-info", &[], about::cluster_info),
     reads("config", about::CONFIG_FLAGS, about::config),
     writes("cordon", nodes::FLAGS, nodes::cordon),
+    reads("cp", cp::FLAGS, cp::build),
     writes("create", apply::FLAGS, apply::create),
     writes("create clusterrole", create::FLAGS, create::cluster_role),
     writes("create clusterrolebinding", create::BINDING_FLAGS, create::cluster_role_binding),
@@ -114,6 +117,7 @@ const VERBS: &[Verb] = &[
     writes("label", label::FLAGS, label::label),
     reads("logs", logs::FLAGS, logs::build),
     writes("patch", patch::FLAGS, patch::build),
+    reads("port-forward", port_forward::FLAGS, port_forward::build),
     writes("replace", apply::FLAGS, apply::replace),
     reads("rollout history", rollout::FLAGS, history::history),
     writes("rollout pause", rollout::FLAGS, rollout::pause),
@@ -146,13 +150,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("certificate", "certificate signing requests are not simulated"),
     ("completion", "the terminal completes by itself: press Tab"),
     ("convert", "it is a plugin that is not part of kubectl"),
-    ("cp", "copy with 'kubectl exec POD -- cat FILE > FILE'"),
     ("edit", "this terminal has no editor: change the object with 'kubectl patch', 'kubectl set' or 'kubectl apply -f'"),
     ("kustomize", "kustomizations are not supported in this terminal"),
     ("plugin", "this terminal has no plugins"),
-    ("port-forward", "this terminal has no ports: ask from inside, with 'kubectl exec POD -- wget -qO- HOST'"),
     ("proxy", "this terminal has no ports: use 'kubectl get --raw PATH'"),
 ];
+
+pub(crate) use pods_of::pods;
 
 /// The first words of all commands, sorted, each once.
 pub(crate) fn names() -> Vec<&'static str> {

@@ -40,7 +40,7 @@ pub(super) fn selector(object: &Value) -> String {
 }
 
 /// The kind of Pods.
-pub(super) fn pods() -> &'static KindInfo {
+pub(crate) fn pods() -> &'static KindInfo {
     <api::core::Pod as api::Resource>::INFO
 }
 

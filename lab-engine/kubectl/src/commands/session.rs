@@ -1,8 +1,11 @@
 //! A connection into a container that stays open: what comes is printed, what is typed is sent (`remotecommand.StreamOptions`).
 
-use crate::command::{Io, Keyboard, News, Step};
+use crate::command::{Failure, Io, Keyboard, News, Step};
 use api::channels::{Channel, exit_code};
 use api::http::{Accept, Body, Request};
+
+/// What is said of a connection that breaks.
+const ABNORMAL_CLOSURE: &str = "error reading from error stream: websocket: close 1006 (abnormal closure): unexpected EOF";
 
 /// What is given to the other end.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +33,38 @@ impl Streams {
     }
 }
 
-/// Opens a connection, and goes on with how it ended: the exit code, or the other end's message.
+/// Why a connection has no exit code.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// It was never opened.
+    Refused(Failure),
+    /// It ended early.
+    Lost(String),
+}
+
+impl Broken {
+    /// Prints why, and ends the step with status 1.
+    pub(super) fn fail(&self, io: &mut Io<'_>) -> Step {
+        match self {
+            Broken::Refused(failure) => io.fail(failure),
+            Broken::Lost(message) => io.error(message),
+        }
+    }
+
+    /// Why, in short.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Broken::Refused(failure) => failure.message(),
+            Broken::Lost(message) => message.clone(),
+        }
+    }
+}
+
+/// Opens a connection, and goes on with how it ended: the exit code, or why there is none.
 pub(super) fn connect(
     mut request: Request,
     streams: Streams,
-    then: impl FnOnce(Result<i32, String>, &mut Io<'_>) -> Step + 'static,
+    then: impl FnOnce(Result<i32, Broken>, &mut Io<'_>) -> Step + 'static,
 ) -> Step {
     request.accept = Accept::Channels;
     for (on, name) in [(true, "stdout"), (!streams.tty, "stderr"), (streams.stdin, "stdin"), (streams.tty, "tty")] {
@@ -54,9 +84,9 @@ pub(super) fn connect(
                 *io.keyboard = types.then_some(Keyboard { tty });
                 return None;
             }
-            News::Answer(Err(failure)) => return Some(io.fail(&failure)),
+            News::Answer(Err(failure)) => Err(Broken::Refused(failure)),
             News::Text(frame, last) => match Channel::read(&frame) {
-                Some((Channel::Error, data)) => exit_code(data),
+                Some((Channel::Error, data)) => exit_code(data).map_err(Broken::Lost),
                 Some((Channel::Stderr, text)) => {
                     io.print_error(text);
                     return None;
@@ -65,10 +95,10 @@ pub(super) fn connect(
                     io.print(text);
                     return None;
                 }
-                _ if last => Err("the connection was closed".to_owned()),
+                _ if last => Err(Broken::Lost("the connection was closed".to_owned())),
                 _ => return None,
             },
-            News::Ended => Err("error reading from error stream: websocket: close 1006 (abnormal closure): unexpected EOF".to_owned()),
+            News::Ended => Err(Broken::Lost(ABNORMAL_CLOSURE.to_owned())),
             News::Events(_) | News::Deadline => return None,
         };
         *io.keyboard = None;

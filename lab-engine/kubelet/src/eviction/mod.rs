@@ -104,7 +104,7 @@ impl Kubelet {
         let node = self.node_reference();
         let attempt = format!("Attempting to reclaim {}", signal.resource());
         self.record_on_node(now, node, Warning, "EvictionThresholdMet", &attempt, out);
-        if self.reclaim(signal, now) {
+        if self.reclaim(signal, now, out) {
             return Vec::new();
         }
         let mut pods = self.pods_in_use(false);
@@ -119,13 +119,15 @@ impl Kubelet {
     }
 
     /// Frees what can be freed without Pods. True when no threshold is met any more.
-    fn reclaim(&mut self, signal: Signal, now: Time) -> bool {
+    fn reclaim(&mut self, signal: Signal, now: Time, out: &mut Outbox) -> bool {
         let helps =
             rank::Disks::of(signal, self.has_image_disk()).image && !matches!(signal, Signal::MemoryAvailable | Signal::PidAvailable);
         if !helps {
             return false;
         }
-        self.free_image_disk();
+        if self.free_image_disk() {
+            self.write_node_status(now, out);
+        }
         thresholds_met(&self.config.eviction.thresholds, &self.observe_node(now), true).is_empty()
     }
 

@@ -164,6 +164,8 @@ impl Desk {
         match Link::start(move |message| self.hear(message)) {
             Ok(link) => {
                 let lab = self.inner.with_value(|inner| Box::new(inner.context.card.lab.clone()));
+                let language = self.inner.with_value(|inner| inner.context.lang.code().to_owned());
+                link.send(&ToEngine::Language { language });
                 link.send(&ToEngine::Load { lab, seed: self.seed.get_untracked() });
                 self.inner.with_value(|inner| inner.link.replace(Some(link)));
             }

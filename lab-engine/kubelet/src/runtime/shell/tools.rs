@@ -3,6 +3,7 @@
 //! **Simplified here:** of each tool only the options that scripts in manifests use; an unknown option is ignored.
 
 use super::machine::{Frame, Thread};
+use super::tar;
 use super::{namespaces, net, test, text_tools};
 use crate::runtime::disk::large_file;
 use crate::runtime::fs::{FsError, normalize};
@@ -88,6 +89,7 @@ const NAMES: &[&str] = &[
     "ipset",
     "dd",
     "fallocate",
+    "tar",
 ];
 
 /// Whether there is a tool of this name.
@@ -188,6 +190,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             thread.write(1, "Filesystem           1K-blocks      Used Available Use% Mounted on\noverlay              104857600         0 104857600   0% /\n", ctx, out);
             0
         }
+        "tar" => tar::run(thread, args, ctx, out),
         "dd" | "fallocate" => allocate(thread, name, args, ctx, out),
         "ls" => ls(thread, args, ctx, out),
         "touch" | "rm" | "mkdir" | "rmdir" | "cp" | "mv" | "chmod" | "stat" => files(thread, name, args, &plain, ctx, out),
