@@ -5,8 +5,9 @@
 //! **Simplified here:** files hold text; no owners, no links, no device files beyond `/dev/null`, `/dev/stdout` and `/dev/stderr`; modes
 //! are kept but not enforced, apart from read-only mounts.
 
-use std::collections::BTreeMap;
+use imbl::OrdMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// What one tree may hold, in bytes of text.
@@ -44,13 +45,14 @@ impl fmt::Display for FsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Dir,
-    File { text: String, mode: u32 },
+    File { text: Arc<String>, mode: u32 },
 }
 
-/// A tree of files by absolute, normal path. The root always exists.
+/// A tree of files by absolute, normal path. The root always exists. A copy, as each container has one of its image's, shares what neither
+/// changes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
-    entries: Arc<BTreeMap<String, Entry>>,
+    entries: OrdMap<Arc<str>, Entry>,
     bytes: usize,
     /// The sizes of files whose content is not kept.
     pub(super) holes: BTreeMap<String, u64>,
@@ -75,7 +77,7 @@ impl Tree {
             self.make_dirs(parent)?;
         }
         self.write(path, &text, false)?;
-        if let Some(Entry::File { mode: old, .. }) = Arc::make_mut(&mut self.entries).get_mut(path) {
+        if let Some(Entry::File { mode: old, .. }) = self.entries.get_mut(path) {
             *old = mode;
         }
         Ok(())
@@ -120,8 +122,9 @@ impl Tree {
         if !append {
             self.holes.remove(path);
         }
-        match Arc::make_mut(&mut self.entries).entry(path.to_owned()).or_insert(Entry::File { text: String::new(), mode: 0o644 }) {
+        match self.entries.entry(path.into()).or_insert_with(|| Entry::File { text: Arc::default(), mode: 0o644 }) {
             Entry::File { text: content, .. } => {
+                let content = Arc::make_mut(content);
                 if !append {
                     content.clear();
                 }
@@ -150,7 +153,7 @@ impl Tree {
             return Err(FsError::NoSpace);
         }
         self.version += 1;
-        Arc::make_mut(&mut self.entries).insert(path.to_owned(), Entry::Dir);
+        self.entries.insert(path.into(), Entry::Dir);
         Ok(())
     }
 
@@ -173,14 +176,13 @@ impl Tree {
             return Err(FsError::NotFound);
         }
         self.version += 1;
-        let below: Vec<String> = self.below(path).map(|(path, _)| path.clone()).collect();
+        let below: Vec<Arc<str>> = self.below(path).map(|(path, _)| path.clone()).collect();
         if self.is_dir(path) && !below.is_empty() && !recursive {
             return Err(FsError::NotEmpty);
         }
-        self.holes.retain(|file, _| file != path && !below.contains(file));
-        let entries = Arc::make_mut(&mut self.entries);
-        for path in below.iter().map(String::as_str).chain([path]) {
-            if let Some(Entry::File { text, .. }) = entries.remove(path) {
+        self.holes.retain(|file, _| file != path && !below.iter().any(|path| **path == **file));
+        for path in below.iter().map(|path| &**path).chain([path]) {
+            if let Some(Entry::File { text, .. }) = self.entries.remove(path) {
                 self.bytes -= text.len();
             }
         }
@@ -204,7 +206,7 @@ impl Tree {
 
     /// Whether both hold the same files.
     pub(crate) fn same_files(&self, other: &Tree) -> bool {
-        Arc::ptr_eq(&self.entries, &other.entries) || self.entries == other.entries
+        self.entries.ptr_eq(&other.entries) || self.entries == other.entries
     }
 
     /// What is below a directory, as a tree of its own.
@@ -214,7 +216,7 @@ impl Tree {
             // It fits, for it did before.
             let _ = match entry {
                 Entry::Dir => tree.make_dirs(&at[path.len()..]),
-                Entry::File { text, mode } => tree.put(&at[path.len()..], text.clone(), *mode),
+                Entry::File { text, mode } => tree.put(&at[path.len()..], String::clone(text), *mode),
             };
         }
         tree
@@ -232,16 +234,18 @@ impl Tree {
         for (at, entry) in tree.entries.iter() {
             match entry {
                 Entry::Dir => self.make_dirs(&format!("{path}{at}"))?,
-                Entry::File { text, mode } => self.put(&format!("{path}{at}"), text.clone(), *mode)?,
+                Entry::File { text, mode } => self.put(&format!("{path}{at}"), String::clone(text), *mode)?,
             }
         }
         Ok(())
     }
 
     /// Everything below a directory.
-    pub(crate) fn below(&self, path: &str) -> impl Iterator<Item = (&String, &Entry)> {
+    pub(crate) fn below(&self, path: &str) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
         let prefix = format!("{}/", path.trim_end_matches('/'));
-        self.entries.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix))
+        let range = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+        let from = self.entries.range::<(Bound<&str>, Bound<&str>), str>(range);
+        from.take_while(move |(path, _)| path.starts_with(&prefix))
     }
 
     /// The names in a directory, in order.
