@@ -138,6 +138,8 @@ pub(super) const EN: Words = Words {
     handlers_told: "added {} · updated {} · deleted {}, of these {} that were missed",
     work_queues: "Work queues",
     queue: "Queue",
+    queues_now: "{} ready · {} processing · {} waiting",
+    queues_ever: "keys added {} · merged {} · retried {}",
     queue_ready: "ready",
     queue_processing: "processing",
     queue_waiting: "waiting",

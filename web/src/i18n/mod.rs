@@ -144,6 +144,8 @@ pub(crate) struct Words {
     pub(crate) handlers_told: &'static str,
     pub(crate) work_queues: &'static str,
     pub(crate) queue: &'static str,
+    pub(crate) queues_now: &'static str,
+    pub(crate) queues_ever: &'static str,
     pub(crate) queue_ready: &'static str,
     pub(crate) queue_processing: &'static str,
     pub(crate) queue_waiting: &'static str,
@@ -273,6 +275,8 @@ mod tests {
                 words.cache_now,
                 words.indices,
                 words.handlers_told,
+                words.queues_now,
+                words.queues_ever,
             ]
         };
         for (english, chinese) in patterns(&EN).into_iter().zip(patterns(&ZH)) {

@@ -138,6 +138,8 @@ pub(super) const ZH: Words = Words {
     handlers_told: "新增 {} · 更新 {} · 删除 {}，其中 {} 个错过了删除事件",
     work_queues: "工作队列",
     queue: "队列",
+    queues_now: "{} 个就绪 · {} 个处理中 · {} 个等待",
+    queues_ever: "key 加入 {} 次 · 合并 {} 次 · 重试 {} 次",
     queue_ready: "就绪",
     queue_processing: "处理中",
     queue_waiting: "等待",

@@ -57,8 +57,9 @@ async fn the_informers_of_a_component_can_be_looked_into() {
     let stage = Stage::new().await;
     stage.go("en/api/informer.html").await;
     stage.start_lab_on(2).await;
-    stage.click(".cb-informers summary").await;
-    stage.until("document.querySelectorAll('.cb-stage').length === 4").await;
+    stage.until("document.querySelectorAll('.cb-stage').length === 5").await;
+    stage.click(".cb-informers-all summary").await;
+    stage.click(".cb-queues summary").await;
     let cells = async |resource: &str| rows(&stage, &format!("tr[data-informer='{resource}']")).await.remove(0);
     let pods = cells("pods").await;
     assert_eq!((pods[1].as_str(), pods[4].as_str()), ("watches", "0"), "{pods:?}");
@@ -75,7 +76,7 @@ async fn the_informers_of_a_component_can_be_looked_into() {
     stage.until("document.querySelectorAll('.cb-informer-table tbody tr').length === 1").await;
     let selector = "document.querySelector(\".cb-stage[data-stage='reflector']\").innerText";
     stage.until(&format!("{selector}.includes('spec.nodeName=node-2')")).await;
-    stage.click(".cb-informers summary").await;
+    assert_eq!(count(&stage, ".cb-stage").await, 4, "a kubelet has no work queue");
     stage.finish().await;
 }
 

@@ -7,6 +7,7 @@ use crate::i18n::{Words, fill};
 use lab::{InformerStatus, Inspection, QueueStatus, ReflectorState};
 use leptos::prelude::*;
 use std::collections::BTreeMap;
+use web_sys::Element;
 
 /// The component that is looked into first, where there is one of this name.
 const FIRST: &str = "kube-controller-manager";
@@ -78,10 +79,11 @@ pub(crate) fn InformersView(desk: Desk) -> impl IntoView {
 }
 
 fn panel(desk: Desk, words: &'static Words, card: &str) -> impl IntoView + use<> {
-    let open = RwSignal::new(false);
+    let open = StoredValue::new(true);
     let chosen = RwSignal::new(FIRST.to_owned());
     let resource = RwSignal::new(String::new());
-    let look = move || desk.inspect(open.get_untracked().then(|| chosen.get_untracked()));
+    let look = move || desk.inspect(open.get_value().then(|| chosen.get_untracked()));
+    look();
     let inside = desk.inside;
     let shown = Memo::new(move |_| inside.with(|inside| inside.shown(&resource.get())));
     let components = Memo::new(move |_| inside.with(|inside| inside.components.clone()));
@@ -91,7 +93,7 @@ fn panel(desk: Desk, words: &'static Words, card: &str) -> impl IntoView + use<>
     let queues = Memo::new(move |_| inside.with(|inside| inside.inspection.queues.clone()));
     let (component_id, resource_id) = (format!("card-{card}-component"), format!("card-{card}-informer"));
     view! {
-        <details class="cb-panel cb-informers" on:toggle=move |_| { open.update(|open| *open = !*open); look() }>
+        <details class="cb-panel cb-informers" open on:toggle=move |event| { open.set_value(event_target::<Element>(&event).has_attribute("open")); look() }>
             <summary>{words.informers}</summary>
             <p class="cb-decision-choice">
                 <label for=component_id.clone()>{words.component}</label>" "
@@ -105,18 +107,23 @@ fn panel(desk: Desk, words: &'static Words, card: &str) -> impl IntoView + use<>
             </p>
             <p class="cb-note" hidden=move || !empty()>{words.knows_nothing}</p>
             <ol class="cb-flow" aria-label=words.flow hidden=empty>{move || inside.with(|inside| flow(inside, &shown.get(), words))}</ol>
-            <div class="cb-table-frame" tabindex="0" role="group" aria-label=words.informers_all hidden=empty>
-                <table class="cb-informer-table">
-                    <caption>{words.informers_all}</caption>
-                    <thead><tr>
-                        <th scope="col">{words.resource}</th><th scope="col">"Reflector"</th><th scope="col">"resourceVersion"</th>
-                        <th scope="col">"list / watch"</th><th scope="col">"410"</th><th scope="col">"FIFO"</th><th scope="col">"Indexer"</th>
-                        <th scope="col">"ADD / UPD / DEL"</th>
-                    </tr></thead>
-                    <tbody><For each=move || resources.get() key=Clone::clone children=row/></tbody>
-                </table>
-            </div>
-            {move || queues.with(|queues| (!queues.is_empty()).then(|| queue_table(queues, words)))}
+            <details class="cb-informers-all" hidden=empty on:toggle=|event| event.stop_propagation()>
+                <summary>{words.informers_all}</summary>
+                <div class="cb-table-frame" tabindex="0" role="group" aria-label=words.informers_all>
+                    <table class="cb-informer-table">
+                        <thead><tr>
+                            <th scope="col">{words.resource}</th><th scope="col">"Reflector"</th><th scope="col">"resourceVersion"</th>
+                            <th scope="col">"list / watch"</th><th scope="col">"410"</th><th scope="col">"FIFO"</th><th scope="col">"Indexer"</th>
+                            <th scope="col">"ADD / UPD / DEL"</th>
+                        </tr></thead>
+                        <tbody><For each=move || resources.get() key=Clone::clone children=row/></tbody>
+                    </table>
+                </div>
+            </details>
+            <details class="cb-queues" hidden=move || queues.with(Vec::is_empty) on:toggle=|event| event.stop_propagation()>
+                <summary>{words.work_queues}</summary>
+                {move || queues.with(|queues| queue_table(queues, words))}
+            </details>
         </details>
     }
 }
@@ -178,7 +185,25 @@ fn flow(inside: &Inside, resource: &str, words: &'static Words) -> impl IntoView
             <strong>{words.handlers}</strong>
             <p>{fill_all(words.handlers_told, as_refs(&told))}</p>
         </li>
+        {queue_stage(&inside.inspection.queues, words)}
     }
+}
+
+/// The stage behind the handlers, where the component has work queues: all of them together.
+fn queue_stage(queues: &[QueueStatus], words: &'static Words) -> Option<impl IntoView + use<>> {
+    let sum = |number: fn(&QueueStatus) -> u64| queues.iter().map(number).sum::<u64>().to_string();
+    let now = [sum(|queue| queue.ready as u64), sum(|queue| queue.processing as u64), sum(|queue| queue.waiting as u64)];
+    let ever = [sum(|queue| queue.added), sum(|queue| queue.merged), sum(|queue| queue.retried)];
+    let filled = |pattern: &str, values: &[String; 3]| fill(pattern, &values.each_ref().map(String::as_str));
+    (!queues.is_empty()).then(|| {
+        view! {
+            <li class="cb-stage" data-stage="queues">
+                <strong>{words.work_queues}</strong>
+                <p>{filled(words.queues_now, &now)}</p>
+                <p>{filled(words.queues_ever, &ever)}</p>
+            </li>
+        }
+    })
 }
 
 fn state_name(state: ReflectorState) -> &'static str {
@@ -219,7 +244,6 @@ fn queue_table(queues: &[QueueStatus], words: &'static Words) -> impl IntoView +
     view! {
         <div class="cb-table-frame" tabindex="0" role="group" aria-label=words.work_queues>
             <table class="cb-queue-table">
-                <caption>{words.work_queues}</caption>
                 <thead><tr>
                     <th scope="col">{words.queue}</th><th scope="col">{words.queue_ready}</th><th scope="col">{words.queue_processing}</th>
                     <th scope="col">{words.queue_waiting}</th><th scope="col">{words.queue_added}</th><th scope="col">{words.queue_merged}</th>
