@@ -6,6 +6,7 @@
 //! are kept but not enforced, apart from read-only mounts.
 
 use imbl::OrdMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
