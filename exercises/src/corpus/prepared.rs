@@ -45,7 +45,7 @@ pub struct Expected {
     /// What the cluster says in the end, if not everything is to be ready: in the answer, a Pod's state or an event.
     #[serde(default)]
     pub ends: Option<String>,
-    /// What the cluster cannot do that it would need, so that it waits here and not in Kubernetes.
+    /// What the cluster does otherwise, or cannot do, so that it waits or is refused here and not in Kubernetes.
     #[serde(default)]
     pub limit: Option<String>,
     /// Why it ends so, or what stands in for what, for whoever reads the table and the report.

@@ -91,7 +91,8 @@ fn judge(cluster: &mut Cluster, manifest: &Manifest, expected: &Expected, applie
         };
     }
     if !accepted {
-        return Verdict::Refused { why: said };
+        let limit = expected.limit.as_ref().map(|limit| format!("\n({limit})")).unwrap_or_default();
+        return Verdict::Refused { why: said + &limit };
     }
     let created = created(manifest, applied);
     let limit = cluster.now() + expected.within.map_or(PATIENCE, Duration::from_secs);
