@@ -49,7 +49,10 @@ fn without_a_scheduler_pods_wait_and_without_controllers_there_are_none() {
     pass(&mut cluster, 60);
     assert_eq!(running(&cluster), 3);
     let refused = cluster.inject(&crash("kubelet/node-1")).unwrap_err().to_string();
-    assert!(refused.ends_with("those that can are etcd-1, kube-apiserver, kube-scheduler, kube-controller-manager"), "{refused}");
+    assert!(
+        refused.contains("those that can are etcd-1, kube-apiserver, kube-scheduler, kube-controller-manager, kube-proxy/node-1"),
+        "{refused}"
+    );
 }
 
 #[test]
