@@ -3,7 +3,7 @@
 mod common;
 
 use api::http::Body;
-use api::http::Method;
+use api::http::{Method, PatchType};
 use apiserver::{ApiServer, Config, Input};
 use common::{Harness, certificate, json, refusal, request};
 use serde_json::{Value, json};
@@ -70,6 +70,25 @@ fn what_a_service_held_is_free_when_it_is_gone() {
     json(harness.post(SERVICES, service("b", &wanted)));
     let range = json(harness.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes"));
     assert_eq!(range["spec"]["cidrs"], json!(["10.96.0.0/12"]));
+}
+
+#[test]
+fn a_port_for_health_checks_is_held_as_long_as_it_is_needed() {
+    let mut harness = Harness::new();
+    let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
+    let drawn = json(harness.post(SERVICES, service("a", &local)));
+    let port = drawn["spec"]["healthCheckNodePort"].as_i64().unwrap();
+    assert!((30_000..32_768).contains(&port) && drawn["spec"]["ports"][0]["nodePort"] != port, "{drawn}");
+    let wanted = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port});
+    let (_, message) = refusal(harness.post(SERVICES, service("b", &wanted)));
+    assert!(message.ends_with("provided port is already allocated"), "{message}");
+    let own = format!("{SERVICES}/a");
+    let other = json!({"spec": {"healthCheckNodePort": port + 1}});
+    let (_, message) = refusal(harness.patch(&own, PatchType::Merge, other));
+    assert!(message.contains("spec.healthCheckNodePort: Invalid value: ") && message.contains("field is immutable"), "{message}");
+    let open = json(harness.patch(&own, PatchType::Merge, json!({"spec": {"externalTrafficPolicy": "Cluster"}})));
+    assert!(open["spec"].get("healthCheckNodePort").is_none(), "{open}");
+    json(harness.post(SERVICES, service("b", &wanted)));
 }
 
 #[test]

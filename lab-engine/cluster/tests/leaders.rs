@@ -50,7 +50,9 @@ fn without_a_scheduler_pods_wait_and_without_controllers_there_are_none() {
     assert_eq!(running(&cluster), 3);
     let refused = cluster.inject(&crash("kubectl")).unwrap_err().to_string();
     assert!(
-        refused.contains("those that can are etcd-1, kube-apiserver, kube-scheduler, kube-controller-manager, kubelet/node-1"),
+        refused.contains("those that can are etcd-1, kube-apiserver, kube-scheduler, kube-controller-manager, ")
+            && refused.contains("kubelet/node-1")
+            && refused.contains("kube-proxy/node-1"),
         "{refused}"
     );
 }

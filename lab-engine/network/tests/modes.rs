@@ -1,4 +1,4 @@
-//! The modes of kube-proxy agree on where packets go, and their rules are named and printed as upstream's.
+//! The modes of kube-proxy agree on where packets go, and their rules are named and printed as upstream's; and the real tools take them.
 
 use network::addr::{IpFamily, Packet, Protocol};
 use network::netfilter::text;
@@ -7,7 +7,9 @@ use network::proxy::{LocalTrafficDetector, ProxyConfig, ProxyState};
 use network::{iptables, nftables};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::process::{Command, Stdio};
 
 fn config() -> ProxyConfig {
     let detector = LocalTrafficDetector::Cidr("10.244.0.0/16".parse().expect("the text is right"));
@@ -33,7 +35,7 @@ fn state() -> ProxyState {
     };
     let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local"});
     let services = [
-        service("plain", 1, json!({"type": "LoadBalancer"})),
+        service("plain", 1, json!({"type": "LoadBalancer", "sessionAffinity": "ClientIP"})),
         service("local", 2, local.clone()),
         service("ranged", 3, json!({"type": "LoadBalancer", "loadBalancerSourceRanges": ["203.0.113.0/25"], "externalIPs": ["192.0.2.7"]})),
         service("empty", 4, json!({"type": "LoadBalancer"})),
@@ -122,5 +124,39 @@ fn nftables_names_are_those_of_kube_proxy() {
         "numgen random mod 2 vmap { 0 : goto endpoint-",
     ] {
         assert!(listed.contains(line), "{line} is not in\n{listed}");
+    }
+}
+
+/// Gives a text to a tool; `None` when the tool is not installed or may not be used here.
+fn accepted(tool: &str, args: &[&str], text: &str) -> Option<bool> {
+    let mut child = Command::new(tool).args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().ok()?;
+    child.stdin.take()?.write_all(text.as_bytes()).ok()?;
+    let output = child.wait_with_output().ok()?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    if error.contains("Permission denied") || error.contains("Operation not permitted") || error.contains("Failed to initialize") {
+        return None;
+    }
+    eprintln!("{error}");
+    Some(output.status.success())
+}
+
+#[test]
+fn iptables_restore_takes_the_rules() {
+    for localhost_node_ports in [true, false] {
+        let config = ProxyConfig { localhost_node_ports, ..config() };
+        let text = text::save(&iptables::build(&config, &state()));
+        match accepted("iptables-restore", &["--test"], &text) {
+            Some(accepted) => assert!(accepted, "iptables-restore --test refuses:\n{text}"),
+            None => eprintln!("skipped: iptables-restore is not installed, or not allowed here"),
+        }
+    }
+}
+
+#[test]
+fn nft_takes_the_table() {
+    let text = nftables::list_ruleset(&nftables::build(&config(), &state()));
+    match accepted("nft", &["-c", "-f", "-"], &text) {
+        Some(accepted) => assert!(accepted, "nft -c refuses:\n{text}"),
+        None => eprintln!("skipped: nft is not installed, or not allowed here"),
     }
 }

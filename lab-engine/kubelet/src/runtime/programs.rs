@@ -189,7 +189,9 @@ pub(crate) fn launch(
         return Some(Program::Shell(Box::new(Machine::run(argv.to_vec(), env.to_vec(), image))));
     }
     let ports = ports.filter(|_| image.kind == Kind::Unknown)?;
-    let services = ports.iter().map(|&port| (port, Service::Text { body: format!("{hostname}\n"), server: "" })).collect();
+    // A port of TCP and of UDP is one listener.
+    let ports: std::collections::BTreeSet<u16> = ports.iter().copied().collect();
+    let services = ports.into_iter().map(|port| (port, Service::Text { body: format!("{hostname}\n"), server: "" })).collect();
     let banner = format!("{STANDS_IN} {name}\n");
     Some(Program::Server(Box::new(Server { services, banner, ..Server::default() })))
 }

@@ -139,12 +139,13 @@ pub struct KubeProxyTable {
 /// The chains that the kernel calls.
 const BASE_CHAINS: &[(&str, Hook)] = &[
     ("filter-prerouting-pre-dnat", Hook { kind: "filter", hook: "prerouting", priority: "dstnat - 10" }),
-    ("filter-output-pre-dnat", Hook { kind: "filter", hook: "output", priority: "dstnat - 10" }),
+    // `nft` knows the name `dstnat` in prerouting only.
+    ("filter-output-pre-dnat", Hook { kind: "filter", hook: "output", priority: "-110" }),
     ("filter-input", Hook { kind: "filter", hook: "input", priority: "filter" }),
     ("filter-forward", Hook { kind: "filter", hook: "forward", priority: "filter" }),
     ("filter-output", Hook { kind: "filter", hook: "output", priority: "filter" }),
     ("nat-prerouting", Hook { kind: "nat", hook: "prerouting", priority: "dstnat" }),
-    ("nat-output", Hook { kind: "nat", hook: "output", priority: "dstnat" }),
+    ("nat-output", Hook { kind: "nat", hook: "output", priority: "-100" }),
     ("nat-postrouting", Hook { kind: "nat", hook: "postrouting", priority: "srcnat" }),
 ];
 
