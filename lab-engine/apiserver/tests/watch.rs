@@ -2,7 +2,7 @@
 
 mod common;
 
-use api::http::{Body, Method, PatchType, WatchEvent};
+use api::http::{Accept, Body, Method, PatchType, WatchEvent};
 use apiserver::Input;
 use common::{Harness, json, refusal, request};
 use serde_json::{Value, json};
@@ -168,4 +168,25 @@ fn logs_are_the_kubelets_business() {
     assert_eq!(h.streamed, [(id, "hello\n".to_owned(), true)]);
     let bad = refusal(h.get(&format!("{PODS}/web/log?container=x")));
     assert_eq!(bad, (400, "container x is not valid for pod web".to_owned()));
+}
+
+#[test]
+fn what_a_client_says_goes_to_the_kubelet_until_it_is_gone() {
+    let mut h = Harness::new();
+    h.post(PODS, pod("web", "x"));
+    bind(&mut h, "web", "node-1");
+    let mut exec = request(Method::Post, &format!("{PODS}/web/exec?command=sh"));
+    exec.accept = Accept::Channels;
+    let id = h.send(exec);
+    let (_, number, _) = h.kubelet.pop().unwrap();
+    h.handle(Input::Kubelet { id: number, response: api::http::Response::ok(Body::Empty) });
+    h.handle(Input::Write { client: 0, id, frame: "ls".into() });
+    h.handle(Input::Write { client: 1, id, frame: "not mine".into() });
+    h.handle(Input::Cancel { client: 0, id });
+    h.handle(Input::Write { client: 0, id, frame: "too late".into() });
+    assert_eq!(h.passed_on, [(number, Some("ls".to_owned())), (number, None)]);
+    // An answer that is all there is leaves nothing to close.
+    let log = h.send(request(Method::Get, &format!("{PODS}/web/log")));
+    h.handle(Input::Cancel { client: 0, id: log });
+    assert_eq!(h.passed_on.len(), 2);
 }

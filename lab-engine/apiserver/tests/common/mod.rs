@@ -23,6 +23,7 @@ pub(crate) struct Harness {
     pub(crate) trace: Vec<What>,
     pub(crate) kubelet: Vec<(String, u64, Request)>,
     pub(crate) streamed: Vec<(u64, String, bool)>,
+    pub(crate) passed_on: Vec<(u64, Option<String>)>,
     next: u64,
 }
 
@@ -44,6 +45,7 @@ impl Harness {
             trace: Vec::new(),
             kubelet: Vec::new(),
             streamed: Vec::new(),
+            passed_on: Vec::new(),
             next: 1,
         };
         harness.handle(Input::Wake);
@@ -83,7 +85,7 @@ impl Harness {
                     Output::WatchEnded { id, .. } => self.ended.push(id),
                     Output::Stream { id, text, last, .. } => self.streamed.push((id, text.to_string(), last)),
                     Output::Kubelet { node, id, request } => self.kubelet.push((node.to_string(), id, *request)),
-                    Output::KubeletText { .. } => panic!("these tests have no open sessions"),
+                    Output::KubeletText { id, frame, .. } => self.passed_on.push((id, frame.map(|frame| frame.to_string()))),
                     Output::Extension { .. } => panic!("these tests have no extension API server"),
                     Output::Trace(what) => self.trace.push(what),
                     Output::Etcd(_) if self.etcd_cut => {}
