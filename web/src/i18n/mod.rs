@@ -106,7 +106,6 @@ pub(crate) struct Words {
     pub(crate) connection: &'static str,
     pub(crate) newest_connection: &'static str,
     pub(crate) rules_matched: &'static str,
-    pub(crate) rule: &'static str,
     pub(crate) virtual_server: &'static str,
     pub(crate) hop_sent: &'static str,
     pub(crate) hop_skipped: &'static str,

@@ -163,6 +163,11 @@ fn tells(event: &EventView) -> bool {
         Some("request") => false,
         // A look that changes nothing is in the curve.
         Some("autoscaled") => event.what.get("current") != event.what.get("desired"),
+        // What lies between is in the view of packets.
+        Some("packet") => !matches!(
+            event.what.pointer("/step/kind").and_then(serde_json::Value::as_str),
+            Some("routed" | "allowed" | "forwarded" | "arrived")
+        ),
         Some("logAppended" | "logPersisted" | "logCommitted") if kind.is_empty() => false,
         Some("stored" | "logAppended" | "logPersisted" | "logCommitted") => !matches!(kind, "Event" | "Lease" | "Node"),
         _ => true,

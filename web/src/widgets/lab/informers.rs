@@ -107,7 +107,7 @@ fn panel(desk: Desk, words: &'static Words, card: &str) -> impl IntoView + use<>
             </p>
             <p class="cb-note" hidden=move || !empty()>{words.knows_nothing}</p>
             <ol class="cb-flow" aria-label=words.flow hidden=empty>{move || inside.with(|inside| flow(inside, &shown.get(), words))}</ol>
-            <details class="cb-informers-all" hidden=empty on:toggle=|event| event.stop_propagation()>
+            <details class="cb-informers-all" hidden=empty>
                 <summary>{words.informers_all}</summary>
                 <div class="cb-table-frame" tabindex="0" role="group" aria-label=words.informers_all>
                     <table class="cb-informer-table">
@@ -120,7 +120,7 @@ fn panel(desk: Desk, words: &'static Words, card: &str) -> impl IntoView + use<>
                     </table>
                 </div>
             </details>
-            <details class="cb-queues" hidden=move || queues.with(Vec::is_empty) on:toggle=|event| event.stop_propagation()>
+            <details class="cb-queues" hidden=move || queues.with(Vec::is_empty)>
                 <summary>{words.work_queues}</summary>
                 {move || queues.with(|queues| queue_table(queues, words))}
             </details>

@@ -258,7 +258,7 @@ fn hop_view(told: &Told, before: Option<(&str, &str)>, began: u64, words: &'stat
     let routing = if let Step::Routed(routing) = step { Some(routing_view(routing, words)) } else { None };
     view! {
         <li class=tone data-step=step.name()>
-            <p><strong>{place}</strong>" "{said}" "<span class="cb-note">{fill(words.after_ms, &[&(told.at_ms - began).to_string()])}</span></p>
+            <p><strong>{place}</strong>" "{said}" "<span class="cb-note">{fill(words.after_ms, &[&told.at_ms.saturating_sub(began).to_string()])}</span></p>
             <p class="cb-packet">{protocol.clone()}" "{source}" → "{destination}</p>
             {routing}
         </li>
@@ -295,20 +295,14 @@ fn routing_view(routing: &Routing, words: &'static Words) -> impl IntoView + use
     let rewritten = rewritten.into_iter().filter_map(|(name, to)| to.as_ref().map(|to| format!("{name} → {to}")));
     let rewritten = rewritten.map(|text| view! { <li>{text}</li> }).collect_view();
     let rule = |hit: &RuleHit| {
-        let number = hit.number.to_string();
-        view! { <tr><td>{hit.table.clone()}</td><th scope="row">{hit.chain.clone()}</th><td>{number}</td><td class="cb-said"><code>{hit.rule.clone()}</code></td></tr> }
+        let place = format!(" ({}, {})", hit.table, hit.number);
+        view! { <li><p><strong>{hit.chain.clone()}</strong><span class="cb-note">{place}</span></p><code>{hit.rule.clone()}</code></li> }
     };
     let rules = routing.rules.iter().map(rule).collect_view();
-    view! {
-        <ul class="cb-rewritten">{rewritten}</ul>
-        <div class="cb-table-frame" tabindex="0" role="group" aria-label=words.rules_matched hidden=routing.rules.is_empty()>
-            <table class="cb-rules">
-                <caption>{words.rules_matched}</caption>
-                <thead><tr><th scope="col">"table"</th><th scope="col">"chain"</th><th scope="col">"#"</th><th scope="col">{words.rule}</th></tr></thead>
-                <tbody>{rules}</tbody>
-            </table>
-        </div>
-    }
+    let matched = (!routing.rules.is_empty()).then(|| {
+        view! { <p>{words.rules_matched}</p><ol class="cb-rules">{rules}</ol> }
+    });
+    view! { <ul class="cb-rewritten">{rewritten}</ul>{matched} }
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ fn row(entry: &Entry, words: &'static Words) -> Told {
             result: result(attempt.outcome, words).to_owned(),
             count: count(attempt),
             follows: follows(attempt, words),
-            said: attempt.output.clone(),
+            said: attempt.output.to_string(),
         },
     }
 }

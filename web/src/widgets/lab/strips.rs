@@ -8,12 +8,16 @@ use lab::EventView;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// How many containers are followed; those that nothing was heard of for the longest time make room.
 const MAX_CONTAINERS: usize = 64;
 
 /// How many entries of a container are kept.
 const MAX_ENTRIES: usize = 400;
+
+/// How much of a probe's output is kept, in characters.
+const MAX_OUTPUT: usize = 300;
 
 /// How many containers are shown: those that were heard of last.
 const MAX_SHOWN: usize = 6;
@@ -107,7 +111,8 @@ pub(crate) struct Attempt {
     /// How many alike there were in a row, and how many it takes.
     pub(crate) in_a_row: u64,
     pub(crate) threshold: u64,
-    pub(crate) output: String,
+    /// What it said, cut short.
+    pub(crate) output: Arc<str>,
 }
 
 impl Attempt {
@@ -121,7 +126,8 @@ impl Attempt {
         };
         let number = |name: &str| what.get(name).and_then(Value::as_u64);
         let (in_a_row, threshold) = (number("inARow")?, number("threshold")?);
-        Some(Attempt { kind: Kind::of(text("probe"))?, outcome, in_a_row, threshold, output: text("output").to_owned() })
+        let output: String = text("output").chars().take(MAX_OUTPUT).collect();
+        Some(Attempt { kind: Kind::of(text("probe"))?, outcome, in_a_row, threshold, output: output.into() })
     }
 
     /// Whether there were enough in a row.
@@ -239,8 +245,8 @@ impl Strips {
             Some("containerKilling") => Entry::Killing(text("reason")),
             Some("containerExited") => Entry::Exited(what.get("exitCode").and_then(Value::as_i64).unwrap_or(0), text("reason")),
             Some("sandboxRemoved") => {
-                let pod = format!("{}/", pod_name(what));
-                let of_pod = self.0.iter_mut().filter(|(name, _)| name.starts_with(&pod));
+                let pod = pod_name(what);
+                let of_pod = self.0.iter_mut().filter(|(name, _)| name.rsplit_once('/').is_some_and(|(of, _)| of == pod));
                 of_pod.for_each(|(_, strip)| strip.add(event.at_ms, Entry::Removed));
                 return;
             }
@@ -479,6 +485,16 @@ mod tests {
         events.push(event(60, json!({"type": "sandboxRemoved"})));
         let strip = strip(&events);
         assert_eq!((strip.counts(Kind::Liveness), strip.runs()), (None, None));
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_is_not_taken_for_one_in_a_namespace_of_its_name() {
+        let mut strips = Strips::default();
+        let mut other = started(1, 0);
+        other.what["pod"]["namespace"] = json!("web");
+        [other, started(1, 0), event(2, json!({"type": "sandboxRemoved"}))].iter().for_each(|event| strips.add(event));
+        let runs = |name: &str| strips.strip(name).runs();
+        assert_eq!((runs("web/web/main"), runs("web/main")), (Some(0), None));
     }
 
     #[test]
