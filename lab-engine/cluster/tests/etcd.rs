@@ -39,7 +39,7 @@ fn followers(cluster: &Cluster) -> Vec<String> {
 fn a_group_elects_a_leader_and_all_members_hold_what_is_written() {
     let mut cluster = with(3, 1);
     assert_eq!(ok(&mut cluster, "kubectl create configmap a --from-literal=k=v"), "configmap/a created\n");
-    pass(&mut cluster, 1);
+    pass(&mut cluster, 2);
     let members = cluster.etcd_members();
     assert_eq!(members.len(), 3);
     let leader = leader(&cluster);

@@ -58,7 +58,6 @@ mod tests {
     use super::*;
     use crate::addr::IpFamily;
     use crate::proxy::ProxyConfig;
-    use client::dial::HttpCall;
     use serde_json::json;
 
     #[test]
@@ -83,7 +82,7 @@ mod tests {
         let ask = |node: &str, port: u16| {
             let config = ProxyConfig::new(IpFamily::V4, node, [172, 18, 0, 2].into());
             let checks = HealthChecks::of(&ProxyState::build(&config, [&service], [&slice]));
-            match checks.answer(port, &Payload::Http(Box::new(HttpCall::default())))? {
+            match checks.answer(port, &Payload::Http(Box::default()))? {
                 Reply::Http { status, body, .. } => Some((status, serde_json::from_str::<serde_json::Value>(&body).unwrap())),
                 _ => None,
             }

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(into_db(&[], 80), [true; 3]);
         assert_eq!(into_db(&[json!({"podSelector": {"matchLabels": {"app": "other"}}})], 80), [true; 3], "it selects another Pod");
         let closed = json!({"podSelector": {}});
-        assert_eq!(into_db(&[closed.clone()], 80), [false; 3], "policyTypes default to Ingress");
+        assert_eq!(into_db(std::slice::from_ref(&closed), 80), [false; 3], "policyTypes default to Ingress");
         assert_eq!(into_db(&[json!({"podSelector": {}, "policyTypes": ["Egress"]})], 80), [true; 3]);
         assert_eq!(into_db(&[json!({"podSelector": {}, "ingress": [{}]})], 80), [true; 3]);
         let from = |peer: Value| json!({"podSelector": {"matchLabels": {"app": "db"}}, "ingress": [{"from": [peer]}]});
