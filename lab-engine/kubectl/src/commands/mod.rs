@@ -3,6 +3,7 @@
 mod about;
 mod apply;
 mod auth;
+mod certificate;
 mod change;
 mod create;
 mod debug;
@@ -69,6 +70,8 @@ const VERBS: &[Verb] = &[
     reads("auth can-i", auth::FLAGS, auth::can_i),
     reads("auth whoami", auth::FLAGS, auth::whoami),
     writes("autoscale", run::AUTOSCALE_FLAGS, run::autoscale),
+    writes("certificate approve", certificate::FLAGS, certificate::approve),
+    writes("certificate deny", certificate::FLAGS, certificate::deny),
     reads("cluster-info", &[], about::cluster_info),
     reads("config", about::CONFIG_FLAGS, about::config),
     writes("cordon", nodes::FLAGS, nodes::cordon),
@@ -141,7 +144,6 @@ const VERBS: &[Verb] = &[
 /// Commands of the real `kubectl` that make no sense here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("attach", "this terminal has no keyboard for a container: use 'kubectl logs -f' or 'kubectl exec POD -- COMMAND'"),
-    ("certificate", "certificate signing requests are not simulated"),
     ("completion", "the terminal completes by itself: press Tab"),
     ("convert", "it is a plugin that is not part of kubectl"),
     ("cp", "copy with 'kubectl exec POD -- cat FILE > FILE'"),
@@ -193,7 +195,7 @@ fn job(args: &[String], environment: &Environment<'_>, kinds: &Discovery, identi
     let known: Vec<Flag> = verb.flags.iter().chain(if verb.writes { submit::FLAGS } else { &[] }).copied().collect();
     let parsed = flags::parse(&known, &rest)
         .map_err(|message| Usage(format!("error: {message}\nSee 'kubectl {} --help' for usage.", verb.words)))?;
-    *identity = Identity::read(&parsed).map_err(|message| Usage(format!("error: {message}")))?;
+    *identity = Identity::read(&parsed, environment.files).map_err(|message| Usage(format!("error: {message}")))?;
     let explicit = parsed.get("namespace");
     let namespace = explicit.unwrap_or(environment.namespace).to_owned();
     let context = Context { namespace, explicit: explicit.is_some(), environment: *environment, kinds };
