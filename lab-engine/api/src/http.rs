@@ -206,6 +206,8 @@ pub enum Credentials {
     None,
     /// By the client certificate of its connection.
     Certificate(Arc<CertificateSubject>),
+    /// By a client certificate that the cluster issued, in PEM.
+    Issued(Arc<str>),
     /// By `Authorization: Bearer …`.
     Bearer(Arc<str>),
 }

@@ -32,6 +32,7 @@ mod object;
 pub mod patch;
 pub mod policy;
 pub mod quantity;
+pub mod quota;
 pub mod rbac;
 pub mod schema;
 pub mod shared;

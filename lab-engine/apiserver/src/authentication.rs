@@ -3,13 +3,15 @@
 //! | credentials | user |
 //! | --- | --- |
 //! | client certificate `CN=jane, O=dev` | `jane` in `dev`, `system:authenticated` |
+//! | the same, issued for a CertificateSigningRequest | the same, while it holds |
 //! | bearer token of a ServiceAccount | `system:serviceaccount:NAMESPACE:NAME` in its groups |
 //! | none | `system:anonymous` in `system:unauthenticated` |
 //!
 //! A token that is not valid is refused with 401; it never becomes the anonymous user. Who may, acts as someone else (`Impersonate-User`):
 //! the filter of `k8s.io/apiserver/pkg/endpoints/filters/impersonation.go`.
 //!
-//! **Simplified here:** certificates are their subjects, so none is expired or of the wrong authority; no OpenID Connect, webhook and
+//! **Simplified here:** the certificates of the cluster's own parts are their subjects, so none of them expires; those that were issued for
+//! a CertificateSigningRequest are real ones, but whoever shows one need not prove that he has its key. No OpenID Connect, webhook and
 //! bootstrap tokens; no `Impersonate-Extra`.
 
 use crate::authorization::forbidden;
@@ -22,6 +24,9 @@ use api::status::Status;
 use sim::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What a user's extra information says of the certificate that he showed (`CredentialIDKey`).
+const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 
 /// Users that were seen before, so that a request of a component costs one look.
 #[derive(Debug, Default)]
@@ -54,6 +59,12 @@ impl ApiServer {
         let user = match &request.credentials {
             Credentials::None => Arc::new(Info::anonymous()),
             Credentials::Certificate(subject) => self.known.user(subject),
+            Credentials::Issued(pem) => {
+                let issued = pki::verify(pem.as_bytes(), now).map_err(|_| Box::new(Status::unauthorized()))?;
+                let mut user = Info::clone(&self.known.user(&Arc::new(issued.subject)));
+                user.extra.insert(CREDENTIAL.to_owned(), vec![format!("X509SHA256={}", issued.fingerprint)]);
+                Arc::new(user)
+            }
             Credentials::Bearer(token) => {
                 let checked = self.tokens.check(&self.cache, now, token, &Audience::server());
                 Arc::new(checked.map_err(|_| Box::new(Status::unauthorized()))?.user)

@@ -71,6 +71,7 @@ impl ApiServer {
             if matches!(write.subresource, Subresource::None | Subresource::Scale) {
                 self.check_escalation(write, object, Some(current))?;
             }
+            self.check_signer(write, object, Some(current))?;
             if matches!(write.subresource, Subresource::None | Subresource::Scale | Subresource::Resize) {
                 self.charge(write, object, Some(current))?;
             }
@@ -155,6 +156,10 @@ impl ApiServer {
             }
         } else {
             registry::prepare_status_update(&mut new, current, write.subresource);
+            let errors = registry::status_rules(&mut new, current, write.subresource, now);
+            if !errors.is_empty() {
+                return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
+            }
             if let Some(served) = &write.served {
                 served.prepare_for_update(&mut new, current, write.subresource);
                 let errors = served.validate(&new, Some(current), write.subresource);

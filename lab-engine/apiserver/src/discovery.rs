@@ -189,6 +189,7 @@ fn subresources<'a>(info: &'a KindInfo, served: Option<&Served>) -> Vec<Sub<'a>>
         }
         ("apps", "daemonsets") | ("batch", _) => vec![status],
         ("", "namespaces") => vec![("finalize", "Namespace", &["update"]), status],
+        ("certificates.k8s.io", "certificatesigningrequests") => vec![("approval", "CertificateSigningRequest", CHANGE), status],
         ("", "serviceaccounts") => vec![("token", "TokenRequest", &["create"])],
         ("", "nodes" | "persistentvolumeclaims" | "persistentvolumes" | "services")
         | ("autoscaling", "horizontalpodautoscalers")

@@ -10,7 +10,7 @@ use crate::user::{self, Info};
 use crate::write::Write;
 use api::Object;
 use api::kinds::KindInfo;
-use api::rbac::{GROUP, PolicyRule, RoleRef};
+use api::rbac::{ClusterRole, GROUP, PolicyRule, RoleRef};
 use api::status::Status;
 use std::collections::BTreeSet;
 
@@ -28,7 +28,12 @@ impl ApiServer {
         match new {
             Object::Role(role) => self.check_role(user, info, &write.namespace, &write.name, &role.rules),
             Object::ClusterRole(role) => {
-                if role.aggregation_rule.is_some() && !covers(&self.rbac.rules_for(user, "").rules, &everything()).is_empty() {
+                if self.may_escalate(user, info, "", &write.name) {
+                    return Ok(());
+                }
+                let collects = |role: &ClusterRole| role.aggregation_rule.is_some();
+                let collected = old.and_then(|old| old.as_kind::<ClusterRole>()).is_some_and(|old| collects(old));
+                if (collects(role) || collected) && !covers(&self.rbac.rules_for(user, "").rules, &everything()).is_empty() {
                     let why = "must have cluster-admin privileges to use the aggregationRule";
                     return Err(Box::new(Status::forbidden(&info.gvr(), &write.name, why)));
                 }
@@ -40,8 +45,13 @@ impl ApiServer {
         }
     }
 
+    /// Whether the user may grant in this role what he does not have (`RoleEscalationAuthorized`).
+    fn may_escalate(&self, user: &Info, info: &KindInfo, namespace: &str, name: &str) -> bool {
+        self.authorize(user, &Attributes::resource("escalate", GROUP, &info.plural).on(namespace, name)).is_ok()
+    }
+
     fn check_role(&self, user: &Info, info: &KindInfo, namespace: &str, name: &str, rules: &[PolicyRule]) -> Result<(), Box<Status>> {
-        if self.authorize(user, &Attributes::resource("escalate", GROUP, &info.plural).on(namespace, name)).is_ok() {
+        if self.may_escalate(user, info, namespace, name) {
             return Ok(());
         }
         self.check_rules(user, info, namespace, name, rules)

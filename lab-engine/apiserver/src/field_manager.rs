@@ -4,7 +4,7 @@
 //! admission, so that what admission adds belongs to nobody, as upstream. What a write cannot change is not looked at: the status in
 //! writes of the object, the spec in writes of the status ([`ignored`]).
 //!
-//! **Simplified here:** what the server itself corrects (usage in quotas, rules of collected ClusterRoles) has no owner.
+//! **Simplified here:** what the server itself writes (usage that is charged to quotas, names of definitions) has no owner.
 
 use crate::server::{ApiServer, Output};
 use crate::subresource::Subresource;

@@ -3,12 +3,13 @@
 //! **Simplified here:** upstream charges the quota first and writes the object in a second step; a crash between the two is mended by the
 //! quota controller's next count.
 
-use crate::admission::resource_quota::{self, Operation, Refusal, counts_updates, is_counted};
+use crate::admission::resource_quota::{self, Operation, Refusal};
 use crate::proposed::value_of;
 use crate::server::ApiServer;
 use crate::storage;
 use crate::write::{Write, at_revision};
 use api::core::ResourceQuota;
+use api::quota::{counts_updates, is_counted};
 use api::status::Status;
 use api::{Object, Resource};
 use etcd::{Compare, KeyRange, KeyValue, Op, OpResponse, Range};

@@ -17,7 +17,6 @@ use crate::read::Read;
 use crate::service_ip::ServiceAllocator;
 use crate::storage::{self, Codec};
 use crate::tokens::Tokens;
-use crate::upkeep::Upkeep;
 use crate::versions::{self, OtherVersions};
 use crate::watchers::Watchers;
 use crate::write::Write;
@@ -93,7 +92,7 @@ pub(crate) enum Call {
     /// The outcome of a write.
     Write(Box<Write>),
     /// The outcome of a write of the server itself that nobody waits for.
-    Own(Box<Object>),
+    Own,
 }
 
 /// An API server.
@@ -112,7 +111,6 @@ pub struct ApiServer {
     pub(crate) node_graph: NodeGraph,
     pub(crate) known: Known,
     pub(crate) tokens: Tokens,
-    pub(crate) upkeep: Upkeep,
     pub(crate) custom: CustomResources,
     pub(crate) field_sets: FieldSets,
     pub(crate) batches: BTreeMap<u64, Batch>,
@@ -157,7 +155,6 @@ impl ApiServer {
             rbac: Rbac::default(),
             node_graph: NodeGraph::of([].into_iter(), policy::node_rules()),
             known: Known::default(),
-            upkeep: Upkeep::default(),
             custom: CustomResources::default(),
             field_sets: FieldSets::default(),
             batches: BTreeMap::new(),
@@ -353,14 +350,11 @@ impl ApiServer {
                     self.watch_etcd(now, out);
                 }
             }
-            etcd::Response::Txn(id, response) => match self.calls.remove(&id) {
-                Some((_, Call::Write(write))) => self.written(now, *write, response, out),
-                Some((_, Call::Own(object))) if !response.succeeded => {
-                    self.upkeep.again(&object);
-                    self.keep_up(now, out);
+            etcd::Response::Txn(id, response) => {
+                if let Some((_, Call::Write(write))) = self.calls.remove(&id) {
+                    self.written(now, *write, response, out);
                 }
-                _ => {}
-            },
+            }
             etcd::Response::Range(id, response) => match self.calls.remove(&id) {
                 Some((_, Call::Load)) => self.loaded(now, &response, out),
                 Some((_, Call::Barrier(read))) => self.at_least(now, response.revision, *read, out),
@@ -439,7 +433,6 @@ impl ApiServer {
                 }
             }
             self.services.observe(&change);
-            self.upkeep.observe(&change);
             match &change.old {
                 _ if change.deleted => {
                     self.rbac.remove(&change.object);
@@ -462,7 +455,6 @@ impl ApiServer {
                 self.create_own(now, object, Vec::new(), out);
             }
         }
-        self.keep_up(now, out);
         self.serve_with_account(now, out);
         self.serve_named(now, out);
         self.catch_up(now, out);
@@ -509,8 +501,7 @@ impl ApiServer {
     fn failed(&mut self, now: Time, call: Call, status: &Status, error: EtcdError, out: &mut Vec<Output>) {
         match call {
             Call::Load => self.load(now, out),
-            Call::Forget | Call::Watch => {}
-            Call::Own(object) => self.upkeep.again(&object),
+            Call::Own | Call::Forget | Call::Watch => {}
             Call::Barrier(read) | Call::Page(read) => {
                 let refusal = read.refusal(error, self.cache.revision()).unwrap_or_else(|| status.clone());
                 refuse(&read.origin, refusal, out);

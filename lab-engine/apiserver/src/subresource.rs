@@ -1,4 +1,4 @@
-//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`,
+//! Subresources: `status`, `scale`, `binding`, `eviction`, `finalize`, `approval`, `resize`, `ephemeralcontainers`, `log`, `exec`, `attach`,
 //! `portforward`, and `proxy` of nodes.
 //!
 //! **Simplified here:** `proxy` of Pods and Services is not there.
@@ -29,6 +29,8 @@ pub(crate) enum Subresource {
     Binding,
     Eviction,
     Finalize,
+    /// Whether a CertificateSigningRequest is approved or denied.
+    Approval,
     /// The resources of a Pod's containers.
     Resize,
     /// Containers that are put into a running Pod.
@@ -51,6 +53,7 @@ impl Subresource {
             "scale" if matches!(&*info.plural, "deployments" | "replicasets" | "replicationcontrollers" | "statefulsets") => {
                 Subresource::Scale
             }
+            "approval" if info.group_kind() == ("certificates.k8s.io", "CertificateSigningRequest") => Subresource::Approval,
             "finalize" if info == api::core::Namespace::INFO => Subresource::Finalize,
             "resize" if pods => Subresource::Resize,
             "ephemeralcontainers" if pods => Subresource::EphemeralContainers,
@@ -75,6 +78,7 @@ impl Subresource {
             Subresource::Binding => "binding",
             Subresource::Eviction => "eviction",
             Subresource::Finalize => "finalize",
+            Subresource::Approval => "approval",
             Subresource::Resize => "resize",
             Subresource::EphemeralContainers => "ephemeralcontainers",
             Subresource::Log => "log",
@@ -87,12 +91,12 @@ impl Subresource {
 
     /// Whether it can be read from the store.
     pub(crate) fn is_state(self) -> bool {
-        matches!(self, Subresource::None | Subresource::Status | Subresource::Scale) || self.is_part_of_spec()
+        matches!(self, Subresource::None | Subresource::Status | Subresource::Scale | Subresource::Approval) || self.is_part_of_spec()
     }
 
     /// Whether it is written like the object.
     pub(crate) fn is_object_or_status(self) -> bool {
-        matches!(self, Subresource::None | Subresource::Status | Subresource::Finalize) || self.is_part_of_spec()
+        matches!(self, Subresource::None | Subresource::Status | Subresource::Finalize | Subresource::Approval) || self.is_part_of_spec()
     }
 
     /// Whether it is a part of the spec that changes by a rule of its own.

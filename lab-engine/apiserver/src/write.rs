@@ -222,6 +222,7 @@ impl ApiServer {
             object.metadata_mut().managed_fields = self.owners_of_new(now, &write, &object);
         }
         self.admission(&write, None).mutate(&mut object)?;
+        self.sign_with_user(&write, &mut object);
         registry::prepare_for_create(&mut object);
         if let Some(served) = &write.served {
             served.prepare_for_create(&mut object);
@@ -239,6 +240,7 @@ impl ApiServer {
             return Err(Box::new(Status::invalid(&write.info.group, &write.info.kind, &write.name, &errors)));
         }
         self.check_escalation(&write, &object, None)?;
+        self.check_signer(&write, &object, None)?;
         self.admit(&mut write, &object, None)?;
         self.charge(&mut write, &object, None)?;
         self.hold(now, &mut write, Some(&object), None);

@@ -1,6 +1,7 @@
 //! The caches that all controllers share: one informer per kind.
 
 use crate::endpoints::SERVICE_NAME;
+use crate::graph::Graph;
 use crate::namespace_content::ROOT_CA;
 use crate::pod_tally::PodTally;
 use crate::volume::claim_name;
@@ -14,6 +15,7 @@ use api::core::{
 };
 use api::discovery::EndpointSlice;
 use api::policy::PodDisruptionBudget;
+use api::rbac::ClusterRole;
 use api::storage::StorageClass;
 use client::{Informer, InformerStatus, ListOptions, Outbox};
 use sim::{Rng, Time};
@@ -44,6 +46,8 @@ pub(crate) const TERMINATING: &str = "terminating";
 /// What the controllers know of the cluster.
 #[derive(Debug)]
 pub(crate) struct Caches {
+    /// All objects, of every kind, with their owners.
+    pub(crate) graph: Graph,
     pub(crate) deployments: Informer<Deployment>,
     pub(crate) replica_sets: Informer<ReplicaSet>,
     pub(crate) replication_controllers: Informer<ReplicationController>,
@@ -67,6 +71,7 @@ pub(crate) struct Caches {
     pub(crate) classes: Informer<StorageClass>,
     pub(crate) namespaces: Informer<Namespace>,
     pub(crate) service_accounts: Informer<ServiceAccount>,
+    pub(crate) cluster_roles: Informer<ClusterRole>,
     /// The ConfigMaps `kube-root-ca.crt`.
     pub(crate) root_cas: Informer<ConfigMap>,
 }
@@ -114,6 +119,8 @@ impl Caches {
             Informer::new(options, agent, rng)
         }
         Caches {
+            graph: Graph::new(&rng.stream("graph"), agent),
+            cluster_roles: informer(plain("clusterroles")),
             deployments: Informer::new(everything(), agent.clone(), rng.stream("deployments")),
             replica_sets: Informer::new(everything(), agent.clone(), rng.stream("replicasets")).with_index(BY_CONTROLLER, controller_index),
             replication_controllers: informer(plain("replicationcontrollers")),
@@ -171,6 +178,7 @@ impl Caches {
         self.classes.start(now, out);
         self.namespaces.start(now, out);
         self.service_accounts.start(now, out);
+        self.cluster_roles.start(now, out);
         self.root_cas.start(now, out);
     }
 
@@ -254,6 +262,7 @@ impl Caches {
             self.classes.next_wake(),
             self.namespaces.next_wake(),
             self.service_accounts.next_wake(),
+            self.cluster_roles.next_wake(),
             self.root_cas.next_wake(),
         ];
         elder.into_iter().chain(sets).chain(batch).chain(nodes).chain(services).chain(others).flatten().min()

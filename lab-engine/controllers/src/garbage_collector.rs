@@ -76,7 +76,7 @@ impl GarbageCollector {
     /// Notes what a change of the graph makes necessary (`processGraphChanges`).
     pub(crate) fn observe(&mut self, graph: &Graph, event: &GraphEvent) {
         match event {
-            GraphEvent::Set(item) => {
+            GraphEvent::Set(item, _) => {
                 let metadata = item.metadata();
                 if metadata.owner_references.iter().any(|owner| graph.get(&owner.uid).is_none_or(|owner| owner.awaits(FOREGROUND))) {
                     self.queue.add(Task::Delete(metadata.uid.clone()));

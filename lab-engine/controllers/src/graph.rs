@@ -52,8 +52,8 @@ impl Item {
 /// What happened in the graph.
 #[derive(Clone, Debug)]
 pub(crate) enum GraphEvent {
-    /// An object is new or has changed.
-    Set(Arc<Item>),
+    /// An object is new or has changed; what it was before, unless it is new.
+    Set(Arc<Item>, Option<Arc<Item>>),
     /// An object is gone.
     Gone(Arc<Item>),
 }
@@ -124,6 +124,14 @@ impl Graph {
         self.dependents.get(owner).into_iter().flatten().filter_map(|uid| self.items.get(uid))
     }
 
+    /// The objects of a kind in a namespace, by name.
+    pub(crate) fn in_namespace_of_kind<'a>(&'a self, info: &KindInfo, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Item>> {
+        let monitor = self.monitors.iter().find(|monitor| monitor.info == *info);
+        let from = (namespace.to_owned(), String::new());
+        let known = monitor.into_iter().flat_map(move |monitor| monitor.known.range(from.clone()..));
+        known.take_while(move |((own, _), _)| own == namespace).filter_map(|(_, uid)| self.items.get(uid))
+    }
+
     /// The objects of a namespace, by UID.
     pub(crate) fn in_namespace<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<Item>> {
         self.by_namespace.get(namespace).into_iter().flatten().filter_map(|uid| self.items.get(uid))
@@ -142,9 +150,9 @@ impl Graph {
         }
         for index in 0..events.len() {
             match events[index].clone() {
-                GraphEvent::Set(item) if is_definition(&item) => self.follow(&item, out),
+                GraphEvent::Set(item, _) if is_definition(&item) => self.follow(&item, out),
                 GraphEvent::Gone(item) if is_definition(&item) => self.unfollow(&item, &mut events, out),
-                GraphEvent::Set(_) | GraphEvent::Gone(_) => {}
+                GraphEvent::Set(..) | GraphEvent::Gone(_) => {}
             }
         }
         events
@@ -213,15 +221,12 @@ impl Graph {
         let item = Arc::new(Item { info: monitor.info.clone(), object: object.0.clone() });
         let metadata = item.metadata();
         let key = (metadata.namespace.clone(), metadata.name.clone());
-        if let Some(old) = monitor.known.insert(key, metadata.uid.clone())
-            && let Some(old) = self.items.get(&old).cloned()
-        {
-            self.unlink(&old);
-            if old.metadata().uid != metadata.uid {
-                // Deleted and made again while nobody looked.
-                events.push(GraphEvent::Gone(old));
-            }
+        let mut before = monitor.known.insert(key, metadata.uid.clone()).and_then(|old| self.items.get(&old).cloned());
+        if let Some(old) = &before {
+            self.unlink(old);
         }
+        // Deleted and made again while nobody looked.
+        events.extend(before.take_if(|old| old.metadata().uid != metadata.uid).map(GraphEvent::Gone));
         for owner in &metadata.owner_references {
             self.dependents.entry(owner.uid.clone()).or_default().insert(metadata.uid.clone());
         }
@@ -229,7 +234,7 @@ impl Graph {
             self.by_namespace.entry(metadata.namespace.clone()).or_default().insert(metadata.uid.clone());
         }
         self.items.insert(metadata.uid.clone(), item.clone());
-        events.push(GraphEvent::Set(item));
+        events.push(GraphEvent::Set(item, before));
     }
 
     fn remove(&mut self, index: usize, metadata: &ObjectMeta, events: &mut Vec<GraphEvent>) {

@@ -9,7 +9,9 @@
 pub mod autoscaling;
 mod backoff;
 mod caches;
+mod certificates;
 mod claims;
+mod cluster_role_aggregation;
 mod cron_job;
 mod daemon_set;
 mod deployment;
@@ -30,6 +32,7 @@ mod pod_tally;
 mod pods;
 mod replica_set;
 mod replication;
+mod resource_quota;
 mod routing;
 mod service_lb;
 mod stateful_set;
@@ -44,7 +47,9 @@ use api::batch::{CronJob, Job};
 use api::core::{Node, PersistentVolumeClaim, Pod, ReplicationController};
 use autoscaling::{AutoscalerController, SYNC_PERIOD};
 use caches::Caches;
+use certificates::CertificateControllers;
 use client::{Component, Delta, Expectations, Input, Inspection, ObjectKey, Outbox, WorkQueue};
+use cluster_role_aggregation::ClusterRoleAggregation;
 use cron_job::CronJobController;
 use daemon_set::DaemonSetController;
 use deployment::DeploymentController;
@@ -52,7 +57,6 @@ use disruption::DisruptionController;
 use driver::Driver;
 use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
-use graph::Graph;
 use job::JobController;
 use namespace::NamespaceController;
 pub use namespace_content::CERTIFICATE;
@@ -60,6 +64,7 @@ use namespace_content::{NamespaceContent, SETTLING};
 use node_lifecycle::NodeLifecycleController;
 use pod_gc::PodGc;
 use replica_set::ReplicaSetController;
+use resource_quota::ResourceQuotaController;
 use routing::{concerned, controller_key, observe, owners, route};
 use service_lb::ServiceLoadBalancers;
 use sim::{Rng, Time};
@@ -81,7 +86,6 @@ pub struct ControllerManager {
     jobs: Driver<JobController>,
     ttl_after_finished: Driver<TtlAfterFinishedController>,
     cron_jobs: Driver<CronJobController>,
-    graph: Graph,
     garbage: GarbageCollector,
     namespaces: NamespaceController,
     node_lifecycle: NodeLifecycleController,
@@ -93,6 +97,9 @@ pub struct ControllerManager {
     volumes: VolumeControllers,
     load_balancers: Driver<ServiceLoadBalancers>,
     namespace_content: Driver<NamespaceContent>,
+    quotas: Driver<ResourceQuotaController>,
+    cluster_roles: Driver<ClusterRoleAggregation>,
+    certificates: CertificateControllers,
 }
 
 impl ControllerManager {
@@ -109,7 +116,6 @@ impl ControllerManager {
             jobs: Driver::new("job-controller", &agent, JobController::default()).with_queue(job::queue()),
             ttl_after_finished: Driver::new("ttl-after-finished-controller", &agent, TtlAfterFinishedController),
             cron_jobs: Driver::new("cronjob-controller", &agent, CronJobController::default()),
-            graph: Graph::new(&rng.stream("graph"), &agent),
             garbage: GarbageCollector::new(&agent),
             namespaces: NamespaceController::new(&agent),
             node_lifecycle: NodeLifecycleController::new(&agent),
@@ -121,6 +127,9 @@ impl ControllerManager {
             volumes: VolumeControllers::new(&agent),
             load_balancers: Driver::new("service-controller", &agent, ServiceLoadBalancers::default()),
             namespace_content: Driver::new("root-ca-cert-publisher", &agent, NamespaceContent),
+            quotas: Driver::new("resourcequota-controller", &agent, ResourceQuotaController),
+            cluster_roles: Driver::new("clusterrole-aggregation-controller", &agent, ClusterRoleAggregation),
+            certificates: CertificateControllers::new(&agent),
         }
     }
 
@@ -179,6 +188,9 @@ impl ControllerManager {
         self.learn_of_services(now, input, out);
         self.learn_of_volumes(now, input, out);
         self.learn_of_namespaces(now, input, out);
+        if self.caches.cluster_roles.handle(now, input, out).is_some_and(|deltas| !deltas.is_empty()) {
+            cluster_role_aggregation::enqueue(self.caches.cluster_roles.lister(), &mut self.cluster_roles.queue);
+        }
     }
 
     /// The same for Services and what follows from them.
@@ -312,44 +324,9 @@ impl ControllerManager {
             self.deployments.queue.add(owner);
         }
     }
-}
 
-/// Queues an object that has changed; what was expected of one that is gone is forgotten.
-fn changed<R: Resource>(delta: &Delta<R>, queue: &mut WorkQueue<ObjectKey>, expectations: Option<&mut Expectations>) {
-    let key = ObjectKey::of(delta.object().as_ref());
-    if let (Delta::Deleted(..), Some(expectations)) = (delta, expectations) {
-        expectations.delete(&key);
-    }
-    queue.add(key);
-}
-
-impl Component for ControllerManager {
-    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        self.caches.start(now, out);
-        self.learn(now, &input, out);
-        for event in self.graph.handle(now, &input, out) {
-            self.garbage.observe(&self.graph, &event);
-            self.namespaces.observe(&self.graph, &event);
-        }
-        let _taken = self.deployments.handle(now, &input, &self.caches, out)
-            || self.replica_sets.handle(now, &input, &self.caches, out)
-            || self.replication.handle(now, &input, &self.caches, out)
-            || self.stateful_sets.handle(now, &input, &self.caches, out)
-            || self.daemon_sets.handle(now, &input, &self.caches, out)
-            || self.jobs.handle(now, &input, &self.caches, out)
-            || self.ttl_after_finished.handle(now, &input, &self.caches, out)
-            || self.cron_jobs.handle(now, &input, &self.caches, out)
-            || self.garbage.handle(now, &input, out)
-            || self.namespaces.handle(now, &input)
-            || self.node_lifecycle.handle(now, &input, &self.caches, out)
-            || self.taint_eviction.handle(now, &input, out)
-            || self.pod_gc.handle(now, &input, &self.caches, out)
-            || self.endpoints.handle(now, &input, &self.caches, out)
-            || self.autoscalers.handle(now, &input, &self.caches, out)
-            || self.disruption.handle(now, &input, &self.caches, out)
-            || self.volumes.handle(now, &input, &self.caches, out)
-            || self.load_balancers.handle(now, &input, &self.caches, out)
-            || self.namespace_content.handle(now, &input, &self.caches, out);
+    /// Lets every controller whose caches are filled do what is due.
+    fn work(&mut self, now: Time, out: &mut Outbox) {
         if self.caches.synced() {
             self.deployments.work(now, &self.caches, out);
             self.replica_sets.work(now, &self.caches, out);
@@ -381,10 +358,61 @@ impl Component for ControllerManager {
         if self.caches.autoscalers_synced() {
             self.autoscalers.work(now, &self.caches, out);
         }
-        if self.graph.has_synced() {
-            self.garbage.work(now, &self.graph, out);
-            self.namespaces.work(now, &self.graph, out);
+        if self.caches.cluster_roles.has_synced() {
+            self.cluster_roles.work(now, &self.caches, out);
         }
+        if self.caches.graph.has_synced() {
+            self.garbage.work(now, &self.caches.graph, out);
+            self.namespaces.work(now, &self.caches.graph, out);
+            self.quotas.work(now, &self.caches, out);
+            self.certificates.work(now, &self.caches, out);
+        }
+    }
+}
+
+/// Queues an object that has changed; what was expected of one that is gone is forgotten.
+fn changed<R: Resource>(delta: &Delta<R>, queue: &mut WorkQueue<ObjectKey>, expectations: Option<&mut Expectations>) {
+    let key = ObjectKey::of(delta.object().as_ref());
+    if let (Delta::Deleted(..), Some(expectations)) = (delta, expectations) {
+        expectations.delete(&key);
+    }
+    queue.add(key);
+}
+
+impl Component for ControllerManager {
+    fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
+        self.caches.start(now, out);
+        self.learn(now, &input, out);
+        for event in self.caches.graph.handle(now, &input, out) {
+            let graph = &self.caches.graph;
+            self.garbage.observe(graph, &event);
+            self.namespaces.observe(graph, &event);
+            resource_quota::observe(graph, &event, &mut self.quotas.queue);
+            self.certificates.observe(&event);
+        }
+        let _taken = self.deployments.handle(now, &input, &self.caches, out)
+            || self.replica_sets.handle(now, &input, &self.caches, out)
+            || self.replication.handle(now, &input, &self.caches, out)
+            || self.stateful_sets.handle(now, &input, &self.caches, out)
+            || self.daemon_sets.handle(now, &input, &self.caches, out)
+            || self.jobs.handle(now, &input, &self.caches, out)
+            || self.ttl_after_finished.handle(now, &input, &self.caches, out)
+            || self.cron_jobs.handle(now, &input, &self.caches, out)
+            || self.garbage.handle(now, &input, out)
+            || self.namespaces.handle(now, &input)
+            || self.node_lifecycle.handle(now, &input, &self.caches, out)
+            || self.taint_eviction.handle(now, &input, out)
+            || self.pod_gc.handle(now, &input, &self.caches, out)
+            || self.endpoints.handle(now, &input, &self.caches, out)
+            || self.autoscalers.handle(now, &input, &self.caches, out)
+            || self.disruption.handle(now, &input, &self.caches, out)
+            || self.volumes.handle(now, &input, &self.caches, out)
+            || self.load_balancers.handle(now, &input, &self.caches, out)
+            || self.namespace_content.handle(now, &input, &self.caches, out)
+            || self.quotas.handle(now, &input, &self.caches, out)
+            || self.cluster_roles.handle(now, &input, &self.caches, out)
+            || self.certificates.handle(now, &input, &self.caches, out);
+        self.work(now, out);
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -399,7 +427,10 @@ impl Component for ControllerManager {
             self.ttl_after_finished.next_wake(),
             self.cron_jobs.next_wake(),
         ];
-        let cleaners = [self.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
+        let cleaners = [self.caches.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
+        let of_graph = self.quotas.next_wake().into_iter().chain(self.certificates.next_wake()).min();
+        let of_graph = of_graph.filter(|_| self.caches.graph.has_synced());
+        let roles = self.cluster_roles.next_wake().filter(|_| self.caches.cluster_roles.has_synced());
         // Before its caches are filled, a controller of nodes cannot do what is due.
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
@@ -409,7 +440,7 @@ impl Component for ControllerManager {
         let volumes = self.volumes.next_wake().filter(|_| self.caches.volumes_synced());
         let load_balancers = self.load_balancers.next_wake().filter(|_| self.caches.endpoints_synced());
         let content = self.namespace_content.next_wake().filter(|_| self.caches.namespaces_synced());
-        let others = [disruption, endpoints, autoscalers, volumes, load_balancers, content];
+        let others = [disruption, endpoints, autoscalers, volumes, load_balancers, content, of_graph, roles];
         workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
     }
 

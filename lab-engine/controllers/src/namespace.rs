@@ -48,8 +48,8 @@ impl NamespaceController {
     /// Notes which namespaces a change of the graph concerns.
     pub(crate) fn observe(&mut self, graph: &Graph, event: &GraphEvent) {
         match event {
-            GraphEvent::Set(item) if is_terminating(item) => self.queue.add(item.metadata().uid.clone()),
-            GraphEvent::Set(_) => {}
+            GraphEvent::Set(item, _) if is_terminating(item) => self.queue.add(item.metadata().uid.clone()),
+            GraphEvent::Set(..) => {}
             GraphEvent::Gone(item) => {
                 let namespace = graph.find(Namespace::INFO, "", &item.metadata().namespace);
                 if let Some(namespace) = namespace.filter(|namespace| is_terminating(namespace)) {

@@ -57,6 +57,11 @@ impl Failure {
         }
     }
 
+    /// Whether somebody else was faster.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Refused(status) if status.reason == "Conflict")
+    }
+
     /// Whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Failure::Refused(status) if status.reason == "NotFound")

@@ -57,7 +57,7 @@ pub(crate) const fn switch(name: &'static str, short: Option<char>) -> Flag {
 }
 
 /// Flags that every command takes.
-const GLOBAL: [Flag; 12] = [
+const GLOBAL: [Flag; 14] = [
     value("namespace", Some('n')),
     value("context", None),
     value("kubeconfig", None),
@@ -67,6 +67,8 @@ const GLOBAL: [Flag; 12] = [
     value("as-group", None),
     value("as-uid", None),
     value("token", None),
+    value("client-certificate", None),
+    value("client-key", None),
     value("request-timeout", None),
     value("v", Some('v')),
     switch("warnings-as-errors", None),

@@ -11,6 +11,7 @@ const LAYERS: &[&str] = &[
     "raft",
     "etcd",
     "api",
+    "pki",
     "client",
     "apiserver",
     "scheduler",

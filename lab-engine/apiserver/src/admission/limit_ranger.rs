@@ -11,11 +11,11 @@
 //!
 //! **Simplified here:** resizes of running Pods are not checked, as there are none.
 
-use super::usage;
 use api::Object;
 use api::core::{LimitRange, LimitRangeItem, Pod, ResourceList, ResourceRequirements};
 use api::json::decode;
 use api::quantity::Quantity;
+use api::quota::pod;
 
 /// Where a Pod says what was filled in.
 pub const ANNOTATION: &str = "kubernetes.io/limit-ranger";
@@ -94,10 +94,10 @@ fn check_pod(pod: &Pod, item: &LimitRangeItem, errors: &mut Vec<String>) {
             }
         }
         "Pod" => {
-            let mut requests = usage::of_containers(pod, |container| &container.resources.requests);
-            let mut limits = usage::of_containers(pod, |container| &container.resources.limits);
-            requests.extend(usage::of_pod_itself(pod, "requests"));
-            limits.extend(usage::of_pod_itself(pod, "limits"));
+            let mut requests = pod::of_containers(pod, |container| &container.resources.requests);
+            let mut limits = pod::of_containers(pod, |container| &container.resources.limits);
+            requests.extend(pod::of_pod_itself(pod, "requests"));
+            limits.extend(pod::of_pod_itself(pod, "limits"));
             check_amounts(&requests, &limits, item, errors);
         }
         _ => {}

@@ -15,7 +15,8 @@
 //! | StorageObjectInUseProtection | yes |
 //! | PersistentVolumeClaimResize | yes |
 //! | RuntimeClass | overhead and scheduling |
-//! | CertificateApproval, CertificateSigning, ClusterTrustBundleAttest, CertificateSubjectRestriction | no |
+//! | CertificateApproval, CertificateSigning, CertificateSubjectRestriction | yes, in `signers.rs`, since they ask the authorizer |
+//! | ClusterTrustBundleAttest | no |
 //! | DefaultIngressClass | yes |
 //! | PodTopologyLabels | no |
 //! | MutatingAdmissionPolicy, MutatingAdmissionWebhook | no |
@@ -33,7 +34,6 @@ pub mod pod_security;
 mod policies;
 pub mod resource_quota;
 mod scheduling;
-mod usage;
 mod volumes;
 
 use crate::cache::Cache;

@@ -206,7 +206,7 @@ impl ApiServer {
         let subject = Some((Verb::Delete, object.object_ref()));
         let compares = vec![at_revision(&key, metadata.resource_version.0)];
         let txn = Txn { compares, success: vec![Op::Delete(KeyRange::One(key))], failure: Vec::new(), subject };
-        let id = self.call(now, Call::Own(Box::new(object)));
+        let id = self.call(now, Call::Own);
         out.push(Output::Etcd(etcd::Request::Txn(id, txn)));
     }
 

@@ -1,7 +1,7 @@
 //! The roles and bindings that every cluster has (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`).
 //!
 //! They are in force from the first request on, and stored with the first object that the server makes. One table holds them; a rule reads
-//! `(verbs, groups, resources)`, each separated by commas, `core` standing for the core group.
+//! `(verbs, groups, resources)`, each separated by commas, `core` standing for the core group; names of objects may follow after `=`.
 //!
 //! **Simplified here:** the controllers have the roles that upstream gives them, but share the identity of the controller manager, to which
 //! each role is bound too; roles for what the engine does not have are left out; a default role that someone changed stays as it is
@@ -22,7 +22,9 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn rule(&(verbs, groups, resources): &Rule) -> PolicyRule {
-    PolicyRule { verbs: words(verbs), api_groups: words(groups), resources: words(resources), ..PolicyRule::default() }
+    let (resources, names) = resources.split_once('=').unwrap_or((resources, ""));
+    let resource_names = if names.is_empty() { Vec::new() } else { words(names) };
+    PolicyRule { verbs: words(verbs), api_groups: words(groups), resources: words(resources), resource_names, ..PolicyRule::default() }
 }
 
 fn paths(verb: &str, urls: &[&str]) -> PolicyRule {

@@ -4,6 +4,8 @@ use api::rbac::GROUP;
 
 pub(super) type Rule = (&'static str, &'static str, &'static str);
 
+const CERTIFICATES: &str = "certificates.k8s.io";
+
 pub(super) const READ: &str = "get,list,watch";
 pub(super) const WRITE: &str = "create,delete,deletecollection,patch,update";
 pub(super) const READ_WRITE: &str = "create,delete,deletecollection,get,list,patch,update,watch";
@@ -56,6 +58,33 @@ pub(super) const ROLES: &[Row] = &[
         &[("create", "authorization.k8s.io", "localsubjectaccessreviews"), (READ_WRITE, GROUP, "rolebindings,roles")],
         &[],
     ),
+    (
+        "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+        "",
+        &[("create", CERTIFICATES, "certificatesigningrequests/nodeclient")],
+        &[],
+    ),
+    // kubeadm binds it under a name of its own.
+    (
+        "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+        "",
+        &[("create", CERTIFICATES, "certificatesigningrequests/selfnodeclient")],
+        &[("Group", "system:nodes")],
+    ),
+    (
+        "system:certificates.k8s.io:kube-apiserver-client-approver",
+        "",
+        &[("approve", CERTIFICATES, "signers=kubernetes.io/kube-apiserver-client")],
+        &[],
+    ),
+    (
+        "system:certificates.k8s.io:kube-apiserver-client-kubelet-approver",
+        "",
+        &[("approve", CERTIFICATES, "signers=kubernetes.io/kube-apiserver-client-kubelet")],
+        &[],
+    ),
+    ("system:certificates.k8s.io:kubelet-serving-approver", "", &[("approve", CERTIFICATES, "signers=kubernetes.io/kubelet-serving")], &[]),
+    ("system:certificates.k8s.io:legacy-unknown-approver", "", &[("approve", CERTIFICATES, "signers=kubernetes.io/legacy-unknown")], &[]),
     ("system:kube-scheduler", "", SCHEDULER, &[("User", "system:kube-scheduler")]),
     (
         "system:volume-scheduler",
@@ -372,6 +401,22 @@ pub(super) const CONTROLLERS: &[(&str, &[Rule])] = &[
             ("create,delete,get,patch,update", "core", "pods"),
             ("create,delete,get,list,patch,update,watch", "apps", "controllerrevisions"),
             ("create,delete,get,list,update,watch", "core", "persistentvolumeclaims"),
+            EVENTS,
+        ],
+    ),
+    (
+        "certificate-controller",
+        &[
+            ("delete,get,list,watch", "certificates.k8s.io", "certificatesigningrequests"),
+            ("update", "certificates.k8s.io", "certificatesigningrequests/approval,certificatesigningrequests/status"),
+            ("approve", CERTIFICATES, "signers=kubernetes.io/kube-apiserver-client-kubelet"),
+            (
+                "sign",
+                CERTIFICATES,
+                "signers=kubernetes.io/kube-apiserver-client,kubernetes.io/kube-apiserver-client-kubelet,kubernetes.io/kubelet-serving,\
+                 kubernetes.io/legacy-unknown",
+            ),
+            ("create", "authorization.k8s.io", "subjectaccessreviews"),
             EVENTS,
         ],
     ),

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod batch;
+mod certificates;
 mod human;
 mod networking;
 mod objects;
@@ -62,6 +63,7 @@ fn columns(kind: &str) -> &'static [Column] {
         "Role" | "ClusterRole" => rbac::ROLE,
         "RoleBinding" | "ClusterRoleBinding" => rbac::BINDING,
         "CustomResourceDefinition" => objects::DEFINITION,
+        "CertificateSigningRequest" => certificates::REQUEST,
         "IPAddress" => addresses::ADDRESS,
         "ServiceCIDR" => addresses::RANGE,
         "APIService" => objects::API_SERVICE,
@@ -106,6 +108,7 @@ fn cells(object: &Object, now: Time) -> Vec<Value> {
         Object::ClusterRoleBinding(binding) => rbac::binding(&binding.metadata, &binding.role_ref, &binding.subjects, now),
         Object::Dynamic(service) if service.kind == "APIService" => objects::api_service(service, now),
         Object::Dynamic(_) if crate::crd::definition_of(object).is_some() => objects::definition(object.metadata()),
+        Object::Dynamic(request) if request.kind == "CertificateSigningRequest" => certificates::request(request, now),
         Object::Dynamic(address) if address.kind == "IPAddress" => addresses::address(address),
         Object::Dynamic(range) if range.kind == "ServiceCIDR" => addresses::range(range, now),
         Object::Binding(_) | Object::Dynamic(_) => objects::other(object.metadata(), now),

@@ -1,10 +1,10 @@
 //! All roles and bindings, and who is bound by what.
 
+use super::Attributes;
 use super::rules::rule_allows;
-use super::{Attributes, aggregated};
 use crate::user;
 use api::Object;
-use api::rbac::{ClusterRole, PolicyRule, Role, RoleRef, Subject};
+use api::rbac::{ClusterRole, PolicyRule, Role, RoleRef, Subject, aggregated};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;

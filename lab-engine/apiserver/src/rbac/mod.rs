@@ -13,12 +13,10 @@
 //!
 //! **Simplified here:** nothing known.
 
-mod aggregation;
 mod covers;
 mod index;
 mod rules;
 
-pub use aggregation::aggregated;
 pub(crate) use covers::quoted;
 pub use covers::{breakdown, compact, covers, describe, url_covers};
 pub use index::{Granted, Rbac, RulesFor};

@@ -2,12 +2,14 @@
 //!
 //! **Simplified here:** the kinds that are not in the table are stored as they come.
 
-use super::{ip_address, priority_class, runtime_class};
+use super::{certificate_signing_request, ip_address, priority_class, runtime_class};
+use crate::subresource::Subresource;
 use api::Object;
 use api::json::Rest;
 use api::meta::ObjectMeta;
 use api::status::FieldError;
 use serde_json::{Map, Value};
+use sim::Time;
 use std::sync::Arc;
 
 /// What such a kind does at the stages of a write. Objects are given as JSON without `apiVersion`, `kind` and `metadata`; the rules of some kinds with a struct have this form, too.
@@ -20,12 +22,15 @@ pub(super) struct Rules {
     pub(super) status: bool,
     /// Whether changes of its spec are counted.
     pub(super) counted: bool,
+    /// Whether its spec never changes.
+    pub(super) fixed: bool,
 }
 
 fn rules(object: &Object) -> Option<&'static Rules> {
     let Object::Dynamic(object) = object else { return None };
     let info = object.info.as_ref().filter(|info| !info.is_custom())?;
     Some(match info.group_kind() {
+        ("certificates.k8s.io", "CertificateSigningRequest") => &certificate_signing_request::RULES,
         ("networking.k8s.io", "IPAddress") => &ip_address::ADDRESS,
         ("networking.k8s.io", "ServiceCIDR") => &ip_address::RANGE,
         ("scheduling.k8s.io", "PriorityClass") => &priority_class::RULES,
@@ -80,6 +85,9 @@ pub(super) fn prepare_for_update(new: &mut Object, old: &Object) {
             None => is.remove("status"),
         };
     }
+    if rules.fixed {
+        is.extend(was.get("spec").map(|spec| ("spec".to_owned(), spec.clone())));
+    }
     if rules.counted {
         let changed = i64::from(is.get("spec") != was.get("spec"));
         new.metadata_mut().generation = Some(old.metadata().generation.unwrap_or(0) + changed);
@@ -88,14 +96,31 @@ pub(super) fn prepare_for_update(new: &mut Object, old: &Object) {
 }
 
 /// Keeps what an update of the status must not change.
-pub(super) fn prepare_status_update(new: &mut Object, old: &Object) {
+pub(super) fn prepare_status_update(new: &mut Object, old: &Object, subresource: Subresource) {
     if rules(new).is_some_and(|rules| rules.status) {
-        let (is, mut was) = (fields(new), fields(old));
+        let (mut is, mut was) = (fields(new), fields(old));
+        if is_signing_request(new) {
+            certificate_signing_request::prepare(&mut is, &was, subresource);
+        }
         match is.get("status") {
             Some(status) => was.insert("status".to_owned(), status.clone()),
             None => was.remove("status"),
         };
         set_fields(new, was);
+    }
+}
+
+fn is_signing_request(object: &Object) -> bool {
+    object.info().is_some_and(|info| info.group_kind() == ("certificates.k8s.io", "CertificateSigningRequest"))
+}
+
+/// Sets times that a change of a subresource leaves out, and appends what is wrong with it.
+pub(super) fn status_rules(new: &mut Object, old: &Object, subresource: Subresource, now: Time, errors: &mut Vec<FieldError>) {
+    if is_signing_request(new) {
+        let (mut is, was) = (fields(new), fields(old));
+        certificate_signing_request::stamp(&mut is, &was, now);
+        certificate_signing_request::validate_subresource(&Value::Object(is.clone()), &Value::Object(was), subresource, errors);
+        set_fields(new, is);
     }
 }
 

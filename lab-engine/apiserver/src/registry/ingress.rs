@@ -14,9 +14,9 @@ const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 const MAX_CONTROLLER: usize = 250;
 
 /// The rules of Ingresses.
-pub(super) const INGRESS: Rules = Rules { default: |_| {}, validate: ingress, status: true, counted: true };
+pub(super) const INGRESS: Rules = Rules { default: |_| {}, validate: ingress, status: true, counted: true, fixed: false };
 /// The rules of IngressClasses.
-pub(super) const CLASS: Rules = Rules { default: class_defaults, validate: class, status: false, counted: true };
+pub(super) const CLASS: Rules = Rules { default: class_defaults, validate: class, status: false, counted: true, fixed: false };
 
 fn ingress(metadata: &ObjectMeta, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let spec = value.get("spec").unwrap_or(&Value::Null);

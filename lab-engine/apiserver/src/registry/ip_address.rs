@@ -9,9 +9,9 @@ use api::status::FieldError;
 use serde_json::Value;
 
 /// The rules of IPAddresses.
-pub(super) const ADDRESS: Rules = Rules { default: |_| {}, validate: address, status: false, counted: true };
+pub(super) const ADDRESS: Rules = Rules { default: |_| {}, validate: address, status: false, counted: true, fixed: false };
 /// The rules of ServiceCIDRs.
-pub(super) const RANGE: Rules = Rules { default: |_| {}, validate: range, status: true, counted: true };
+pub(super) const RANGE: Rules = Rules { default: |_| {}, validate: range, status: true, counted: true, fixed: false };
 
 fn address(_: &ObjectMeta, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let parent = |value: &Value| value.pointer("/spec/parentRef").cloned();

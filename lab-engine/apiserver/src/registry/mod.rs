@@ -2,6 +2,7 @@
 //! `pkg/apis/*/validation`). One file per kind; kinds without a struct are stored as they come.
 
 mod autoscaling;
+pub(crate) mod certificate_signing_request;
 mod claim;
 mod config;
 mod controller_revision;
@@ -213,8 +214,15 @@ pub(crate) fn prepare_status_update(new: &mut Object, old: &Object, subresource:
     }, else if let Some(old) = definition_of(old) {
         on_definition(new, |new| definition::prepare_status_update(new, old));
     } else {
-        dynamic::prepare_status_update(new, old);
+        dynamic::prepare_status_update(new, old, subresource);
     });
+}
+
+/// Sets times that a change of a subresource leaves out, and tells what is wrong with it, for kinds that have such rules.
+pub(crate) fn status_rules(new: &mut Object, old: &Object, subresource: Subresource, now: sim::Time) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    dynamic::status_rules(new, old, subresource, now, &mut errors);
+    errors
 }
 
 /// Keeps what an update of a part of the spec must not change, and tells what is wrong with what it does change.
@@ -307,6 +315,7 @@ fn selectable_fields(info: &KindInfo) -> &'static [&'static str] {
         ("", "Service") => &["spec.clusterIP", "spec.type"],
         ("apps", "ReplicaSet") | ("", "ReplicationController") => &["status.replicas"],
         ("batch", "Job") => &["status.successful"],
+        ("certificates.k8s.io", "CertificateSigningRequest") => &["spec.signerName"],
         _ => &[],
     }
 }

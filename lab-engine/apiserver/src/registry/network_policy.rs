@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 
 /// The rules of NetworkPolicies.
-pub(super) const RULES: Rules = Rules { default: defaults, validate, status: false, counted: true };
+pub(super) const RULES: Rules = Rules { default: defaults, validate, status: false, counted: true, fixed: false };
 
 fn defaults(fields: &mut Map<String, Value>) {
     let Some(Value::Object(spec)) = fields.get_mut("spec") else { return };

@@ -8,7 +8,7 @@ use api::status::FieldError;
 use serde_json::{Map, Value, json};
 
 /// The rules of PriorityClasses.
-pub(super) const RULES: Rules = Rules { default: defaults, validate, status: false, counted: true };
+pub(super) const RULES: Rules = Rules { default: defaults, validate, status: false, counted: true, fixed: false };
 
 /// No user may go higher (`HighestUserDefinablePriority`).
 const HIGHEST: i64 = 1_000_000_000;

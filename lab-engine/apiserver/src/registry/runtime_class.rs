@@ -12,7 +12,7 @@ use api::status::FieldError;
 use serde_json::Value;
 
 /// The rules of RuntimeClasses.
-pub(super) const RULES: Rules = Rules { default: |_| {}, validate, status: false, counted: false };
+pub(super) const RULES: Rules = Rules { default: |_| {}, validate, status: false, counted: false, fixed: false };
 
 fn validate(_: &ObjectMeta, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let handler = |value: &Value| text(value, "handler").to_owned();

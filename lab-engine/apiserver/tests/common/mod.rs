@@ -174,6 +174,14 @@ impl Harness {
         self.ask(request(Method::Delete, path))
     }
 
+    /// Counts a quota, as the ResourceQuota controller does.
+    pub(crate) fn count(&mut self, quota: &str, used: Value) {
+        let path = format!("/api/v1/namespaces/default/resourcequotas/{quota}");
+        let mut live = json(self.get(&path));
+        live["status"] = serde_json::json!({"hard": live["spec"]["hard"], "used": used});
+        assert_eq!(self.put(&format!("{path}/status"), live).code, 200);
+    }
+
     pub(crate) fn table(&mut self, path: &str) -> Value {
         let mut request = request(Method::Get, path);
         request.accept = Accept::Table;

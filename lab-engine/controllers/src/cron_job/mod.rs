@@ -4,7 +4,6 @@ pub(crate) mod control;
 
 use crate::caches::{BY_CONTROLLER, Caches};
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
-use crate::job::control::is_finished;
 use api::batch::{CronJob, CronJobStatus, Job};
 use api::core::ObjectReference;
 use api::http::{Body, Method, Request, ResourcePath};
@@ -29,6 +28,8 @@ pub(crate) enum Note {
     /// Which Jobs the status lists.
     Recheck,
     Create(Arc<CronJob>, Timestamp, String),
+    /// What the Job is that was there already.
+    Exists(Arc<CronJob>, Timestamp),
     Delete(Arc<CronJob>, Arc<Job>),
     Status,
 }
@@ -37,8 +38,8 @@ pub(crate) enum Note {
 #[derive(Debug, Default)]
 struct Pending {
     status: Option<CronJobStatus>,
-    /// The name of a Job that was there already.
-    exists: Option<String>,
+    /// For which time a Job was to be made that was there already, and its name.
+    exists: Option<(Arc<CronJob>, Timestamp, String)>,
     again: Option<Duration>,
 }
 
@@ -168,12 +169,21 @@ impl Controller for CronJobController {
                 sink.events.event(now, cron_job.as_ref(), EventType::Normal, "SuccessfulCreate", &message, sink.out);
                 Ok(())
             }
-            (Note::Create(_, scheduled, name), Err(refusal)) if refusal.code == 409 && refusal.message.ends_with("already exists") => {
-                if let Some(pending) = self.pending.get_mut(key) {
-                    pending.exists = Some(name.clone());
-                    if let Some(status) = &mut pending.status {
-                        status.last_schedule_time = Some(*scheduled);
-                    }
+            (Note::Create(cron_job, scheduled, name), Err(refusal))
+                if refusal.code == 409 && refusal.message.ends_with("already exists") =>
+            {
+                self.pending.entry(key.clone()).or_default().exists = Some((cron_job.clone(), *scheduled, name.clone()));
+                Ok(())
+            }
+            (Note::Exists(cron_job, scheduled), outcome) => {
+                let live = outcome.map_err(|refusal| refusal.message)?;
+                let own = |job: &&Arc<Job>| job.metadata.controller().is_some_and(|owner| owner.uid == cron_job.metadata.uid);
+                if let (Some(job), Some(status)) =
+                    (live.as_kind::<Job>().filter(own), self.pending.get_mut(key).and_then(|pending| pending.status.as_mut()))
+                    && !status.active.iter().any(|other| other.uid == job.metadata.uid)
+                {
+                    status.active.push(reference(job));
+                    status.last_schedule_time = Some(*scheduled);
                 }
                 Ok(())
             }
@@ -199,20 +209,22 @@ impl Controller for CronJobController {
 
     fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
 
+    /// Asks the server about a Job that was there already: it may be one that was made before, and what came of it was lost.
+    fn proceed(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Vec<Call<Note>> {
+        let existing = self.pending.get_mut(key).and_then(|pending| pending.exists.take());
+        let ask = |(cron_job, scheduled, name): (Arc<CronJob>, Timestamp, String)| {
+            let path = ResourcePath::object(Job::INFO, &key.namespace, &name);
+            Call { request: Request::new(Method::Get, path), note: Note::Exists(cron_job, scheduled) }
+        };
+        existing.map(ask).into_iter().collect()
+    }
+
     /// Writes the status with the Job that was made, and looks again at the next time.
     fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let pending = self.pending.remove(key).unwrap_or_default();
-        let (Some(cron_job), Some(mut status)) = (caches.cron_jobs.lister().get(key), pending.status) else {
+        let (Some(cron_job), Some(status)) = (caches.cron_jobs.lister().get(key), pending.status) else {
             return (None, pending.again);
         };
-        // The Job was made before, and what came of it was lost.
-        let found = pending.exists.and_then(|name| caches.jobs.lister().get(&ObjectKey::new(key.namespace.as_str(), name)));
-        let is_own = |job: &&Arc<Job>| job.metadata.controller().is_some_and(|owner| owner.uid == cron_job.metadata.uid);
-        if let Some(job) = found.filter(is_own).filter(|job| !is_finished(job))
-            && !status.active.iter().any(|other| other.uid == job.metadata.uid)
-        {
-            status.active.push(reference(job));
-        }
         if status == cron_job.status {
             return (None, pending.again);
         }

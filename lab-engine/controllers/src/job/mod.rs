@@ -241,6 +241,7 @@ impl Controller for JobController {
 
     /// Models `syncJob`.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
+        self.looks.remove(key);
         let job = caches.jobs.lister().get(key);
         // Only a Job that is gone, or has just come, can have left Pods of another of its name.
         let looks_back = job.is_none_or(|job| job.status.start_time.is_none());

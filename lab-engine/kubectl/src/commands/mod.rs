@@ -4,6 +4,7 @@ mod about;
 mod apply;
 mod attach;
 mod auth;
+mod certificate;
 mod change;
 mod cp;
 mod create;
@@ -74,6 +75,8 @@ const VERBS: &[Verb] = &[
     reads("auth whoami", auth::FLAGS, auth::whoami),
     reads("attach", attach::FLAGS, attach::build),
     writes("autoscale", run::AUTOSCALE_FLAGS, run::autoscale),
+    writes("certificate approve", certificate::FLAGS, certificate::approve),
+    writes("certificate deny", certificate::FLAGS, certificate::deny),
     reads("cluster-info", &[], about::cluster_info),
     reads("config", about::CONFIG_FLAGS, about::config),
     writes("cordon", nodes::FLAGS, nodes::cordon),
@@ -147,7 +150,6 @@ const VERBS: &[Verb] = &[
 
 /// Commands of the real `kubectl` that make no sense here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("certificate", "certificate signing requests are not simulated"),
     ("completion", "the terminal completes by itself: press Tab"),
     ("convert", "it is a plugin that is not part of kubectl"),
     ("edit", "this terminal has no editor: change the object with 'kubectl patch', 'kubectl set' or 'kubectl apply -f'"),
@@ -199,7 +201,7 @@ fn job(args: &[String], environment: &Environment<'_>, kinds: &Discovery, identi
     let known: Vec<Flag> = verb.flags.iter().chain(if verb.writes { submit::FLAGS } else { &[] }).copied().collect();
     let parsed = flags::parse(&known, &rest)
         .map_err(|message| Usage(format!("error: {message}\nSee 'kubectl {} --help' for usage.", verb.words)))?;
-    *identity = Identity::read(&parsed).map_err(|message| Usage(format!("error: {message}")))?;
+    *identity = Identity::read(&parsed, environment.files).map_err(|message| Usage(format!("error: {message}")))?;
     let explicit = parsed.get("namespace");
     let namespace = explicit.unwrap_or(environment.namespace).to_owned();
     let context = Context { namespace, explicit: explicit.is_some(), environment: *environment, kinds };

@@ -4,6 +4,7 @@
 //!
 //! **Simplified here:** kinds without a describer of their own here are shown by the generic one, as custom resources are.
 
+mod certificates;
 mod kinds;
 mod node;
 mod pod;
@@ -193,6 +194,7 @@ fn body(target: &Target, related: &Related, now: Time) -> String {
         ("", "Secret") => kinds::secret(live),
         ("", "Namespace") => kinds::namespace(live),
         ("", "ServiceAccount") => kinds::service_account(live),
+        ("certificates.k8s.io", "CertificateSigningRequest") => certificates::request(live),
         ("", "Node") => node::node(live, related, now),
         ("autoscaling", "HorizontalPodAutoscaler") => scale::autoscaler(live),
         ("policy", "PodDisruptionBudget") => scale::budget(live),

@@ -4,9 +4,9 @@
 //!
 //! **Simplified here:** resizes under way are not looked at.
 
-use api::core::{Container, Pod, ResourceList};
-use api::json::decode;
-use api::quantity::Quantity;
+use crate::core::{Container, Pod, ResourceList};
+use crate::json::decode;
+use crate::quantity::Quantity;
 use serde_json::Value;
 
 /// Adds the amounts of `more`.
@@ -29,7 +29,7 @@ fn sidecar(container: &Container) -> bool {
 }
 
 /// The amounts of the containers of a Pod together; `of` chooses requests or limits.
-pub(super) fn of_containers(pod: &Pod, of: impl Fn(&Container) -> &ResourceList) -> ResourceList {
+pub fn of_containers(pod: &Pod, of: impl Fn(&Container) -> &ResourceList) -> ResourceList {
     let mut sum = ResourceList::new();
     pod.spec.containers.iter().for_each(|container| add(&mut sum, of(container)));
     let (mut sidecars, mut peak) = (ResourceList::new(), ResourceList::new());
@@ -49,13 +49,13 @@ pub(super) fn of_containers(pod: &Pod, of: impl Fn(&Container) -> &ResourceList)
 }
 
 /// What the Pod itself states in `spec.resources` (KEP-2837); `field` is `requests` or `limits`.
-pub(super) fn of_pod_itself(pod: &Pod, field: &str) -> ResourceList {
+pub fn of_pod_itself(pod: &Pod, field: &str) -> ResourceList {
     let stated = pod.spec.rest.get("resources").and_then(|resources| resources.get(field));
     stated.cloned().and_then(|value: Value| decode(value).ok()).unwrap_or_default()
 }
 
 /// What the Pod requests in all, with what the Pod itself states in place of its containers', and its overhead.
-pub(super) fn requests(pod: &Pod) -> ResourceList {
+pub fn requests(pod: &Pod) -> ResourceList {
     let mut sum = of_containers(pod, |container| &container.resources.requests);
     sum.extend(of_pod_itself(pod, "requests"));
     add(&mut sum, &pod.spec.overhead);
@@ -63,7 +63,7 @@ pub(super) fn requests(pod: &Pod) -> ResourceList {
 }
 
 /// What the Pod is limited to in all; its overhead is added to what is limited.
-pub(super) fn limits(pod: &Pod) -> ResourceList {
+pub fn limits(pod: &Pod) -> ResourceList {
     let mut sum = of_containers(pod, |container| &container.resources.limits);
     sum.extend(of_pod_itself(pod, "limits"));
     for (name, quantity) in &pod.spec.overhead {

@@ -1,13 +1,13 @@
 //! Which objects a quota is about (`pkg/quota/v1/evaluator/core/pods.go`, `persistent_volume_claims.go`).
 
-use crate::admission::usage;
-use api::Object;
-use api::core::{Pod, ResourceQuota, ScopedResourceSelectorRequirement};
+use super::pod as usage;
+use crate::Object;
+use crate::core::{Pod, ResourceQuota, ScopedResourceSelectorRequirement};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The scopes of a quota; plain ones mean that the scope exists.
-pub(super) fn selectors(quota: &ResourceQuota) -> Vec<ScopedResourceSelectorRequirement> {
+pub fn selectors(quota: &ResourceQuota) -> Vec<ScopedResourceSelectorRequirement> {
     let plain = quota.spec.scopes.iter().map(|scope| ScopedResourceSelectorRequirement {
         scope_name: scope.clone(),
         operator: "Exists".to_owned(),
@@ -17,7 +17,7 @@ pub(super) fn selectors(quota: &ResourceQuota) -> Vec<ScopedResourceSelectorRequ
 }
 
 /// Whether an object is of a scope. Kinds without scopes are of none.
-pub(super) fn matches_scope(selector: &ScopedResourceSelectorRequirement, object: &Object) -> bool {
+pub fn matches_scope(selector: &ScopedResourceSelectorRequirement, object: &Object) -> bool {
     match object {
         Object::Pod(pod) => pod_matches(selector, pod),
         claim if claim.kind() == "PersistentVolumeClaim" => {
@@ -64,7 +64,7 @@ fn is_best_effort(pod: &Pod) -> bool {
     let of_containers =
         pod.spec.containers.iter().chain(&pod.spec.init_containers).flat_map(|c| [&c.resources.requests, &c.resources.limits]);
     let asks =
-        |list: &api::core::ResourceList| ["cpu", "memory"].iter().any(|name| list.get(*name).is_some_and(|amount| !amount.is_zero()));
+        |list: &crate::core::ResourceList| ["cpu", "memory"].iter().any(|name| list.get(*name).is_some_and(|amount| !amount.is_zero()));
     !of_pod.iter().chain(of_containers).any(asks)
 }
 

@@ -8,20 +8,12 @@
 //!   requests.cpu: 900m + 200m > 1  ─► 403 exceeded quota: q, requested: requests.cpu=200m, used: requests.cpu=900m, limited: requests.cpu=1
 //! ```
 //!
-//! **Simplified here:** the API server itself counts anew what is used when an object goes, ends or a quota changes ([`status`]), which is
-//! the work of the ResourceQuota controller.
-
-mod evaluator;
-mod scopes;
+//! What is given back is counted by the ResourceQuota controller.
 
 use api::Object;
 use api::core::{ResourceList, ResourceQuota, ResourceQuotaStatus, ScopedResourceSelectorRequirement};
-use evaluator::{constraints, is_negative, limited, mask, names, usage};
-use scopes::{matches_scope, selectors};
+use api::quota::{constraints, counts_updates, is_negative, limited, mask, matches_scope, names, plural_of, selectors, usage};
 use std::collections::BTreeSet;
-
-pub use evaluator::plural_of;
-pub(crate) use evaluator::{counts_updates, is_counted};
 
 /// What an object does to the usage.
 #[derive(Clone, Copy, Debug)]
@@ -173,19 +165,4 @@ fn charged(quota: &ResourceQuota, charge: &ResourceList) -> Result<ResourceQuota
         print(&quota.status.used),
         print(&quota.status.hard)
     )))
-}
-
-/// What a quota's status should be, counted from the objects of its namespace (`ResourceQuotaController.syncResourceQuota`).
-pub fn status<'a>(quota: &ResourceQuota, objects: impl Iterator<Item = &'a Object>) -> ResourceQuotaStatus {
-    let hard = quota.spec.hard.clone();
-    let mut used: ResourceList = hard.iter().map(|(name, limit)| (name.clone(), api::quantity::Quantity::new(0, limit.format()))).collect();
-    let selectors = selectors(quota);
-    for object in objects.filter(|object| selectors.iter().all(|selector| matches_scope(selector, object))) {
-        for (name, amount) in usage(object) {
-            if let Some(sum) = used.get_mut(&name) {
-                sum.add(amount);
-            }
-        }
-    }
-    ResourceQuotaStatus { hard, used, ..quota.status.clone() }
 }

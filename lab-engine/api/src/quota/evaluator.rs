@@ -3,12 +3,12 @@
 //! **Simplified here:** a Pod that is being deleted counts until it is gone (upstream lets it go when its grace period is over); resizes
 //! and ResourceClaims are not counted.
 
-use crate::admission::usage as amounts;
-use api::Object;
-use api::core::{Container, Pod, ResourceList, Service};
-use api::json::decode;
-use api::kinds::KindInfo;
-use api::quantity::{Format, Quantity};
+use super::pod as amounts;
+use crate::Object;
+use crate::core::{Container, Pod, ResourceList, Service};
+use crate::json::decode;
+use crate::kinds::KindInfo;
+use crate::quantity::{Format, Quantity};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,27 +25,38 @@ pub fn plural_of(object: &Object) -> Cow<'static, str> {
 }
 
 /// Whether the quotas count an update of this kind of object too, and not only its creation.
-pub(crate) fn counts_updates(object: &Object) -> bool {
+pub fn counts_updates(object: &Object) -> bool {
     matches!(&*plural_of(object), "services" | "persistentvolumeclaims")
 }
 
+/// Whether an update of an object gives back, or takes, what no admission has counted (`QuotaMonitor`'s `UpdateFilter`).
+pub fn replenishes(old: &Object, new: &Object) -> bool {
+    let ended = |pod: &Pod| matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+    match (old, new) {
+        (Object::Pod(old), Object::Pod(new)) => !ended(old) && ended(new),
+        (Object::Service(old), Object::Service(new)) => old.spec.type_ != new.spec.type_ || old.spec.ports != new.spec.ports,
+        (Object::PersistentVolumeClaim(_), Object::PersistentVolumeClaim(_)) => usage(old) != usage(new),
+        _ => false,
+    }
+}
+
 /// Whether quotas count a kind of object.
-pub(crate) fn is_counted(info: &KindInfo) -> bool {
+pub fn is_counted(info: &KindInfo) -> bool {
     info.namespaced && !matches!(info.group_plural(), ("", "events" | "bindings"))
 }
 
 /// Whether an amount is below nothing.
-pub(super) fn is_negative(amount: &Quantity) -> bool {
+pub fn is_negative(amount: &Quantity) -> bool {
     *amount < Quantity::default()
 }
 
 /// The names of a list.
-pub(super) fn names(list: &ResourceList) -> BTreeSet<String> {
+pub fn names(list: &ResourceList) -> BTreeSet<String> {
     list.keys().cloned().collect()
 }
 
 /// The amounts of these names only.
-pub(super) fn mask(list: &ResourceList, names: &BTreeSet<String>) -> ResourceList {
+pub fn mask(list: &ResourceList, names: &BTreeSet<String>) -> ResourceList {
     list.iter().filter(|(name, _)| names.contains(*name)).map(|(name, amount)| (name.clone(), *amount)).collect()
 }
 
@@ -58,7 +69,7 @@ fn count(number: usize) -> Quantity {
 }
 
 /// What an object uses of each resource that a quota can limit.
-pub(super) fn usage(object: &Object) -> ResourceList {
+pub fn usage(object: &Object) -> ResourceList {
     let Some(info) = object.info() else { return ResourceList::new() };
     let mut used = BTreeMap::from([(format!("count/{}", info.group_resource()), one())]);
     match object {
@@ -145,7 +156,7 @@ fn claim_usage(claim: &Value) -> ResourceList {
 }
 
 /// Which of the resources of a quota an object of this kind can use (`MatchingResources`).
-pub(super) fn limited(object: &Object, hard: &ResourceList) -> BTreeSet<String> {
+pub fn limited(object: &Object, hard: &ResourceList) -> BTreeSet<String> {
     let Some(info) = object.info() else { return BTreeSet::new() };
     let by_count = format!("count/{}", info.group_resource());
     let means = |name: &str| {
@@ -178,7 +189,7 @@ fn is_of_pods(name: &str) -> bool {
 ///
 /// # Errors
 /// `must specify limits.cpu for: a,b; requests.memory for: c`.
-pub(super) fn constraints(object: &Object, limited: &BTreeSet<String>) -> Result<(), String> {
+pub fn constraints(object: &Object, limited: &BTreeSet<String>) -> Result<(), String> {
     let Object::Pod(pod) = object else { return Ok(()) };
     let required: BTreeSet<&str> = EXPLICIT.into_iter().filter(|name| limited.contains(*name)).collect();
     if !amounts::of_pod_itself(pod, "requests").is_empty() || !amounts::of_pod_itself(pod, "limits").is_empty() {
