@@ -285,8 +285,9 @@ mod tests {
             None,
             "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: nonexistent/nothing}\n",
         );
-        let expected = |ends: &str| Prepared::parse(&format!("- path: pod.yaml\n  ends: {ends}\n")).unwrap();
-        assert_eq!(run(&pod, &[], &expected("ImagePullBackOff")).unwrap().verdict, Verdict::Reached);
+        let expected = |ends: &str| Prepared::parse(&format!("- path: pod.yaml\n  ends: {ends}\n  why: its image is nowhere\n")).unwrap();
+        let ended = run(&pod, &[], &expected("ImagePullBackOff")).unwrap().verdict;
+        assert!(matches!(&ended, Verdict::Ended { why, .. } if why == "its image is nowhere"), "{ended:?}");
         assert!(matches!(run(&pod, &[], &expected("OOMKilled")).unwrap().verdict, Verdict::Waiting { .. }));
         let wrong = manifest("pod.yaml", None, "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: []}\n");
         assert!(

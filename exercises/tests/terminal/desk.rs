@@ -23,7 +23,7 @@ fn the_list_shows_every_card_and_where_to_begin() {
     assert!(!list.stdout.contains('\u{1b}'), "no colours outside of a terminal: {list:?}");
     let json: Value = serde_json::from_str(&book.run(&["list", "--format", "json"]).good().stdout).unwrap();
     assert_eq!((&json[0]["id"], &json[0]["stage"], &json[0]["started"]), (&"request-path".into(), &"new".into(), &false.into()));
-    book.run(&["list", "--topic", "pod"]).bad(1, "help: the topics are api, controllers, etcd, nodes, pods, scheduling, storage");
+    book.run(&["list", "--topic", "pod"]).bad(1, "help: the topics are api, controllers, etcd, network, nodes, pods, scheduling, storage");
 }
 
 #[test]

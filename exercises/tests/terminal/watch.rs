@@ -61,10 +61,10 @@ fn saving_a_file_grades_the_lab_again() {
     watch.say("what");
     watch.hear("none of the keys");
     watch.say("n");
-    watch.hear("Why is my Pod Pending?");
+    watch.hear("What does Kubernetes promise of the network between Pods");
     watch.say("q");
     assert_eq!(watch.child.wait().unwrap().code(), Some(1), "the lab was not passed");
-    assert!(book.path("labs/pod-pending/README.md").exists());
+    assert!(book.path("labs/pod-network/README.md").exists());
 }
 
 #[test]
