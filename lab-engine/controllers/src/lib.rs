@@ -416,8 +416,8 @@ impl Component for ControllerManager {
     }
 
     fn next_wake(&self) -> Option<Time> {
+        // Before its caches are filled, a controller cannot do what is due, and a wake that is not served would come again at once.
         let workloads = [
-            self.caches.next_wake(),
             self.deployments.next_wake(),
             self.replica_sets.next_wake(),
             self.replication.next_wake(),
@@ -427,11 +427,11 @@ impl Component for ControllerManager {
             self.ttl_after_finished.next_wake(),
             self.cron_jobs.next_wake(),
         ];
-        let cleaners = [self.caches.graph.next_wake(), self.garbage.next_wake(), self.namespaces.next_wake()];
-        let of_graph = self.quotas.next_wake().into_iter().chain(self.certificates.next_wake()).min();
-        let of_graph = of_graph.filter(|_| self.caches.graph.has_synced());
+        let workloads = workloads.into_iter().filter(|_| self.caches.synced());
+        let caches = [self.caches.next_wake(), self.caches.graph.next_wake()];
+        let of_graph = [self.garbage.next_wake(), self.namespaces.next_wake(), self.quotas.next_wake(), self.certificates.next_wake()];
+        let of_graph = of_graph.into_iter().flatten().min().filter(|_| self.caches.graph.has_synced());
         let roles = self.cluster_roles.next_wake().filter(|_| self.caches.cluster_roles.has_synced());
-        // Before its caches are filled, a controller of nodes cannot do what is due.
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
         let disruption = self.disruption.next_wake().filter(|_| self.caches.budgets_synced());
@@ -441,7 +441,7 @@ impl Component for ControllerManager {
         let load_balancers = self.load_balancers.next_wake().filter(|_| self.caches.endpoints_synced());
         let content = self.namespace_content.next_wake().filter(|_| self.caches.namespaces_synced());
         let others = [disruption, endpoints, autoscalers, volumes, load_balancers, content, of_graph, roles];
-        workloads.into_iter().chain(cleaners).chain(nodes).chain(others).flatten().min()
+        workloads.chain(caches).chain(nodes).chain(others).flatten().min()
     }
 
     /// The queues of the controllers that work through one, but for those of the collector and of nodes.
