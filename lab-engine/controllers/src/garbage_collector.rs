@@ -301,8 +301,10 @@ fn path(item: &Item) -> ResourcePath {
     ResourcePath::object(&item.info, &item.metadata().namespace, &item.metadata().name)
 }
 
+/// Deletes exactly this version of the object: a newer one may have no such owner any more.
 fn delete(item: &Item, policy: &str) -> Request {
-    let options = json!({"propagationPolicy": policy, "preconditions": {"uid": item.metadata().uid}});
+    let (uid, version) = (&item.metadata().uid, item.metadata().resource_version.to_string());
+    let options = json!({"propagationPolicy": policy, "preconditions": {"uid": uid, "resourceVersion": version}});
     Request::new(Method::Delete, path(item)).body(Body::Json(options))
 }
 
