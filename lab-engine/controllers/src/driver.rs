@@ -222,7 +222,8 @@ impl<C: Controller> Driver<C> {
             let (call, requeue) = self.controller.conclude(now, caches, &key, run.failure.as_deref());
             phase.extend(call);
             if let Some(delay) = requeue {
-                self.queue.add_after(now, key.clone(), delay);
+                // What is due already and cannot be done yet must not hold the clock.
+                self.queue.add_after(now, key.clone(), delay.max(std::time::Duration::from_millis(10)));
             }
         }
         for call in phase {
