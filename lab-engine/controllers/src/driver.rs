@@ -223,7 +223,7 @@ impl<C: Controller> Driver<C> {
             phase.extend(call);
             if let Some(delay) = requeue {
                 // What is due already and cannot be done yet must not hold the clock.
-                self.queue.add_after(now, key.clone(), delay.max(std::time::Duration::from_millis(10)));
+                self.queue.add_after(now, key.clone(), delay.max(Duration::from_millis(10)));
             }
         }
         for call in phase {
