@@ -61,10 +61,11 @@ impl Dial {
     /// A hop of its first packet, if its way is told in the trace.
     pub fn hop(&self, step: PacketStep) -> Option<What> {
         let connection = self.connection?;
-        let source =
-            if self.source_port == 0 { self.source.to_string() } else { SocketAddr::new(self.source, self.source_port).to_string() };
-        let (protocol, destination) = (self.protocol().into(), self.destination.to_string().into());
-        Some(What::Packet(Box::new(PacketHop { connection, protocol, source: source.into(), destination, step })))
+        // A port that is not drawn yet is not told.
+        let told = |end: SocketAddr| if end.port() == 0 { end.ip().to_string() } else { end.to_string() };
+        let source = told(SocketAddr::new(self.source, self.source_port)).into();
+        let (protocol, destination) = (self.protocol().into(), told(self.destination).into());
+        Some(What::Packet(Box::new(PacketHop { connection, protocol, source, destination, step })))
     }
 }
 

@@ -12,7 +12,6 @@ use api::{Object, Resource};
 use client::{Indexer, ObjectKey, WorkQueue};
 use serde_json::{Value, json};
 use sim::Time;
-use std::time::Duration;
 
 /// The owner of the rules, to server-side apply.
 const MANAGER: &str = "clusterrole-aggregation-controller";
@@ -49,11 +48,5 @@ impl Controller for ClusterRoleAggregation {
 
     fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
         outcome.map(drop).map_err(|refusal| refusal.message)
-    }
-
-    fn skipped(&mut self, _: &ObjectKey, (): &()) {}
-
-    fn conclude(&mut self, _: Time, _: &Caches, _: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
-        (None, None)
     }
 }

@@ -291,8 +291,6 @@ impl Controller for DeploymentController {
         Ok(())
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     /// Models `syncRolloutStatus`, and looks again when the rollout would have failed.
     fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let created = self.created.remove(key);

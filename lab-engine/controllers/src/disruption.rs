@@ -274,8 +274,6 @@ impl Controller for DisruptionController {
         vec![Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: Note::Status }]
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     /// Looks again when a granted eviction is overdue.
     fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let granted = caches.budgets.lister().get(key).and_then(|budget| budget.status.disrupted_pods.values().min().copied());

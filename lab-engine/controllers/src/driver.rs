@@ -100,16 +100,18 @@ pub(crate) trait Controller {
     }
 
     /// A write that was never sent, because an earlier one failed.
-    fn skipped(&mut self, key: &ObjectKey, note: &Self::Note);
+    fn skipped(&mut self, _key: &ObjectKey, _note: &Self::Note) {}
 
     /// The last call, after all others; `failure` is the message of the first that failed. With it, when to look again.
     fn conclude(
         &mut self,
-        now: Time,
-        caches: &Caches,
-        key: &ObjectKey,
-        failure: Option<&str>,
-    ) -> (Option<Call<Self::Note>>, Option<Duration>);
+        _now: Time,
+        _caches: &Caches,
+        _key: &ObjectKey,
+        _failure: Option<&str>,
+    ) -> (Option<Call<Self::Note>>, Option<Duration>) {
+        (None, None)
+    }
 }
 
 /// Where a controller tells of its work.

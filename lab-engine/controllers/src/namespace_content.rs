@@ -95,10 +95,4 @@ impl Controller for NamespaceContent {
             _ => Ok(()),
         }
     }
-
-    fn skipped(&mut self, _key: &ObjectKey, (): &()) {}
-
-    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
-        (None, None)
-    }
 }

@@ -77,8 +77,6 @@ impl Controller for ResourceQuotaController {
         outcome.map(drop).map_err(|refusal| refusal.message)
     }
 
-    fn skipped(&mut self, _: &ObjectKey, (): &()) {}
-
     fn conclude(&mut self, _: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
         (None, find(caches, key).map(|_| SYNC_PERIOD))
     }

@@ -168,8 +168,6 @@ impl Controller for ServiceLoadBalancers {
         Ok(())
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     /// Looks again when the cloud will be done.
     fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let waits = caches.services.lister().get(key).is_some_and(|service| service.status.load_balancer.ingress.is_empty());

@@ -45,8 +45,6 @@ impl Controller for TtlAfterFinishedController {
         }
     }
 
-    fn skipped(&mut self, _: &ObjectKey, (): &()) {}
-
     fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
         let left = caches.jobs.lister().get(key).and_then(|job| time_left(now, job));
         (None, left.filter(|left| !left.is_zero()))

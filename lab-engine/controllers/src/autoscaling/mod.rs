@@ -337,8 +337,6 @@ impl Controller for AutoscalerController {
         self.status_call(key).into_iter().collect()
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         (None, caches.autoscalers.lister().get(key).map(|_| SYNC_PERIOD))
     }

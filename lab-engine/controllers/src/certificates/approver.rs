@@ -112,8 +112,6 @@ impl Controller for CertificateApprover {
         }
     }
 
-    fn skipped(&mut self, _: &ObjectKey, _: &Note) {}
-
     fn conclude(&mut self, _: Time, _: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         self.asked.remove(key);
         (None, None)

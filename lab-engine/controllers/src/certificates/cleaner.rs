@@ -70,8 +70,6 @@ impl Controller for CertificateCleaner {
         }
     }
 
-    fn skipped(&mut self, _: &ObjectKey, (): &()) {}
-
     fn conclude(&mut self, _: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
         (None, View::find(caches, key).map(|_| POLLING))
     }

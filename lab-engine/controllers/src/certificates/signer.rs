@@ -6,13 +6,12 @@
 use super::recognize::{CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY, client_usages, kubelet_client, kubelet_serving};
 use super::{View, add_condition};
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Controller, Plan, Refusal, Sink};
 use api::Object;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use client::ObjectKey;
 use sim::{ObjectRef, Time};
-use std::time::Duration;
 
 /// How long certificates hold, in seconds (`--cluster-signing-duration`).
 const LONGEST: i64 = 365 * 24 * 3600;
@@ -79,12 +78,6 @@ impl Controller for CertificateSigner {
 
     fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
         outcome.map(drop).map_err(|refusal| refusal.message)
-    }
-
-    fn skipped(&mut self, _: &ObjectKey, (): &()) {}
-
-    fn conclude(&mut self, _: Time, _: &Caches, _: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
-        (None, None)
     }
 }
 

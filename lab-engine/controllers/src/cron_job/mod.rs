@@ -207,8 +207,6 @@ impl Controller for CronJobController {
         }
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     /// Asks the server about a Job that was there already: it may be one that was made before, and what came of it was lost.
     fn proceed(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Vec<Call<Note>> {
         let existing = self.pending.get_mut(key).and_then(|pending| pending.exists.take());

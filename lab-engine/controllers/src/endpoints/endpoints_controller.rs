@@ -180,8 +180,6 @@ impl Controller for EndpointsController {
         Err(refusal.message)
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let current = caches.endpoints.lister().get(key);
         (None, self.is_stale(key, current.map(AsRef::as_ref)).then_some(CATCH_UP))

@@ -133,8 +133,6 @@ impl Controller for MirroringController {
         self.tracker.answered(now, key, note, outcome)
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     fn conclude(
         &mut self,
         _now: Time,

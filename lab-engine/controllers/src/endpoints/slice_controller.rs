@@ -238,8 +238,6 @@ impl Controller for EndpointSliceController {
         judged
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     /// Looks again soon while the cache is behind.
     fn conclude(
         &mut self,

@@ -298,8 +298,6 @@ impl Controller for StatefulSetController {
         }
     }
 
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
     /// Models `updateStatefulSetStatus`, and looks again when the next Pod may have become available.
     fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
         let Some(set) = caches.stateful_sets.lister().get(key) else { return (None, None) };

@@ -18,7 +18,6 @@ use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Class annotations that make a class the default one.
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
@@ -353,12 +352,6 @@ impl Controller for VolumeBinder {
             Err(refusal) if refusal.code != 404 => Err(refusal.message),
             _ => Ok(()),
         }
-    }
-
-    fn skipped(&mut self, _key: &ObjectKey, (): &()) {}
-
-    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
-        (None, None)
     }
 }
 

@@ -11,7 +11,6 @@ use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Makes a claim for each ephemeral volume; it goes with its Pod by garbage collection.
 #[derive(Debug)]
@@ -68,17 +67,5 @@ impl Controller for EphemeralVolumeController {
         let message = format!("ephemeral volume: create PVC: {}", refusal.message);
         sink.events.event(now, pod.as_ref(), EventType::Warning, "EphemeralVolumeCreateFailed", &message, sink.out);
         Err(refusal.message)
-    }
-
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        _key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Note>>, Option<Duration>) {
-        (None, None)
     }
 }

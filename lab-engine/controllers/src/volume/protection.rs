@@ -10,7 +10,6 @@ use api::{Object, Resource};
 use client::ObjectKey;
 use sim::Time;
 use std::sync::Arc;
-use std::time::Duration;
 
 const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
 const VOLUME_FINALIZER: &str = "kubernetes.io/pv-protection";
@@ -72,11 +71,5 @@ impl Controller for ProtectionController {
             Err(refusal) if refusal.code != 404 => Err(refusal.message),
             _ => Ok(()),
         }
-    }
-
-    fn skipped(&mut self, _key: &ObjectKey, (): &()) {}
-
-    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
-        (None, None)
     }
 }

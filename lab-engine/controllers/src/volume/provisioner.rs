@@ -22,7 +22,6 @@ use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The drivers that are installed, and whether their volumes are on one node only.
 pub(crate) const DRIVERS: [(&str, bool); 7] = [
@@ -242,17 +241,5 @@ impl Controller for Provisioner {
             (_, Err(refusal)) if refusal.code != 404 => Err(refusal.message),
             _ => Ok(()),
         }
-    }
-
-    fn skipped(&mut self, _key: &ObjectKey, _note: &Note) {}
-
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        _key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Note>>, Option<Duration>) {
-        (None, None)
     }
 }

@@ -3,7 +3,7 @@
 //! **Simplified here:** nothing detaches but the end of the process or of the connection.
 
 use super::observe::{self, Seen};
-use super::pods_of::{default_container, find, named, pods};
+use super::pods_of::{chosen_container, find, named, pods};
 use super::session::{Broken, Streams, connect};
 use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, switch, value};
@@ -36,16 +36,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
     Ok(Box::new(move |_| {
         find(sought, move |found, io| {
             let Some(pod) = found.first() else { return io.error("no pods found") };
-            let name = match container {
-                Some(name) => name,
-                None => {
-                    let (name, note) = default_container(pod);
-                    if let Some(note) = note.filter(|_| !quiet) {
-                        io.complain(&note);
-                    }
-                    name
-                }
-            };
+            let name = chosen_container(pod, container, quiet, io);
             let streams = Streams::new(stdin, tty, text, io);
             attach(pod, &name, streams, quiet, io, |end, io| match end {
                 Ok(_) => Step::Done(0),

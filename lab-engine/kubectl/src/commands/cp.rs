@@ -1,6 +1,6 @@
 //! `kubectl cp SOURCE DESTINATION`: copies files from or to a container through its `tar`.
 
-use super::pods_of::{default_container, find, named, pods};
+use super::pods_of::{chosen_container, find, named, pods};
 use crate::command::{Io, Job, Step, json_of};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::resources::Context;
@@ -49,13 +49,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
     Ok(Box::new(move |_| {
         find(sought, move |found, io| {
             let Some(pod) = found.first() else { return io.error("no pods found") };
-            let container = container.unwrap_or_else(|| {
-                let (name, note) = default_container(pod);
-                if let Some(note) = note {
-                    io.complain(&note);
-                }
-                name
-            });
+            let container = chosen_container(pod, container, false, io);
             match upload {
                 Some(archive) => {
                     let folder = destination.path.trim_end_matches('/').rsplit_once('/').map_or(".", |(folder, _)| folder);

@@ -1,6 +1,6 @@
 //! `kubectl exec POD -- COMMAND`: runs a command in a container, prints what it prints, and gives it what is typed.
 
-use super::pods_of::{default_container, find, named, pods};
+use super::pods_of::{chosen_container, find, named, pods};
 use super::session::{Streams, connect};
 use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, switch, value};
@@ -39,16 +39,7 @@ pub(super) fn build(context: &Context<'_>, parsed: &Parsed) -> Result<Job, Strin
     Ok(Box::new(move |_| {
         find(sought, move |found, io| {
             let Some(pod) = found.first() else { return io.error("no pods found") };
-            let name = match container {
-                Some(name) => name,
-                None => {
-                    let (name, note) = default_container(pod);
-                    if let Some(note) = note.filter(|_| !quiet) {
-                        io.complain(&note);
-                    }
-                    name
-                }
-            };
+            let name = chosen_container(pod, container, quiet, io);
             let streams = Streams::new(give, tty, if give { stdin } else { String::new() }, io);
             run(pod, &name, &command, streams, io)
         })

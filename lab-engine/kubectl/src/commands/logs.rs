@@ -1,7 +1,7 @@
 //! `kubectl logs`: of a Pod, of a workload's Pod, or of all Pods that a label selects; once, or following with `-f`.
 
 use super::observe::list;
-use super::pods_of::{container_names, default_container, find, named, pods};
+use super::pods_of::{chosen_container, container_names, find, named, pods};
 use crate::command::{Io, Job, News, Step};
 use crate::flags::{Flag, Parsed, switch, value};
 use crate::resources::Context;
@@ -141,11 +141,7 @@ fn print(found: Vec<Value>, options: Options, io: &mut Io<'_>) -> Step {
             }
             vec![name.clone()]
         } else {
-            let (name, note) = default_container(pod);
-            if let Some(note) = note {
-                io.complain(&note);
-            }
-            vec![name]
+            vec![chosen_container(pod, None, false, io)]
         };
         for container in names {
             let name = pod["metadata"]["name"].as_str().unwrap_or("");

@@ -71,8 +71,19 @@ pub(super) fn find(sought: Sought, then: impl FnOnce(Vec<Value>, &mut Io<'_>) ->
     })
 }
 
+/// The container that is meant; when none is named, kubectl prints which it takes, unless it shall be `quiet`.
+pub(super) fn chosen_container(pod: &Value, named: Option<String>, quiet: bool, io: &mut Io<'_>) -> String {
+    named.unwrap_or_else(|| {
+        let (name, note) = default_container(pod);
+        if let Some(note) = note.filter(|_| !quiet) {
+            io.complain(&note);
+        }
+        name
+    })
+}
+
 /// The container that is meant when none is named, and the note that kubectl prints about it.
-pub(super) fn default_container(pod: &Value) -> (String, Option<String>) {
+fn default_container(pod: &Value) -> (String, Option<String>) {
     let names = container_names(pod);
     let annotation = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
     if let Some(name) = annotation.filter(|name| names.iter().any(|other| other == name)) {
