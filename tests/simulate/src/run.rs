@@ -5,7 +5,7 @@ use crate::invariants::Invariants;
 use clients::{Client, Clients};
 use etcd::server::{CorruptionChecks, Disk, EtcdServer, HashMessage, Input, Output, PeerMessage, ServerConfig};
 use etcd::{Request, Response};
-use faults::Faults;
+use faults::{Ambush, Faults};
 use raft::{NodeId, Role};
 use sim::{Endpoint, Kernel, LinkFault, Occurrence, Payload, Rng, Route, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +94,8 @@ struct Run {
     wild: bool,
     /// Who crashes as soon as its disk is busy.
     doomed: BTreeSet<NodeId>,
+    /// Who lies in wait for leaders, in some runs.
+    ambush: Option<Ambush>,
     crashes: usize,
     torn: usize,
 }
@@ -151,6 +153,7 @@ impl Run {
             config,
             rng,
             doomed: BTreeSet::new(),
+            ambush: None,
             crashes: 0,
             torn: 0,
         };
@@ -278,8 +281,14 @@ impl Run {
         server.handle(now, input, &mut out);
         self.invariants.look(server)?;
         let writes = server.is_writing();
+        let falls = self.ambush.as_mut().is_some_and(|ambush| ambush.springs(server));
         if let Some(at) = server.next_wake() {
             self.kernel.wake(endpoint, at, None);
+        }
+        if falls {
+            // What it would send now is lost already.
+            self.kernel.network().heal_all();
+            self.cut_from_members(id);
         }
         for output in out {
             match output {
@@ -324,6 +333,7 @@ impl Run {
     fn trouble(&mut self) -> Result<(), String> {
         let end = self.kernel.now() + TROUBLE;
         let mut faults = Faults::new(&self.rng);
+        self.ambush = Ambush::deal(&self.rng);
         while self.kernel.now() < end {
             let pause = faults.pause();
             let until = (self.kernel.now() + pause).min(end);
@@ -336,6 +346,7 @@ impl Run {
     /// Takes all faults away, and sees whether the group works and agrees.
     fn recover(&mut self) -> Result<(), String> {
         self.kernel.network().heal_all();
+        self.ambush = None;
         self.doomed.clear();
         let down: Vec<NodeId> = self.places.iter().filter(|(_, place)| place.server.is_none()).map(|(id, _)| *id).collect();
         down.into_iter().for_each(|id| self.start(id));
@@ -367,6 +378,13 @@ impl Run {
         let written = self.invariants.model.changes.iter().filter_map(|(.., value)| value.as_deref());
         let written: BTreeSet<u64> = written.filter_map(|value| std::str::from_utf8(value).ok()?.parse().ok()).collect();
         history::judge(&self.clients.operations(), |value| written.contains(&value))
+    }
+
+    /// The other members do not reach it any more; its clients do.
+    fn cut_from_members(&mut self, id: NodeId) {
+        let from = self.places[&id].endpoint;
+        let others: Vec<_> = self.places.values().map(|place: &Place| place.endpoint).filter(|to| *to != from).collect();
+        others.into_iter().for_each(|to| self.inject(LinkFault::Cut(from, to)));
     }
 
     /// Cuts two members off from each other, or one from all.

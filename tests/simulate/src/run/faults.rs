@@ -2,13 +2,50 @@
 //! changes of the members.
 
 use super::{Place, Run};
-use etcd::server::Disk;
-use raft::{ConfChangeSingle, NodeId};
+use etcd::server::{Disk, EtcdServer};
+use raft::{ConfChangeSingle, Index, NodeId, Role, Term};
 use sim::{Link, LinkFault, Rng};
 use std::time::Duration;
 
 /// The highest number of a member that may be added.
 const MAX_MEMBERS: u64 = 7;
+
+/// Cuts leaders off at the two moments at which the most hangs on what a leader may commit: before its first entry has left it, and when
+/// it commits for the first time. Each time, whoever was cut off before comes back, so that logs meet which have parted (figure 8 of the Raft
+/// paper).
+pub(super) struct Ambush {
+    rng: Rng,
+    /// The newest term that somebody leads.
+    newest: Term,
+    /// Its leader falls as soon as it has committed more than this; `None` when it has fallen.
+    waits: Option<Index>,
+}
+
+impl Ambush {
+    /// In one run of eight.
+    pub(super) fn deal(rng: &Rng) -> Option<Self> {
+        let mut rng = rng.stream("ambush");
+        rng.chance(125_000).then_some(Ambush { rng, newest: Term(0), waits: None })
+    }
+
+    /// Whether it is now that a member, which has just been driven, falls.
+    pub(super) fn springs(&mut self, server: &EtcdServer) -> bool {
+        let raft = server.raft();
+        if raft.role() != Role::Leader || raft.term() < self.newest {
+            return false;
+        }
+        let committed = raft.log().committed();
+        if raft.term() > self.newest {
+            self.newest = raft.term();
+            if self.rng.chance(500_000) {
+                self.waits = None;
+                return true;
+            }
+            self.waits = Some(committed);
+        }
+        self.waits.take_if(|before| committed > *before).is_some()
+    }
+}
 
 /// Deals the faults.
 pub(super) struct Faults {
@@ -72,7 +109,7 @@ impl Faults {
                 run.start(down);
             }
             11 => {
-                self.cut_from_members(run, id);
+                run.cut_from_members(id);
                 // Nothing else goes wrong for a while: the others go on, compact, and drop the log that it would need.
                 let pause = self.rng.duration(Duration::from_secs(1), Duration::from_secs(6));
                 self.leaves_behind = self.rng.chance(500_000).then_some(pause);
@@ -105,13 +142,6 @@ impl Faults {
             _ => self.move_or_change(run, id),
         }
         Ok(())
-    }
-
-    /// The other members do not reach it any more; its clients do.
-    fn cut_from_members(&mut self, run: &mut Run, id: NodeId) {
-        let from = run.places[&id].endpoint;
-        let others: Vec<_> = run.places.values().map(|place: &Place| place.endpoint).filter(|to| *to != from).collect();
-        others.into_iter().for_each(|to| run.inject(LinkFault::Cut(from, to)));
     }
 
     /// A member's links get slow, and lose and double what they carry.
