@@ -35,6 +35,9 @@ impl Installer {
         if config.metrics_server {
             objects.extend(metrics_server());
         }
+        if config.prometheus_adapter {
+            objects.extend(prometheus_adapter());
+        }
         if config.core_dns {
             objects.extend(core_dns());
         }
@@ -193,13 +196,55 @@ fn metrics_server() -> Vec<(&'static str, Value)> {
         },
         "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Passed", "message": "all checks passed"}]},
     });
-    const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
     vec![
         ("/api/v1/namespaces/kube-system/serviceaccounts", of_system("ServiceAccount", "v1")),
         (ROLES, role("system:aggregated-metrics-reader", &reader_labels, reader)),
         (ROLES, role("system:metrics-server", &labels, server)),
-        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
+        (BINDINGS, binding),
         ("/api/v1/namespaces/kube-system/services", service),
-        ("/apis/apiregistration.k8s.io/v1/apiservices", api_service),
+        (API_SERVICES, api_service),
+    ]
+}
+
+const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
+
+/// The objects of the adapter, as its chart installs them, with what stands for Prometheus' own access to Pods.
+fn prometheus_adapter() -> Vec<(&'static str, Value)> {
+    const NAME: &str = "prometheus-adapter";
+    let metadata = json!({"name": NAME, "namespace": "monitoring", "labels": {"app.kubernetes.io/name": NAME}});
+    let namespaced = |kind: &str, version: &str| json!({"apiVersion": version, "kind": kind, "metadata": metadata});
+    let rbac = |kind: &str| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": NAME}});
+    let mut role = rbac("ClusterRole");
+    role["rules"] = json!([
+        {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create"]},
+    ]);
+    let mut binding = rbac("ClusterRoleBinding");
+    binding["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAME});
+    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": NAME, "namespace": "monitoring"}]);
+    let mut service = namespaced("Service", "v1");
+    service["spec"] = json!({
+        "selector": {"app.kubernetes.io/name": NAME}, "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": "https"}],
+    });
+    let api_service = |group: &str, version: &str| {
+        json!({
+            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": format!("{version}.{group}")},
+            "spec": {
+                "group": group, "version": version, "groupPriorityMinimum": 100, "versionPriority": 100, "insecureSkipTLSVerify": true,
+                "service": {"name": NAME, "namespace": "monitoring", "port": 443},
+            },
+            "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Passed", "message": "all checks passed"}]},
+        })
+    };
+    vec![
+        ("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}})),
+        ("/api/v1/namespaces/monitoring/serviceaccounts", namespaced("ServiceAccount", "v1")),
+        (ROLES, role),
+        (BINDINGS, binding),
+        ("/api/v1/namespaces/monitoring/services", service),
+        (API_SERVICES, api_service("custom.metrics.k8s.io", "v1beta2")),
+        (API_SERVICES, api_service("external.metrics.k8s.io", "v1beta1")),
     ]
 }

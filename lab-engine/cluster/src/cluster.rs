@@ -19,7 +19,7 @@ use client::{Component, Input, Inspection, Outbox};
 use controllers::ControllerManager;
 use kubectl::{Stream, Terminal};
 use kubelet::{Kubelet, KubeletConfig, Storage};
-use metrics_server::MetricsServer;
+use metrics_server::{MetricsAdapter, MetricsServer};
 use network::{CoreDns, KubeProxy, PolicyAgent};
 use scheduler::Scheduler;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,7 @@ pub(crate) enum Part {
     Controllers(Box<ControllerManager>),
     Kubelet(Box<Kubelet>),
     Metrics(Box<MetricsServer>),
+    MetricsAdapter(Box<MetricsAdapter>),
     Candidate(Box<Candidate>),
     Installer(Box<Installer>),
     Terminal(Box<Terminal>),
@@ -86,6 +87,7 @@ impl Part {
             Part::Controllers(part) => part.as_ref(),
             Part::Kubelet(part) => part.as_ref(),
             Part::Metrics(part) => part.as_ref(),
+            Part::MetricsAdapter(part) => part.as_ref(),
             Part::Candidate(part) => part.as_ref(),
             Part::Installer(part) => part.as_ref(),
             Part::Terminal(part) => part.as_ref(),
@@ -102,6 +104,7 @@ impl Part {
             Part::Controllers(part) => part.as_mut(),
             Part::Kubelet(part) => part.as_mut(),
             Part::Metrics(part) => part.as_mut(),
+            Part::MetricsAdapter(part) => part.as_mut(),
             Part::Candidate(part) => part.as_mut(),
             Part::Installer(part) => part.as_mut(),
             Part::Terminal(part) => part.as_mut(),
@@ -205,10 +208,13 @@ impl Cluster {
         if let Some(installer) = Installer::of(config) {
             host.add("addons", Part::Installer(Box::new(installer)), Time::from_millis(150));
         }
-        if config.metrics_server {
-            let server: Make = Rc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))));
-            let number = host.add("metrics-server", server(rng(&host, "metrics-server")), Time::from_millis(500));
-            recipes.insert(number, Recipe { make: server, rng: rng(&host, "metrics-server"), starts: 0 });
+        let metrics: [(&str, bool, Make); 2] = [
+            ("metrics-server", config.metrics_server, Rc::new(|rng| Part::Metrics(Box::new(MetricsServer::new(&rng))))),
+            ("prometheus-adapter", config.prometheus_adapter, Rc::new(|rng| Part::MetricsAdapter(Box::new(MetricsAdapter::new(&rng))))),
+        ];
+        for (name, _, make) in metrics.into_iter().filter(|(_, installed, _)| *installed) {
+            let number = host.add(name, make(rng(&host, name)), Time::from_millis(500));
+            recipes.insert(number, Recipe { make, rng: rng(&host, name), starts: 0 });
         }
         let terminal = host.add("kubectl", Part::Terminal(Box::new(Terminal::new())), Time::ZERO);
         network_parts::add(&mut host, config, &kubelets, &mut recipes);

@@ -26,6 +26,10 @@ pub struct ClusterConfig {
     /// Whether metrics-server is installed, so that there is the API `metrics.k8s.io`. A cluster as `kubeadm` makes it has none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub metrics_server: bool,
+    /// Whether Prometheus' adapter is installed, so that there are the APIs `custom.metrics.k8s.io` and `external.metrics.k8s.io`, with what
+    /// Pods show that are annotated with `prometheus.io/scrape: "true"`.
+    #[serde(rename = "prometheusAdapter", skip_serializing_if = "std::ops::Not::not")]
+    pub prometheus_adapter: bool,
     /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`. A cluster as `kubeadm` makes it has none.
     #[serde(rename = "ingressController", skip_serializing_if = "std::ops::Not::not")]
     pub ingress_controller: bool,
@@ -82,6 +86,7 @@ impl ClusterConfig {
             schedulers: 1,
             controller_managers: 1,
             metrics_server: false,
+            prometheus_adapter: false,
             ingress_controller: false,
             core_dns: false,
             encryption: None,

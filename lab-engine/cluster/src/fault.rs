@@ -19,7 +19,7 @@ pub enum Fault {
     Isolate(String),
     /// Nothing passes between the two parts.
     Cut(String, String),
-    /// The process of a member of etcd, of an API server, scheduler, controller manager, metrics-server, of CoreDNS, a kube-proxy or a
+    /// The process of a member of etcd, of an API server, scheduler, controller manager, metrics-server, metrics adapter, of CoreDNS, a kube-proxy or a
     /// kubelet is killed; it is started again when the fault is taken away, with nothing in memory. What a disk was writing may be lost; the
     /// containers of a node run on, and the rules that a kube-proxy wrote stay in force.
     Crash(String),

@@ -8,10 +8,11 @@
 //! | `kube-proxy/NODE` | `system:kube-proxy` | `system:node-proxier` |
 //! | `coredns…` | `system:coredns` | |
 //! | `metrics-server` | `system:serviceaccount:kube-system:metrics-server` | those of a ServiceAccount |
+//! | `prometheus-adapter` | `system:serviceaccount:monitoring:prometheus-adapter` | those of a ServiceAccount |
 //! | `kube-apiserver-front` | whoever's request it passes on | |
 //! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
 //!
-//! **Simplified here:** kube-proxy, CoreDNS and metrics-server have certificates where a real cluster gives them tokens of
+//! **Simplified here:** kube-proxy, CoreDNS, metrics-server and the adapter have certificates where a real cluster gives them tokens of
 //! ServiceAccounts; the controllers share the identity of the controller manager; the agents of NetworkPolicies and the controller of
 //! Ingresses are the administrator, where a real cluster gives each a ServiceAccount with a role of its own.
 
@@ -24,13 +25,15 @@ pub(crate) fn of(endpoint: &str) -> Credentials {
     if part == "kube-apiserver-front" {
         return Credentials::None;
     }
-    if part == "metrics-server" {
-        let account = |group: &str| format!("system:serviceaccount{group}");
-        let organizations = vec![account("s"), account("s:kube-system")];
-        return Credentials::Certificate(Arc::new(CertificateSubject {
-            common_name: account(":kube-system:metrics-server"),
-            organizations,
-        }));
+    let account = match part {
+        "metrics-server" => Some("kube-system"),
+        "prometheus-adapter" => Some("monitoring"),
+        _ => None,
+    };
+    if let Some(namespace) = account {
+        let common_name = format!("system:serviceaccount:{namespace}:{part}");
+        let organizations = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        return Credentials::Certificate(Arc::new(CertificateSubject { common_name, organizations }));
     }
     let replica = |name: &str| part.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     let (common_name, organization) = match part {

@@ -186,3 +186,100 @@ fn an_autoscaler_without_metrics_says_so_and_keeps_its_hands_off() {
     assert_eq!(active.message, why);
     assert!(run(&mut cluster, "kubectl get hpa").contains("cpu: <unknown>/60%"));
 }
+
+/// A shop whose Pods count their requests, an exporter that tells how long a queue outside is, and autoscalers for both.
+const MEASURED: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}, annotations: {prometheus.io/scrape: "true", prometheus.io/port: "8080"}}
+    spec: {containers: [{name: shop, image: "demo-app:1.0"}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {selector: {app: shop}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: worker}
+spec:
+  selector: {matchLabels: {app: worker}}
+  template:
+    metadata: {labels: {app: worker}}
+    spec: {containers: [{name: worker, image: busybox, command: [sleep, "3600"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: exporter, annotations: {prometheus.io/scrape: "true", prometheus.io/port: "80"}}
+spec: {containers: [{name: nginx, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: customer}
+spec:
+  containers: [{name: customer, image: busybox, command: [sh, -c, "while sleep 0.1; do wget -q -O- shop >/dev/null; done"]}]
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+  minReplicas: 1
+  maxReplicas: 9
+  metrics:
+    - type: Pods
+      pods: {metric: {name: http_requests_per_second}, target: {type: AverageValue, averageValue: "2"}}
+    - type: Object
+      object:
+        metric: {name: http_requests_per_second}
+        describedObject: {apiVersion: v1, kind: Service, name: shop}
+        target: {type: Value, value: "100"}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: worker}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: worker}
+  maxReplicas: 9
+  metrics:
+    - type: External
+      external:
+        metric: {name: queue_messages_ready, selector: {matchLabels: {queue: orders}}}
+        target: {type: AverageValue, averageValue: "30"}
+"#;
+
+#[test]
+fn autoscalers_follow_what_programs_and_exporters_show() {
+    let mut config = ClusterConfig::with_nodes(2);
+    config.prometheus_adapter = true;
+    let mut cluster = Cluster::booted(&config).expect("the configuration is right");
+    cluster.terminal_mut().files_mut().write("shop.yaml", MEASURED).expect("the file is small");
+    run(&mut cluster, "kubectl apply -f shop.yaml");
+    pass(&mut cluster, 20);
+    for (queue, messages, to) in [("orders", 120, ">"), ("mail", 999, ">>")] {
+        let line = format!(r#"echo "queue_messages_ready{{queue=\"{queue}\"}} {messages}" {to} /usr/share/nginx/html/metrics"#);
+        assert_eq!(run(&mut cluster, &format!("kubectl exec exporter -- sh -c '{line}'")), "");
+    }
+    pass(&mut cluster, 180);
+    // Ten requests a second less the time they take, and one of the adapter every 15 seconds.
+    let raw = run(
+        &mut cluster,
+        "kubectl get --raw /apis/custom.metrics.k8s.io/v1beta2/namespaces/default/services/shop/http_requests_per_second",
+    );
+    let value: serde_json::Value = serde_json::from_str(&raw).unwrap_or_else(|_| panic!("{raw}"));
+    let item = &value["items"][0];
+    assert_eq!(item["describedObject"]["kind"], "Service", "{raw}");
+    let milli = api::quantity::Quantity::parse(item["value"].as_str().unwrap()).unwrap().milli_value();
+    assert!((8_000..=10_500).contains(&milli), "{raw}");
+    let hpa = run(&mut cluster, "kubectl get hpa");
+    // 120 messages at 30 a worker; about ten requests a second at two a Pod.
+    let replicas = |name: &str| row(&hpa, name).iter().rev().nth(1).and_then(|cell| cell.parse::<u32>().ok());
+    assert_eq!((replicas("worker"), replicas("shop")), (Some(4), Some(5)), "{hpa}");
+    let none = run(&mut cluster, "kubectl get --raw /apis/custom.metrics.k8s.io/v1beta2/namespaces/default/pods/*/ghosts");
+    assert!(none.contains("the server could not find the metric ghosts for pods"), "{none}");
+}

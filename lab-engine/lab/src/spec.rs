@@ -64,6 +64,10 @@ pub struct ClusterShape {
     /// Whether metrics-server is installed; not if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub metrics_server: bool,
+    /// Whether the adapter is installed that serves the metrics of programs to autoscalers (`custom.metrics.k8s.io`, `external.metrics.k8s.io`);
+    /// not if the card does not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub prometheus_adapter: bool,
     /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`; not if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ingress_controller: bool,
@@ -88,6 +92,7 @@ impl ClusterShape {
             schedulers: self.schedulers,
             controller_managers: self.controller_managers,
             metrics_server: self.metrics_server,
+            prometheus_adapter: self.prometheus_adapter,
             ingress_controller: self.ingress_controller,
             core_dns: self.core_dns,
             encryption: self.encryption.clone(),
@@ -106,6 +111,7 @@ impl Default for ClusterShape {
             schedulers,
             controller_managers,
             metrics_server: false,
+            prometheus_adapter: false,
             ingress_controller: false,
             core_dns: false,
             encryption: None,

@@ -170,6 +170,7 @@ impl Rules<'_> {
         let shape = &self.lab.cluster;
         name == "kubectl"
             || (name == "metrics-server" && shape.metrics_server)
+            || (name == "prometheus-adapter" && shape.prometheus_adapter)
             || numbered("kube-scheduler", "kube-scheduler-", shape.schedulers)
             || numbered("kube-controller-manager", "kube-controller-manager-", shape.controller_managers)
             || numbered("etcd-1", "etcd-", shape.etcd.members)

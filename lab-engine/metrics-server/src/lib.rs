@@ -12,13 +12,18 @@
 //! - `page`: reads the text that a kubelet gives.
 //! - `points`: the last two looks, and the rates between them.
 //! - `answers`: what the API answers.
+//! - [`MetricsAdapter`]: another component, for metrics of programs themselves.
+//! - `exposition`: Prometheus' text format.
 //!
 //! **Simplified here:** kubelets are asked through the API server's `nodes/NODE/proxy`, where upstream connects to their ports; all at
 //! once; no replicas and no metrics of its own.
 
+mod adapter;
 mod answers;
+mod exposition;
 mod page;
 mod points;
 mod server;
 
+pub use adapter::MetricsAdapter;
 pub use server::MetricsServer;

@@ -1,34 +1,9 @@
 //! The page `/metrics/resource` of a kubelet, in Prometheus' text format (`pkg/scraper/client/resource/decode.go`).
 
+use crate::exposition::{Sample, samples};
 use crate::points::{Batch, Point};
 use sim::Time;
 use std::time::Duration;
-
-/// One line: name, labels, value, and milliseconds since 1970.
-struct Sample<'a> {
-    name: &'a str,
-    labels: &'a str,
-    value: f64,
-    millis: u64,
-}
-
-fn sample(line: &str) -> Option<Sample<'_>> {
-    if line.starts_with('#') {
-        return None;
-    }
-    let (series, rest) = match line.split_once('}') {
-        Some((series, rest)) => (series, rest.trim()),
-        None => line.split_once(' ')?,
-    };
-    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-    let mut words = rest.split_whitespace();
-    let value = words.next()?.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
-    Some(Sample { name, labels, value, millis: words.next().and_then(|millis| millis.parse().ok()).unwrap_or(0) })
-}
-
-fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
-    labels.split(',').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"')))
-}
 
 /// The virtual time of an instant in milliseconds since 1970; the start of the run for all before it.
 fn time(millis: u64) -> Time {
@@ -37,12 +12,11 @@ fn time(millis: u64) -> Time {
 
 /// Adds what a kubelet's page says to a batch.
 pub(crate) fn read(node: &str, text: &str, batch: &mut Batch) {
-    for line in text.lines() {
-        let Some(sample) = sample(line) else { continue };
+    for sample in samples(text).filter(|sample| sample.value >= 0.0) {
         let point = match sample.name {
             "node_cpu_usage_seconds_total" | "node_memory_working_set_bytes" => batch.nodes.entry(node.to_owned()).or_default(),
             "container_cpu_usage_seconds_total" | "container_memory_working_set_bytes" | "container_start_time_seconds" => {
-                let names = [label(sample.labels, "namespace"), label(sample.labels, "pod"), label(sample.labels, "container")];
+                let names = [sample.label("namespace"), sample.label("pod"), sample.label("container")];
                 let [Some(namespace), Some(pod), Some(container)] = names else { continue };
                 let pod = batch.pods.entry((namespace.to_owned(), pod.to_owned())).or_default();
                 pod.entry(container.to_owned()).or_default()
@@ -61,7 +35,7 @@ pub(crate) fn read(node: &str, text: &str, batch: &mut Batch) {
 fn put(point: &mut Point, sample: &Sample<'_>) {
     if sample.name.ends_with("cpu_usage_seconds_total") {
         point.cpu = Some(Duration::from_secs_f64(sample.value.min(1e9)));
-        point.at = time(sample.millis);
+        point.at = time(sample.millis.unwrap_or(0));
     } else if sample.name.ends_with("memory_working_set_bytes") {
         // Whole bytes, far below the 2^53 that a float holds exactly.
         point.memory_bytes = Some(sample.value as u64);

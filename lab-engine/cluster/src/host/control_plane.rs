@@ -19,7 +19,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The components that serve groups of their own, called as their Services.
-const EXTENSION_SERVERS: &[&str] = &["metrics-server"];
+const EXTENSION_SERVERS: &[&str] = &["metrics-server", "prometheus-adapter"];
 
 /// A connection to a member of etcd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

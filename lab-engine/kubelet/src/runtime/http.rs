@@ -37,6 +37,17 @@ pub(crate) struct HttpResponse {
     pub(crate) delay: Duration,
 }
 
+impl HttpResponse {
+    /// The page of metrics of the `demo-app` image, after so many requests.
+    pub(crate) fn metrics(requests: u64) -> Self {
+        let body = format!(
+            "# HELP http_requests_total Requests that were served, this page's among them.\n# TYPE http_requests_total counter\n\
+             http_requests_total {requests}\n"
+        );
+        HttpResponse { status: 200, server: "demo-app", body, delay: Duration::ZERO }
+    }
+}
+
 /// What a listener serves.
 #[derive(Clone, Debug)]
 pub(crate) enum Service {

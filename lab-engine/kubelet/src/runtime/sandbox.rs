@@ -327,7 +327,10 @@ impl Sandbox {
         let (owner, since, service) = (self.listeners[at].container, self.listeners[at].since, self.listeners[at].service.clone());
         let container = &mut self.containers[owner];
         let view = View { root: &mut container.root, mounts: &container.config.mounts, volumes: &mut self.volumes, host };
-        let mut response = service.respond(now, since, request, &view);
+        let mut response = match &service {
+            Service::Demo(_) if request.path == "/metrics" => Some(HttpResponse::metrics(container.meter.requests)),
+            service => service.respond(now, since, request, &view),
+        };
         let took = container.meter.serve(now);
         if let Some(response) = response.as_mut().filter(|_| took >= NOTICED) {
             response.delay += took;

@@ -37,6 +37,8 @@ pub(crate) struct Meter {
     pub(crate) request_cpu: Duration,
     /// The working set.
     pub(crate) memory_bytes: u64,
+    /// Requests that were served.
+    pub(crate) requests: u64,
 }
 
 /// The working set of a shell and its tools.
@@ -54,6 +56,7 @@ impl Meter {
             capacity_milli: capacity_milli.unwrap_or(ONE_CORE).max(1),
             request_cpu: Duration::ZERO,
             memory_bytes: SHELL_MEMORY,
+            requests: 0,
         }
     }
 
@@ -72,6 +75,7 @@ impl Meter {
 
     /// Serves a request; how long that takes.
     pub(crate) fn serve(&mut self, now: Time) -> Duration {
+        self.requests = self.requests.saturating_add(1);
         self.run(now, self.request_cpu)
     }
 
