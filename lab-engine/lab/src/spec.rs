@@ -67,6 +67,9 @@ pub struct ClusterShape {
     /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`; not if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ingress_controller: bool,
+    /// Whether a controller of the Gateway API is installed, with the GatewayClass `nginx`; not if the card does not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gateway_controller: bool,
     /// Whether CoreDNS runs in Pods behind the Service `kube-dns`; beside the Pods if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub core_dns: bool,
@@ -89,6 +92,7 @@ impl ClusterShape {
             controller_managers: self.controller_managers,
             metrics_server: self.metrics_server,
             ingress_controller: self.ingress_controller,
+            gateway_controller: self.gateway_controller,
             core_dns: self.core_dns,
             encryption: self.encryption.clone(),
             proxy_mode: self.proxy_mode,
@@ -107,6 +111,7 @@ impl Default for ClusterShape {
             controller_managers,
             metrics_server: false,
             ingress_controller: false,
+            gateway_controller: false,
             core_dns: false,
             encryption: None,
             proxy_mode,
