@@ -129,7 +129,7 @@ fn each_mistake_is_named_at_its_place() {
         (
             "truth: size(pods)",
             "truth: size(pod)",
-            "43:11: lab.tasks[0].kind.predict.truth: there is no variable `pod`; there are: clusterrolebindings, clusterroles, commands, configmaps, cronjobs, daemonsets, deployments, endpointslices, etcd, events, files, horizontalpodautoscalers, ingresses, jobs, leases, limitranges, namespaces, networkpolicies, nodes, now, persistentvolumeclaims, persistentvolumes, pods, replicasets, replicationcontrollers, resourcequotas, rolebindings, roles, serviceaccounts, services, statefulsets, trace, vars",
+            "43:11: lab.tasks[0].kind.predict.truth: there is no variable `pod`; there are: clusterrolebindings, clusterroles, commands, configmaps, cronjobs, daemonsets, deployments, endpointslices, etcd, events, files, gateways, horizontalpodautoscalers, httproutes, ingresses, jobs, leases, limitranges, namespaces, networkpolicies, nodes, now, persistentvolumeclaims, persistentvolumes, pods, replicasets, replicationcontrollers, resourcequotas, rolebindings, roles, serviceaccounts, services, statefulsets, trace, vars",
         ),
         (
             "to ${replicas} rep",

@@ -15,6 +15,8 @@ pub fn missing(object: &Value) -> Option<String> {
         let behind = fields.iter().find(|field| count(field) != want)?;
         Some(format!("{name}: {behind} is {} of {want}", count(behind)))
     };
+    // Other add-ons have a kind `Gateway`, too.
+    let of_gateway_api = object["apiVersion"].as_str().is_some_and(|version| version.starts_with("gateway.networking.k8s.io/"));
     match object["kind"].as_str().unwrap_or_default() {
         "Pod" => pod(status).map(|why| format!("{name}: {why}")),
         "Deployment" => all(&["updatedReplicas", "availableReplicas"], want).filter(|_| spec["paused"] != true),
@@ -36,6 +38,13 @@ pub fn missing(object: &Value) -> Option<String> {
         "PersistentVolume" => phase(&name, status, &["Available", "Bound"]),
         "Namespace" => phase(&name, status, &["Active"]),
         "CustomResourceDefinition" => (!has(status, "Established")).then(|| format!("{name}: not established")),
+        "GatewayClass" if of_gateway_api => (!has(status, "Accepted")).then(|| format!("{name}: not accepted")),
+        "Gateway" if of_gateway_api => (!has(status, "Programmed")).then(|| format!("{name}: not programmed")),
+        "HTTPRoute" if of_gateway_api => {
+            let parents = status["parents"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let good = !parents.is_empty() && parents.iter().all(|parent| has(parent, "Accepted") && has(parent, "ResolvedRefs"));
+            (!good).then(|| format!("{name}: not accepted by its Gateways, or with backends that are not there"))
+        }
         "Service" if spec["type"] == "LoadBalancer" => {
             status["loadBalancer"]["ingress"].is_null().then(|| format!("{name}: no address of a load balancer"))
         }

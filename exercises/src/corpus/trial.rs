@@ -44,7 +44,9 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     if let Some(why) = manifest.set_aside.filter(|_| expected.ends.is_none() && expected.fills.is_empty()) {
         return Ok(Report::new(manifest, Verdict::SetAside { why: why.to_owned() }, Vec::new()));
     }
-    let mut cluster = Cluster::booted(&expected.nodes.map_or_else(ClusterConfig::default, ClusterConfig::with_nodes))?;
+    let shape = expected.nodes.map_or_else(ClusterConfig::default, ClusterConfig::with_nodes);
+    let gateway_controller = manifest.declared.iter().any(|object| object.group == "gateway.networking.k8s.io");
+    let mut cluster = Cluster::booted(&ClusterConfig { gateway_controller, ..shape })?;
     let own_class = manifest.declared.iter().any(|object| object.kind == "StorageClass" && object.name == "standard");
     if !expected.no_default_class && !own_class {
         apply_text(&mut cluster, "apply", STANDARD_CLASS);

@@ -23,6 +23,7 @@ fn each_manifest_fares_as_it_should_and_says_what_is_not_simulated() {
     let stand_in = warnings("pods/stand-in.yaml");
     assert!(stand_in.contains("securityContext: accepted") && stand_in.contains("stands in for app"), "{stand_in}");
     assert!(warnings("addons/route.yaml").contains("nothing acts on it here"));
-    assert_eq!((&report["totals"]["applied"], &report["totals"]["accepted"]), (&14.into(), &12.into()));
+    assert_eq!(warnings("gateway/split.yaml"), "[]", "the Gateway API is acted on");
+    assert_eq!((&report["totals"]["applied"], &report["totals"]["accepted"]), (&15.into(), &13.into()));
     assert_eq!(report["folders"]["service"]["refusedToo"], 2);
 }

@@ -212,6 +212,8 @@ pub enum Reply {
         status: u16,
         /// The header `Server`; empty when there is none.
         server: String,
+        /// Further headers, in order.
+        headers: Vec<(String, String)>,
         /// The body.
         body: String,
         /// How long the server took.

@@ -44,6 +44,9 @@ impl Installer {
         if config.ingress_controller {
             objects.push(ingress_class());
         }
+        if config.gateway_controller {
+            objects.extend(gateway_api());
+        }
         let agent = "kubectl-client-side-apply".into();
         (!objects.is_empty()).then(|| Installer { agent, left: objects.into(), waiting: None, next: Time::ZERO })
     }
@@ -51,6 +54,8 @@ impl Installer {
     fn answered(&mut self, now: Time, answer: Result<Response, Transport>) {
         match answer.map(|response| response.code) {
             Ok(200..=299 | 409) => drop(self.left.pop_front()),
+            // A kind is not served in the moment in which its definition is created.
+            Ok(404) => self.next = now + RETRY,
             // What is refused for good would be refused for ever.
             Ok(400..=499) => drop(self.left.pop_front()),
             _ => self.next = now + RETRY,
@@ -154,6 +159,17 @@ fn ingress_class() -> (&'static str, Value) {
         "spec": {"controller": "k8s.io/ingress-nginx"},
     });
     ("/apis/networking.k8s.io/v1/ingressclasses", class)
+}
+
+/// The kinds of the Gateway API, and the class of Gateways that comes with the controller, as NGINX Gateway Fabric installs it.
+fn gateway_api() -> Vec<(&'static str, Value)> {
+    let definitions = api::yaml::read_documents(include_str!("../addons/gateway-api.yaml")).unwrap_or_default();
+    let definitions = definitions.into_iter().map(|document| ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", document.value));
+    let class = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "nginx"},
+        "spec": {"controllerName": "gateway.nginx.org/nginx-gateway-controller"},
+    });
+    definitions.chain([("/apis/gateway.networking.k8s.io/v1/gatewayclasses", class)]).collect()
 }
 
 /// The objects of metrics-server (`components.yaml` of its release).

@@ -33,6 +33,10 @@ pub struct ClusterConfig {
     /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`. A cluster as `kubeadm` makes it has none.
     #[serde(rename = "ingressController", skip_serializing_if = "std::ops::Not::not")]
     pub ingress_controller: bool,
+    /// Whether a controller of the Gateway API is installed, with the kinds of that API and the GatewayClass `nginx`. A cluster as `kubeadm`
+    /// makes it has none.
+    #[serde(rename = "gatewayController", skip_serializing_if = "std::ops::Not::not")]
+    pub gateway_controller: bool,
     /// Whether CoreDNS runs in Pods of a Deployment behind the Service `kube-dns`, as `kubeadm` installs it. Otherwise it answers at the
     /// address of that Service without any of these, so that labs about other things have no Pods but their own.
     #[serde(rename = "coreDns", skip_serializing_if = "std::ops::Not::not")]
@@ -88,6 +92,7 @@ impl ClusterConfig {
             metrics_server: false,
             prometheus_adapter: false,
             ingress_controller: false,
+            gateway_controller: false,
             core_dns: false,
             encryption: None,
             proxy_mode: ProxyMode::default(),

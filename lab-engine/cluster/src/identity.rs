@@ -13,8 +13,8 @@
 //! | `kubectl`, and any other | `kubernetes-admin` | `system:masters` |
 //!
 //! **Simplified here:** kube-proxy, CoreDNS, metrics-server and the adapter have certificates where a real cluster gives them tokens of
-//! ServiceAccounts; the controllers share the identity of the controller manager; the agents of NetworkPolicies and the controller of
-//! Ingresses are the administrator, where a real cluster gives each a ServiceAccount with a role of its own.
+//! ServiceAccounts; the controllers share the identity of the controller manager; the agents of NetworkPolicies and the controllers of
+//! Ingresses and of Gateways are the administrator, where a real cluster gives each a ServiceAccount with a role of its own.
 
 use api::http::{CertificateSubject, Credentials};
 use std::sync::Arc;

@@ -1,11 +1,11 @@
-//! The parts of the network: a kube-proxy and an agent of NetworkPolicies on each node, CoreDNS, the API server's HTTPS end, and the controller of
-//! Ingresses where a cluster has one. All but the last do nothing until a container connects somewhere.
+//! The parts of the network: a kube-proxy and an agent of NetworkPolicies on each node, CoreDNS, the API server's HTTPS end, and the controllers of
+//! Ingresses and of Gateways where a cluster has them. All but the last two do nothing until a container connects somewhere.
 
 use crate::cluster::{Cluster, Part, Recipe};
 use crate::config::ClusterConfig;
 use crate::host::{Host, NodeNetwork};
 use apiserver::{ADVERTISE_ADDRESS, SECURE_PORT};
-use network::{ApiServerFront, Cidr, CoreDns, IngressController, KubeProxy, PolicyAgent};
+use network::{ApiServerFront, Cidr, CoreDns, GatewayController, IngressController, KubeProxy, PolicyAgent};
 use sim::{EventId, Link, LinkFault, Time};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +16,9 @@ const CLUSTER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 10));
 
 /// The address at which the controller of Ingresses takes requests.
 const INGRESS_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 18, 255, 200));
+
+/// The addresses that the load balancer of Gateways has: `172.18.255.` and these.
+const GATEWAY_ADDRESSES: std::ops::RangeInclusive<u8> = 201..=250;
 
 /// Adds all of them.
 pub(crate) fn add(
@@ -54,6 +57,12 @@ pub(crate) fn add(
         let controller = IngressController::new(INGRESS_ADDRESS, &host.kernel().rng("ingress-controller"));
         let number = host.add("ingress-controller", Part::Other(Box::new(controller)), Time::from_millis(600));
         host.add_address(INGRESS_ADDRESS, number);
+    }
+    if config.gateway_controller {
+        let addresses: Vec<Ipv4Addr> = GATEWAY_ADDRESSES.map(|last| Ipv4Addr::new(172, 18, 255, last)).collect();
+        let controller = GatewayController::new(addresses.clone(), &host.kernel().rng("gateway-controller"));
+        let number = host.add("gateway-controller", Part::Other(Box::new(controller)), Time::from_millis(600));
+        addresses.into_iter().for_each(|address| host.add_address(address.into(), number));
     }
 }
 

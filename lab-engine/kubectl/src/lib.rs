@@ -11,6 +11,7 @@
 
 mod command;
 mod commands;
+mod curl;
 mod discovery;
 mod etcdctl;
 mod files;

@@ -4,6 +4,7 @@
 //! `echo`, `export`, `help`, `jobs`, `kill`, `ls`, `rm`, `sleep`, `true`, `false` and the tools of a pipe exist.
 
 use crate::commands;
+use crate::curl::{Call, Curl};
 use crate::etcdctl::{self, Etcdctl};
 use crate::files::Files;
 use crate::forward::Forwards;
@@ -48,6 +49,7 @@ impl Default for Terminal {
 pub(crate) enum Program {
     Kubectl(Kubectl),
     Etcdctl(Etcdctl),
+    Curl(Curl),
 }
 
 impl Program {
@@ -55,6 +57,7 @@ impl Program {
         match self {
             Program::Kubectl(kubectl) => kubectl.interrupt(out),
             Program::Etcdctl(etcdctl) => etcdctl.interrupt(out),
+            Program::Curl(curl) => curl.interrupt(),
         }
     }
 
@@ -62,13 +65,14 @@ impl Program {
         match self {
             Program::Kubectl(kubectl) => kubectl.take_output(),
             Program::Etcdctl(etcdctl) => etcdctl.take_output(),
+            Program::Curl(curl) => curl.take_output(),
         }
     }
 
     pub(crate) fn reads(&self) -> Option<bool> {
         match self {
             Program::Kubectl(kubectl) => kubectl.reads(),
-            Program::Etcdctl(_) => None,
+            Program::Etcdctl(_) | Program::Curl(_) => None,
         }
     }
 
@@ -76,6 +80,7 @@ impl Program {
         match self {
             Program::Kubectl(kubectl) => kubectl.next_wake(),
             Program::Etcdctl(etcdctl) => etcdctl.next_wake(),
+            Program::Curl(_) => None,
         }
     }
 }
@@ -272,7 +277,11 @@ impl Terminal {
             return Ok(Program::Kubectl(Kubectl::start(args, &environment)?));
         }
         if name == "curl" {
-            return self.forwards.curl(args).map(|job| Program::Kubectl(Kubectl::of(job))).map_err(Usage);
+            let call = Call::read(args).map_err(Usage)?;
+            return Ok(match call.address() {
+                Some(to) => Program::Curl(Curl::to(call, to)),
+                None => Program::Kubectl(Kubectl::of(self.forwards.curl(call))),
+            });
         }
         let endpoints = self.variables.get("ETCDCTL_ENDPOINTS").map(String::as_str);
         let read = |path: &str| self.files.read(path).map(str::to_owned);
@@ -336,6 +345,10 @@ impl Terminal {
                     self.write(&path, false, &text);
                 }
                 etcdctl.exit_code()
+            }
+            Program::Curl(curl) => {
+                curl.handle(input, out);
+                curl.exit_code()
             }
         };
         let printed = program.take_output();

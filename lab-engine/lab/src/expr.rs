@@ -1,8 +1,8 @@
 //! CEL: the expressions in which checks and truths are written.
 //!
 //! An expression may name: `pods`, `deployments`, `replicasets`, `replicationcontrollers`, `statefulsets`, `daemonsets`, `jobs`, `cronjobs`,
-//! `horizontalpodautoscalers`, `nodes`, `leases`, `services`, `endpointslices`, `ingresses`, `networkpolicies`, `configmaps`,
-//! `persistentvolumeclaims`, `persistentvolumes`, `namespaces`, `serviceaccounts`, `roles`, `rolebindings`, `clusterroles`,
+//! `horizontalpodautoscalers`, `nodes`, `leases`, `services`, `endpointslices`, `ingresses`, `gateways`, `httproutes`, `networkpolicies`,
+//! `configmaps`, `persistentvolumeclaims`, `persistentvolumes`, `namespaces`, `serviceaccounts`, `roles`, `rolebindings`, `clusterroles`,
 //! `clusterrolebindings`, `limitranges`, `resourcequotas`, `events` (lists of objects, each as its JSON), `etcd` (its members; see
 //! [`cluster::MemberStatus`]), `trace` (a list of what happened since the setup; see [`crate::Evidence`]), `now` (seconds since the learner
 //! began), `vars` (the dealt numbers), `files` (texts by name) and `commands` (lines typed). Only what it names is put together.
@@ -38,7 +38,9 @@ pub const VARIABLES: &[&str] = &[
     "etcd",
     "events",
     "files",
+    "gateways",
     "horizontalpodautoscalers",
+    "httproutes",
     "ingresses",
     "jobs",
     "leases",

@@ -71,6 +71,9 @@ pub struct ClusterShape {
     /// Whether a controller of Ingresses is installed, with the IngressClass `nginx`; not if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ingress_controller: bool,
+    /// Whether a controller of the Gateway API is installed, with the GatewayClass `nginx`; not if the card does not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gateway_controller: bool,
     /// Whether CoreDNS runs in Pods behind the Service `kube-dns`; beside the Pods if the card does not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub core_dns: bool,
@@ -94,6 +97,7 @@ impl ClusterShape {
             metrics_server: self.metrics_server,
             prometheus_adapter: self.prometheus_adapter,
             ingress_controller: self.ingress_controller,
+            gateway_controller: self.gateway_controller,
             core_dns: self.core_dns,
             encryption: self.encryption.clone(),
             proxy_mode: self.proxy_mode,
@@ -113,6 +117,7 @@ impl Default for ClusterShape {
             metrics_server: false,
             prometheus_adapter: false,
             ingress_controller: false,
+            gateway_controller: false,
             core_dns: false,
             encryption: None,
             proxy_mode,

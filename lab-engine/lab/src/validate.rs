@@ -177,6 +177,7 @@ impl Rules<'_> {
             || numbered("kube-apiserver", "kube-apiserver-", shape.api_servers)
             || name == "coredns"
             || (name == "ingress-controller" && shape.ingress_controller)
+            || (name == "gateway-controller" && shape.gateway_controller)
             || ["kubelet/", "kube-proxy/", "network-policies/"]
                 .iter()
                 .any(|of| name.strip_prefix(of).is_some_and(|node| self.has_node(node)))

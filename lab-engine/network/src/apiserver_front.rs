@@ -101,7 +101,7 @@ impl Component for ApiServerFront {
 }
 
 fn answer(status: u16, body: String) -> Reply {
-    Reply::Http { status, server: String::new(), body, delay: Duration::ZERO }
+    Reply::Http { status, server: String::new(), headers: Vec::new(), body, delay: Duration::ZERO }
 }
 
 fn pretty(value: &Value) -> String {

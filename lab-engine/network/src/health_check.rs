@@ -49,7 +49,7 @@ impl HealthChecks {
             "{{\n\t\"service\": {{\n\t\t\"namespace\": {namespace:?},\n\t\t\"name\": {name:?}\n\t}},\n\t\"localEndpoints\": {local_endpoints},\n\t\
              \"serviceProxyHealthy\": true\n}}"
         );
-        Some(Reply::Http { status, server: String::new(), body, delay: Duration::ZERO })
+        Some(Reply::Http { status, server: String::new(), headers: Vec::new(), body, delay: Duration::ZERO })
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! **Simplified here:** `ImplementationSpecific` means `Prefix`; no annotations, no resource backends.
 
+use crate::reverse_proxy::host_name;
 use api::networking::{Ingress, IngressBackend, IngressRule};
 
 /// Where a request goes.
@@ -49,14 +50,6 @@ fn path_fit(path_type: &str, wanted: &str, path: &str) -> Option<(bool, usize)> 
     let wanted = wanted.trim_end_matches('/');
     let rest = path.strip_prefix(wanted)?;
     (rest.is_empty() || rest.starts_with('/')).then_some((false, wanted.len()))
-}
-
-/// The host without a port, as rules compare it.
-fn host_name(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') => name,
-        _ => host,
-    }
 }
 
 /// Finds the backend of a request; `None` when nothing matches and no Ingress has a default backend. Of rules that fit alike the first

@@ -2,30 +2,24 @@
 //!
 //! It acts on the Ingresses of the IngressClasses whose `spec.controller` is one of [`INGRESS_CONTROLLERS`], and on those with the older
 //! annotation `kubernetes.io/ingress.class: nginx`. Into the status of each it writes its address. Requests go to endpoints straight, one after
-//! the other, past kube-proxy. It models ingress-nginx:
+//! the other (`reverse_proxy`). It models ingress-nginx:
 //!
 //! | request | answer |
 //! | --- | --- |
 //! | no rule matches, and there is no default backend | 404 |
 //! | the backend's Service, its port or a ready endpoint is not there | 503 |
-//! | the endpoint refuses, or speaks no HTTP | 502 |
-//! | the endpoint does not answer in time | 504 |
 //! | plain HTTP for a host that is served over TLS | 308 |
 //!
 //! **Simplified here:** it runs beside the Pods and not in one, so that NetworkPolicies know it by its address alone; no annotations
-//! (`rewrite-target` and its kin); a certificate is believed by who names the Secret's `tls.crt` itself.
+//! (`rewrite-target` and its kin).
 
-use crate::addr::{IpFamily, Protocol};
 use crate::ingress::route;
-use crate::proxy::{ServicePortName, endpoints_of};
+use crate::reverse_proxy::{ReverseProxy, certificate, forwarded, host_name, page, redirect};
 use api::Resource;
-use api::core::{LoadBalancerIngress, Secret, Service};
-use api::discovery::EndpointSlice;
+use api::core::{LoadBalancerIngress, ServicePort};
 use api::http::{Body, Method, Request, ResourcePath};
-use api::networking::{Ingress, IngressBackend, IngressClass};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use client::dial::{CallId, Caller, Dial, DialError, HttpCall, Payload, Reply, Trust};
+use api::networking::{Ingress, IngressClass};
+use client::dial::{Caller, Dial, DialError, HttpCall, Payload, Reply, Trust};
 use client::{Component, Informer, Input, ListOptions, ObjectKey, Outbox, RequestId};
 use sim::{ObjectRef, PacketStep, Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,17 +33,8 @@ pub const INGRESS_CONTROLLERS: [&str; 2] = ["clusterbook.dev/ingress", "k8s.io/i
 /// The annotation that named a class before there were IngressClasses, and the class that it must name.
 const CLASS_ANNOTATION: (&str, &str) = ("kubernetes.io/ingress.class", "nginx");
 
-/// How long it waits for an endpoint (`proxy-connect-timeout`).
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// How long it waits before it writes a status again that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// How many requests it has under way; more are not answered.
-const MAX_WAITING: usize = 1_024;
-
-/// The first port from which it calls endpoints.
-const FIRST_PORT: u16 = 32_768;
 
 /// The controller.
 #[derive(Debug)]
@@ -58,18 +43,11 @@ pub struct IngressController {
     agent: Arc<str>,
     ingresses: Informer<Ingress>,
     classes: Informer<IngressClass>,
-    services: Informer<Service>,
-    slices: Informer<EndpointSlice>,
-    secrets: Informer<Secret>,
+    proxy: ReverseProxy<()>,
     started: bool,
     /// Statuses that are being written.
     writing: BTreeMap<RequestId, ObjectKey>,
     retry_at: Option<Time>,
-    /// Who waits for the answer of an endpoint.
-    waiting: BTreeMap<CallId, Caller>,
-    /// The next endpoint of each port of a Service.
-    turns: BTreeMap<ServicePortName, usize>,
-    next_port: u16,
 }
 
 /// What becomes of a request.
@@ -79,6 +57,8 @@ enum Outcome {
     To(SocketAddr),
     /// It is answered here.
     Status(u16),
+    /// It is to be asked here, over TLS.
+    ToHttps(String),
     /// Its client does not believe the certificate.
     Untrusted,
 }
@@ -88,30 +68,20 @@ impl IngressController {
     pub fn new(address: IpAddr, rng: &Rng) -> Self {
         let agent: Arc<str> = "nginx-ingress-controller".into();
         let all = ListOptions::default;
-        let tls = ListOptions { field_selector: "type=kubernetes.io/tls".to_owned(), ..all() };
         IngressController {
             address,
             ingresses: Informer::new(all(), agent.clone(), rng.stream("ingresses")),
             classes: Informer::new(all(), agent.clone(), rng.stream("ingressclasses")),
-            services: Informer::new(all(), agent.clone(), rng.stream("services")),
-            slices: Informer::new(all(), agent.clone(), rng.stream("endpointslices")),
-            secrets: Informer::new(tls, agent.clone(), rng.stream("secrets")),
+            proxy: ReverseProxy::new(&agent, rng),
             agent,
             started: false,
             writing: BTreeMap::new(),
             retry_at: None,
-            waiting: BTreeMap::new(),
-            turns: BTreeMap::new(),
-            next_port: FIRST_PORT,
         }
     }
 
     fn has_synced(&self) -> bool {
-        self.ingresses.has_synced()
-            && self.classes.has_synced()
-            && self.services.has_synced()
-            && self.slices.has_synced()
-            && self.secrets.has_synced()
+        self.ingresses.has_synced() && self.classes.has_synced() && self.proxy.has_synced()
     }
 
     /// Whether the controller acts on an Ingress.
@@ -159,16 +129,13 @@ impl IngressController {
         }
         let Some(routed) = route(own.iter().copied(), &host, &call.path) else { return Outcome::Status(404) };
         if call.tls.is_none() && routed.matched && served_over_tls(routed.ingress, &host) {
-            return Outcome::Status(308);
+            return Outcome::ToHttps(format!("https://{}{}", host_name(&host), call.path));
         }
-        match self.endpoints(&routed.ingress.metadata.namespace, routed.backend) {
-            Some((port, endpoints)) if !endpoints.is_empty() => {
-                let turn = self.turns.entry(port).or_default();
-                *turn = turn.wrapping_add(1);
-                Outcome::To(endpoints[(*turn - 1) % endpoints.len()])
-            }
-            _ => Outcome::Status(503),
-        }
+        let Some(wanted) = &routed.backend.service else { return Outcome::Status(503) };
+        let service = ObjectKey::new(routed.ingress.metadata.namespace.as_str(), wanted.name.as_str());
+        let wanted = wanted.port.clone();
+        let is_port = |port: &ServicePort| if wanted.name.is_empty() { port.port == wanted.number } else { port.name == wanted.name };
+        self.proxy.next_endpoint(&service, is_port).map_or(Outcome::Status(503), Outcome::To)
     }
 
     /// The certificate for a host: that of the first Ingress that names a Secret for it which is there.
@@ -176,34 +143,9 @@ impl IngressController {
         let entries = own.iter().flat_map(|ingress| ingress.spec.tls.iter().map(move |tls| (ingress, tls)));
         let mut of_host = entries.filter(|(_, tls)| tls.hosts.iter().any(|own| covers(own, host)));
         of_host.find_map(|(ingress, tls)| {
-            let secret = self.secrets.lister().get(&ObjectKey::new(ingress.metadata.namespace.as_str(), tls.secret_name.as_str()))?;
-            let encoded = secret.data.get("tls.crt")?;
-            String::from_utf8(STANDARD.decode(encoded.as_bytes()).ok()?).ok()
+            let key = ObjectKey::new(ingress.metadata.namespace.as_str(), tls.secret_name.as_str());
+            certificate(self.proxy.secrets(), &key)
         })
-    }
-
-    /// The port of a Service that a backend names, and where its requests go: its ready endpoints, or those that still serve.
-    fn endpoints(&self, namespace: &str, backend: &IngressBackend) -> Option<(ServicePortName, Vec<SocketAddr>)> {
-        let wanted = backend.service.as_ref()?;
-        let service = self.services.lister().get(&ObjectKey::new(namespace, wanted.name.as_str()))?;
-        let port = service
-            .spec
-            .ports
-            .iter()
-            .find(|port| if wanted.port.name.is_empty() { port.port == wanted.port.number } else { port.name == wanted.port.name })?;
-        let name = ServicePortName {
-            namespace: namespace.to_owned(),
-            name: wanted.name.clone(),
-            port: port.name.clone(),
-            protocol: Protocol::parse(&port.protocol)?,
-        };
-        let slices = self.slices.lister().list_namespace(namespace).map(|slice| &**slice);
-        let all = endpoints_of(slices, IpFamily::V4, "").remove(&name).unwrap_or_default();
-        let with = |usable: fn(&crate::proxy::Endpoint) -> bool| -> Vec<SocketAddr> {
-            all.iter().filter(|endpoint| usable(endpoint)).map(|endpoint| endpoint.address).collect()
-        };
-        let ready = with(|endpoint| endpoint.ready);
-        Some((name, if ready.is_empty() { with(|endpoint| endpoint.serving && endpoint.terminating) } else { ready }))
     }
 
     fn incoming(&mut self, caller: Caller, dial: &Dial, out: &mut Outbox) {
@@ -217,18 +159,20 @@ impl IngressController {
             _ => return out.answer(caller, Err(DialError::Refused)),
         };
         if call.path == "/healthz" {
-            return out.answer(caller, Ok(Reply::Http { status: 200, server: String::new(), body: String::new(), delay: Duration::ZERO }));
+            return out.answer(
+                caller,
+                Ok(Reply::Http { status: 200, server: String::new(), headers: Vec::new(), body: String::new(), delay: Duration::ZERO }),
+            );
         }
         match self.decide(call) {
             Outcome::Untrusted => out.answer(caller, Ok(Reply::Untrusted)),
             Outcome::Status(status) => out.answer(caller, Ok(page(status))),
-            Outcome::To(_) if self.waiting.len() >= MAX_WAITING => out.answer(caller, Ok(page(503))),
+            Outcome::ToHttps(location) => out.answer(caller, Ok(redirect(308, location))),
             Outcome::To(endpoint) => {
-                let payload = Payload::Http(Box::new(forwarded(call, dial.source)));
-                let mut onward = Dial::new(self.address, endpoint, false, payload, PATIENCE);
-                onward.source_port = self.next_port;
-                self.next_port = if self.next_port == u16::MAX { FIRST_PORT } else { self.next_port + 1 };
-                self.waiting.insert(out.dial(onward), caller);
+                let onward = forwarded(call, dial.source);
+                if !self.proxy.send(self.address, caller, (), onward, endpoint, out) {
+                    out.answer(caller, Ok(page(503)));
+                }
             }
         }
     }
@@ -249,62 +193,20 @@ fn covers(name: &str, host: &str) -> bool {
     }
 }
 
-/// A request as it goes on, with the headers that say where it came from.
-fn forwarded(call: &HttpCall, client: IpAddr) -> HttpCall {
-    let mut onward = HttpCall { tls: None, ..call.clone() };
-    let own = ["X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme"];
-    onward.headers.retain(|(name, _)| !own.iter().any(|known| known.eq_ignore_ascii_case(name)));
-    let scheme = if call.tls.is_some() { "https" } else { "http" };
-    let host = call.header("Host").unwrap_or_default().to_owned();
-    let values = [client.to_string(), client.to_string(), host, scheme.to_owned(), scheme.to_owned()];
-    onward.headers.extend(own.map(str::to_owned).into_iter().zip(values));
-    onward
-}
-
-/// A page that tells a status.
-fn page(status: u16) -> Reply {
-    let title = match status {
-        308 => "308 Permanent Redirect",
-        400 => "400 The plain HTTP request was sent to HTTPS port",
-        404 => "404 Not Found",
-        502 => "502 Bad Gateway",
-        504 => "504 Gateway Time-out",
-        _ => "503 Service Temporarily Unavailable",
-    };
-    let body = format!(
-        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
-    );
-    Reply::Http { status, server: "nginx".to_owned(), body, delay: Duration::ZERO }
-}
-
-/// What an endpoint's answer becomes.
-fn relayed(answer: Result<Box<Reply>, DialError>) -> Reply {
-    match answer.map(|reply| *reply) {
-        Ok(reply @ Reply::Http { .. }) => reply,
-        Err(DialError::TimedOut) => page(504),
-        _ => page(502),
-    }
-}
-
 impl Component for IngressController {
     fn handle(&mut self, now: Time, input: Input, out: &mut Outbox) {
         if !std::mem::replace(&mut self.started, true) {
             self.ingresses.start(now, out);
             self.classes.start(now, out);
-            self.services.start(now, out);
-            self.slices.start(now, out);
-            self.secrets.start(now, out);
+            self.proxy.start(now, out);
         }
         let of_rules = self.ingresses.handle(now, &input, out).is_some() || self.classes.handle(now, &input, out).is_some();
-        let mine = of_rules
-            || self.services.handle(now, &input, out).is_some()
-            || self.slices.handle(now, &input, out).is_some()
-            || self.secrets.handle(now, &input, out).is_some();
+        let mine = of_rules || self.proxy.handle(now, &input, out).is_some();
         match input {
             Input::Incoming(caller, dial) => self.incoming(caller, &dial, out),
             Input::Dialed(call, answer) => {
-                if let Some(caller) = self.waiting.remove(&call) {
-                    out.answer(caller, Ok(relayed(answer)));
+                if let Some((caller, (), reply)) = self.proxy.answered(call, answer) {
+                    out.answer(caller, Ok(reply));
                 }
             }
             Input::Response(id, answer) => {
@@ -322,14 +224,8 @@ impl Component for IngressController {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        let informers = [
-            self.ingresses.next_wake(),
-            self.classes.next_wake(),
-            self.services.next_wake(),
-            self.slices.next_wake(),
-            self.secrets.next_wake(),
-        ];
-        informers.into_iter().flatten().chain(self.retry_at).min()
+        let parts = [self.ingresses.next_wake(), self.classes.next_wake(), self.proxy.next_wake(), self.retry_at];
+        parts.into_iter().flatten().min()
     }
 }
 
@@ -341,16 +237,5 @@ mod tests {
     fn certificates_cover_hosts_and_one_label() {
         assert!(covers("shop.example", "SHOP.example:443") && covers("*.shop.example", "www.shop.example"));
         assert!(!covers("*.shop.example", "a.b.shop.example") && !covers("*.shop.example", "shop.example"));
-    }
-
-    #[test]
-    fn an_endpoint_that_fails_is_a_bad_gateway() {
-        let status = |answer| match relayed(answer) {
-            Reply::Http { status, .. } => status,
-            _ => 0,
-        };
-        let ok = Reply::Http { status: 418, server: String::new(), body: String::new(), delay: Duration::ZERO };
-        assert_eq!(status(Ok(Box::new(ok))), 418);
-        assert_eq!([Ok(Box::new(Reply::Connected)), Err(DialError::Refused), Err(DialError::TimedOut)].map(status), [502, 502, 504]);
     }
 }

@@ -65,6 +65,7 @@ pub(crate) fn answer(sandbox: &mut Sandbox, dial: &Dial, now: Time, host: &mut T
             Ok(response.map_or(Reply::Connected, |response| Reply::Http {
                 status: response.status,
                 server: response.server.to_owned(),
+                headers: Vec::new(),
                 body: response.body,
                 delay: response.delay,
             }))

@@ -11,7 +11,7 @@ use super::resolver::{Resolver, from_hosts_file};
 use super::tools::Outcome;
 use crate::runtime::calls::Answer;
 use crate::runtime::fs::normalize;
-use crate::runtime::http::{HttpRequest, reason};
+use crate::runtime::http::{HttpRequest, HttpResponse, reason};
 use crate::runtime::programs::Output;
 use crate::runtime::sandbox::Ctx;
 use client::dial::{Dial, DialError, DnsData, DnsRecord, HttpCall, Payload, RecordType, Reply, Trust};
@@ -56,6 +56,7 @@ enum Stage {
 struct Response {
     status: u16,
     server: String,
+    headers: Vec<(String, String)>,
     body: String,
     delay: Duration,
 }
@@ -295,7 +296,8 @@ impl Exchange {
         match answer {
             Some(response) => {
                 let server = response.server.to_owned();
-                self.show(Response { status: response.status, server, body: response.body, delay: response.delay }, thread, ctx, out)
+                let HttpResponse { status, body, delay, .. } = response;
+                self.show(Response { status, server, headers: Vec::new(), body, delay }, thread, ctx, out)
             }
             None => {
                 let ip = if self.host == "localhost" { "127.0.0.1" } else { &self.host };
@@ -309,7 +311,9 @@ impl Exchange {
         match std::mem::replace(&mut self.stage, Stage::Command) {
             Stage::Resolve(name, names) => self.resolved(&name, names, answer, thread, ctx, out),
             Stage::Ask(ip) => Some(match answer.map(|reply| *reply) {
-                Ok(Reply::Http { status, server, body, delay }) => self.show(Response { status, server, body, delay }, thread, ctx, out),
+                Ok(Reply::Http { status, server, headers, body, delay }) => {
+                    self.show(Response { status, server, headers, body, delay }, thread, ctx, out)
+                }
                 Ok(_) | Err(DialError::Refused) if self.name == "ping" => self.pinged(&ip.to_string(), true, thread, ctx, out),
                 Err(_) if self.name == "ping" => self.pinged(&ip.to_string(), false, thread, ctx, out),
                 Ok(_) if self.name == "nc" => 0,
@@ -480,7 +484,7 @@ impl Exchange {
     /// Shows a response, or writes it to a file.
     fn show(&self, response: Response, thread: &mut Thread, ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
         let (curl, flags, tool) = (self.is_curl(), self.flags(), &self.name);
-        let Response { status, server, mut body, delay } = response;
+        let Response { status, server, headers, mut body, delay } = response;
         ctx.wait(delay);
         if !curl && self.is_tls() && !self.args.iter().any(|arg| arg == "--no-check-certificate") {
             thread.write(2, "wget: note: TLS certificate validation not implemented\n", ctx, out);
@@ -494,7 +498,9 @@ impl Exchange {
             return 22;
         }
         if curl && (flags.contains('I') || flags.contains('i')) {
-            let head = format!("HTTP/1.1 {status} {}\r\nServer: {server}\r\nContent-Length: {}\r\n\r\n", reason(status), body.len());
+            let further: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let (reason, length) = (reason(status), body.len());
+            let head = format!("HTTP/1.1 {status} {reason}\r\nServer: {server}\r\nContent-Length: {length}\r\n{further}\r\n");
             body = if flags.contains('I') { head } else { head + &body };
         }
         let file =
@@ -511,7 +517,8 @@ impl Exchange {
             _ => thread.write(1, &body, ctx, out),
         }
         if curl && let Some(format) = self.option(&["-w"]) {
-            let text = format.replace("%{http_code}", &status.to_string()).replace("\\n", "\n");
+            let location = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Location")).map_or("", |(_, value)| value);
+            let text = format.replace("%{http_code}", &status.to_string()).replace("%{redirect_url}", location).replace("\\n", "\n");
             thread.write(1, &text, ctx, out);
         }
         0
