@@ -7,13 +7,7 @@ use crate::Object;
 use serde_json::Value;
 
 /// Fields of Pods.
-const OF_PODS: &[&str] = &[
-    "enableServiceLinks",
-    "initContainers[].ports[].hostPort",
-    "containers[].ports[].hostPort",
-    "volumes[].emptyDir.medium",
-    "volumes[].emptyDir.sizeLimit",
-];
+const OF_PODS: &[&str] = &["volumes[].emptyDir.medium"];
 
 /// Fields of other kinds.
 const OF_KINDS: &[(&str, &str)] = &[
@@ -21,12 +15,11 @@ const OF_KINDS: &[(&str, &str)] = &[
     ("PersistentVolume", "spec.csi.volumeAttributes"),
     ("PersistentVolume", "spec.local.fsType"),
     ("PersistentVolume", "spec.mountOptions"),
-    ("ServiceAccount", "automountServiceAccountToken"),
     ("StorageClass", "parameters"),
 ];
 
 /// Fields that no type models, and that are acted on all the same.
-const SIMULATED: &[&str] = &[".subPathExpr"];
+const SIMULATED: &[&str] = &[".hostIP", ".subPathExpr"];
 
 /// A line for each field of the object that is kept and read back, but that nothing here acts on.
 pub fn unsimulated_warnings(object: &Object) -> Vec<String> {
@@ -66,7 +59,8 @@ fn find(value: &Value, path: &str, at: &str, found: &mut Vec<String>) {
             items.iter().enumerate().for_each(|(index, item)| find(item, rest, &format!("{place}[{index}]"), found));
         }
         Value::Null | Value::Bool(false) => {}
-        Value::String(text) if text.is_empty() => {}
+        // Of the media of an emptyDir only huge pages are not simulated.
+        Value::String(text) if matches!(text.as_str(), "" | "Memory") => {}
         _ if rest.is_empty() => found.push(place),
         value => find(value, rest, &place, found),
     }
@@ -85,21 +79,12 @@ mod tests {
 
     #[test]
     fn modelled_fields_without_effect_are_named_with_their_place() {
-        let container = json!({"name": "c", "ports": [{"containerPort": 80}, {"containerPort": 81, "hostPort": 81}],
-            "volumeMounts": [{"name": "v", "mountPath": "/v", "subPathExpr": "$(A)"}]});
-        let volumes =
-            json!([{"name": "v", "emptyDir": {"medium": "", "sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {"medium": "Memory"}}]);
-        let pod = json!({"containers": [container], "volumes": volumes, "enableServiceLinks": false});
+        let container = json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", "subPathExpr": "$(A)"}]});
+        let media = ["", "Memory", "HugePages-2Mi"].map(|medium| json!({"name": "v", "emptyDir": {"medium": medium, "sizeLimit": "1Mi"}}));
+        let pod = json!({"containers": [container], "volumes": media, "enableServiceLinks": false});
         let deployment =
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": pod}}});
-        assert_eq!(
-            warned(deployment),
-            [
-                "spec.template.spec.containers[0].ports[1].hostPort",
-                "spec.template.spec.volumes[1].emptyDir.medium",
-                "spec.template.spec.volumes[0].emptyDir.sizeLimit",
-            ]
-        );
+        assert_eq!(warned(deployment), ["spec.template.spec.volumes[2].emptyDir.medium"]);
         let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "s"}, "provisioner": "a",
             "parameters": {"type": "io1"}});
         assert_eq!(warned(class), ["parameters"]);

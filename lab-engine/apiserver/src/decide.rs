@@ -84,6 +84,7 @@ impl ApiServer {
         Admission {
             cache: &self.cache,
             config: &self.config,
+            token_volume: &self.token_volume,
             info: &write.info,
             subresource: write.subresource,
             user: write.origin.as_ref().map(|origin| &*origin.user),

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! **Simplified here:** a kubelet may ask for a Pod that does not exist, and is told so; of a Node's labels none are reserved; volumes of
-//! claims, VolumeAttachments, CSINodes and ResourceSlices are not looked at; the kubelet makes no tokens for other audiences.
+//! claims, VolumeAttachments, CSINodes and ResourceSlices are not looked at, nor are drivers and rules that let a kubelet ask for a token
+//! for other audiences than its Pods name.
 
 use crate::cache::Cache;
 use crate::rbac::{Attributes, rule_allows};
@@ -236,6 +237,7 @@ pub(crate) fn restrict(cache: &Cache, node: &str, request: &Request, path: &Reso
                 _ => format!("node {node:?} can only delete pods with spec.nodeName set to itself"),
             })
         }
+        ("", "serviceaccounts", Method::Post) if path.subresource == "token" => restrict_token(cache, node, &request.body, path, refuse),
         ("", "nodes", _) if name != node => refuse(format!("node {node:?} is not allowed to modify node {name:?}")),
         ("coordination.k8s.io", "leases", _) if name != node => {
             refuse("can only access node lease with the same name as the requesting node".to_owned())
@@ -260,6 +262,52 @@ fn restrict_mirror(node: &str, body: &Body, refuse: impl Fn(String) -> Result<()
         return refuse(format!("node {node:?} can only create pods with spec.nodeName set to itself"));
     }
     Ok(())
+}
+
+/// A kubelet asks for tokens for Pods of its node, for an audience that they name (`admitServiceAccount`).
+fn restrict_token(
+    cache: &Cache,
+    node: &str,
+    body: &Body,
+    path: &ResourcePath,
+    refuse: impl Fn(String) -> Result<(), Box<Status>>,
+) -> Result<(), Box<Status>> {
+    let Body::Json(body) = body else { return Ok(()) };
+    let reference = &body["spec"]["boundObjectRef"];
+    let text = |field: &str| reference[field].as_str().unwrap_or_default();
+    if text("kind") != "Pod" || text("apiVersion") != "v1" || text("name").is_empty() {
+        return refuse("node requested token not bound to a pod".to_owned());
+    }
+    if text("uid").is_empty() {
+        return refuse("node requested token with a pod binding without a uid".to_owned());
+    }
+    let namespace = path.namespace.as_deref().unwrap_or_default();
+    let found = cache.get(&storage::key(Pod::INFO, namespace, text("name")));
+    let Some(pod) = found.and_then(|object| object.as_kind::<Pod>()) else {
+        return Err(Box::new(Status::not_found(&Pod::INFO.gvr(), text("name"))));
+    };
+    if pod.metadata.uid != text("uid") {
+        return refuse(format!(
+            "the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then \
+             recreated",
+            text("uid")
+        ));
+    }
+    if pod.spec.node_name != node {
+        return refuse("node requested token bound to a pod scheduled on a different node".to_owned());
+    }
+    let sources = pod.spec.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|projected| &projected.sources);
+    let named: Vec<&str> =
+        sources.filter_map(|source| source.service_account_token.as_ref()).map(|token| token.audience.as_str()).collect();
+    // Without an audience it is the API server that the token is for.
+    let asked = body["spec"]["audiences"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let missing = asked.filter(|audience| !audience.is_empty()).find(|audience| !named.contains(audience)).map(str::to_owned);
+    match missing {
+        Some(audience) => refuse(format!(
+            "audience {audience:?} not found in pod spec volume, system:node:{node} is not authorized to request tokens for this audience"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn body_name(body: &Body) -> Option<String> {

@@ -14,7 +14,7 @@ use crate::storage;
 use crate::tokens::{Audience, ISSUER, Wanted};
 use crate::user::Info;
 use api::Resource;
-use api::core::{Pod, ServiceAccount};
+use api::core::{Node, Pod, ServiceAccount};
 use api::http::{Body, Method, Request, ResourcePath, Response};
 use api::json::Json;
 use api::rbac::PolicyRule;
@@ -159,7 +159,6 @@ impl ApiServer {
 
     fn token_request(&mut self, now: Time, spec: &Value, path: &ResourcePath) -> Answer {
         let (namespace, name) = (path.namespace.as_deref().unwrap_or_default(), path.name.as_deref().unwrap_or_default());
-        let id = self.rng.uuid();
         let found = self.cache.get(&storage::key(ServiceAccount::INFO, namespace, name));
         let account = found.and_then(|object| object.as_kind::<ServiceAccount>());
         let account = account.ok_or_else(|| Box::new(Status::not_found(&ServiceAccount::INFO.gvr(), name)))?;
@@ -176,7 +175,12 @@ impl ApiServer {
         let pod = bound_pod(&self.cache, namespace, name, &spec["boundObjectRef"])?;
         let asked = texts(&spec["audiences"]);
         let audiences = if asked.is_empty() { vec![ISSUER.to_owned()] } else { asked };
-        let token = self.tokens.issue(now, &Wanted { account, audiences, seconds, pod, id });
+        let node = pod.map(|pod| pod.spec.node_name.as_str()).filter(|name| !name.is_empty());
+        let node = node.map(|name| {
+            let found = self.cache.get(&storage::key(Node::INFO, "", name));
+            (name, found.map_or("", |node| node.metadata().uid.as_str()))
+        });
+        let token = self.tokens.issue(now, &Wanted { account, audiences, seconds, pod, node });
         let ends = now.saturating_add(Duration::from_secs(seconds));
         Ok(json!({"token": token, "expirationTimestamp": ends.rfc3339()}))
     }

@@ -1,6 +1,6 @@
 //! The state machine: inputs in, outputs out, calls to etcd in between.
 
-use crate::admission::pod_security;
+use crate::admission::{TokenVolume, pod_security};
 use crate::authentication::Known;
 use crate::cache::{Applied, Cache};
 use crate::collection::Batch;
@@ -111,6 +111,7 @@ pub struct ApiServer {
     pub(crate) node_graph: NodeGraph,
     pub(crate) known: Known,
     pub(crate) tokens: Tokens,
+    pub(crate) token_volume: TokenVolume,
     pub(crate) custom: CustomResources,
     pub(crate) field_sets: FieldSets,
     pub(crate) batches: BTreeMap<u64, Batch>,
@@ -145,6 +146,7 @@ impl ApiServer {
             codec: Codec::new(config.encryption.clone(), seed_stream.stream("encryption")),
             config,
             tokens: Tokens::new(seed_stream.stream("service-account-key")),
+            token_volume: TokenVolume::new(seed_stream.stream("service-account-volume")),
             rng: seed_stream,
             cache: Cache::default(),
             watchers: Watchers::default(),

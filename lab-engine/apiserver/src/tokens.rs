@@ -3,9 +3,13 @@
 //! A token is a JSON Web Token: header, claims and signature, each in base64 and joined by points. It is bound to its ServiceAccount and,
 //! if asked, to a Pod: when these are gone, or others of the same name have come, it is no longer valid.
 //!
-//! **Simplified here:** signed with HMAC-SHA-256 by a key of the run where a real server signs with RSA or ECDSA; tokens are not renewed
-//! early; binding to Secrets and Nodes is not done.
+//! A token for the volume that admission gives to Pods holds for a year, though its kubelet is told of an hour: clients of old, which never
+//! read the file again, go on (`--service-account-extend-token-expiration`). The claim `warnafter` tells when they should have.
+//!
+//! **Simplified here:** signed with HMAC-SHA-256 by a key of the run where a real server signs with RSA or ECDSA; no annotation warns of
+//! tokens that are older than `warnafter`; binding to Secrets and Nodes is not done.
 
+use crate::admission::TOKEN_SECONDS;
 use crate::cache::Cache;
 use crate::storage;
 use crate::user::Info;
@@ -47,20 +51,26 @@ pub(crate) struct Wanted<'a> {
     pub(crate) audiences: Vec<String>,
     pub(crate) seconds: u64,
     pub(crate) pod: Option<&'a Pod>,
-    /// The token's own number.
-    pub(crate) id: String,
+    /// The name and UID of that Pod's node; the UID is empty when the node is not there.
+    pub(crate) node: Option<(&'a str, &'a str)>,
 }
+
+/// How long a token that is extended holds, in seconds (`ExpirationExtensionSeconds`).
+const EXTENDED_SECONDS: u64 = 365 * 24 * 3600;
 
 /// Makes and checks tokens.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     key: Vec<u8>,
+    /// Gives each token its own number.
+    ids: Rng,
 }
 
 impl Tokens {
     /// With a key of the run.
     pub(crate) fn new(mut rng: Rng) -> Self {
-        Tokens { key: (0..32).map(|_| u8::try_from(rng.below(256)).unwrap_or(0)).collect() }
+        let ids = rng.stream("ids");
+        Tokens { key: (0..32).map(|_| u8::try_from(rng.below(256)).unwrap_or(0)).collect(), ids }
     }
 
     fn mac(&self, text: &str) -> Option<Hmac<Sha256>> {
@@ -70,15 +80,25 @@ impl Tokens {
     }
 
     /// A token.
-    pub(crate) fn issue(&self, now: Time, wanted: &Wanted<'_>) -> String {
+    pub(crate) fn issue(&mut self, now: Time, wanted: &Wanted<'_>) -> String {
         let seconds = unix(now);
+        let id = self.ids.uuid();
         let metadata = &wanted.account.metadata;
         let mut own = json!({"namespace": metadata.namespace, "serviceaccount": {"name": metadata.name, "uid": metadata.uid}});
         if let Some(pod) = wanted.pod {
             own["pod"] = json!({"name": pod.metadata.name, "uid": pod.metadata.uid});
         }
+        if let Some((name, uid)) = wanted.node {
+            own["node"] = if uid.is_empty() { json!({"name": name}) } else { json!({"name": name, "uid": uid}) };
+        }
+        let extended = wanted.pod.is_some() && i64::try_from(wanted.seconds) == Ok(TOKEN_SECONDS) && wanted.audiences == [ISSUER];
+        let mut ends = seconds + wanted.seconds;
+        if extended {
+            own["warnafter"] = json!(ends);
+            ends = seconds + EXTENDED_SECONDS;
+        }
         let claims = json!({
-            "aud": wanted.audiences, "exp": seconds + wanted.seconds, "iat": seconds, "nbf": seconds, "iss": ISSUER, "jti": wanted.id,
+            "aud": wanted.audiences, "exp": ends, "iat": seconds, "nbf": seconds, "iss": ISSUER, "jti": id,
             "kubernetes.io": own, "sub": format!("system:serviceaccount:{}:{}", metadata.namespace, metadata.name),
         });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -120,6 +140,11 @@ impl Tokens {
             }
             tell("pod-name", pod_name);
             tell("pod-uid", pod_uid);
+        }
+        for (key, value) in [("node-name", text(&own["node"]["name"])), ("node-uid", text(&own["node"]["uid"]))] {
+            if !value.is_empty() {
+                tell(key, value);
+            }
         }
         Ok(Checked { user, audiences })
     }

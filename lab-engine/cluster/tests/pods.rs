@@ -116,3 +116,55 @@ fn a_changed_config_map_reaches_mounted_files() {
     cluster.advance(Duration::from_secs(100), u64::MAX);
     assert_eq!(printed(&mut cluster, "kubectl exec p -- cat /etc/v/color"), "blue");
 }
+
+#[test]
+fn a_container_learns_of_the_services_that_are_there_when_it_starts() {
+    let mut cluster = Cluster::booted(&ClusterConfig::with_nodes(1)).expect("the configuration is right");
+    let run = |cluster: &mut Cluster, line: &str| {
+        let result = cluster.run_line(line, Duration::from_secs(300));
+        assert_eq!(result.exit_code, 0, "{line}: {}{}", result.stdout, result.stderr);
+        result.stdout
+    };
+    run(&mut cluster, "kubectl create service clusterip redis-primary --tcp=6379 --clusterip=10.96.0.11");
+    for (name, links) in [("one", "true"), ("two", "false")] {
+        let overrides = format!("{{\"spec\": {{\"enableServiceLinks\": {links}}}}}");
+        run(&mut cluster, &format!("kubectl run {name} --image=busybox --overrides='{overrides}' -- sleep 100000"));
+        run(&mut cluster, &format!("kubectl wait --for=condition=Ready pod/{name}"));
+    }
+    run(&mut cluster, "kubectl create service clusterip late --tcp=80");
+    let told = run(&mut cluster, "kubectl exec one -- sh -c 'env | grep -E \"REDIS|LATE|KUBERNETES_SERVICE_HOST\"'");
+    let lines = [
+        "KUBERNETES_SERVICE_HOST=10.96.0.1",
+        "REDIS_PRIMARY_PORT=tcp://10.96.0.11:6379",
+        "REDIS_PRIMARY_PORT_6379_TCP=tcp://10.96.0.11:6379",
+        "REDIS_PRIMARY_PORT_6379_TCP_ADDR=10.96.0.11",
+        "REDIS_PRIMARY_PORT_6379_TCP_PORT=6379",
+        "REDIS_PRIMARY_PORT_6379_TCP_PROTO=tcp",
+        "REDIS_PRIMARY_SERVICE_HOST=10.96.0.11",
+        "REDIS_PRIMARY_SERVICE_PORT=6379",
+        "REDIS_PRIMARY_SERVICE_PORT_6379=6379",
+    ];
+    assert_eq!(told.lines().collect::<std::collections::BTreeSet<_>>(), lines.into());
+    assert_eq!(run(&mut cluster, "kubectl exec two -- sh -c 'env | grep -c -E \"REDIS|KUBERNETES_SERVICE_HOST\"'"), "1\n");
+}
+
+#[test]
+fn files_in_memory_count_as_memory_of_the_container() {
+    let mut cluster = Cluster::booted(&ClusterConfig::with_nodes(1)).expect("the configuration is right");
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: busybox, command: [sleep, '100000'], \
+               resources: {limits: {memory: 64Mi}}, volumeMounts: [{name: m, mountPath: /m}, {name: s, mountPath: /s}]}], \
+               volumes: [{name: m, emptyDir: {medium: Memory}}, {name: s, emptyDir: {medium: Memory, sizeLimit: 8Mi}}]}}\n";
+    cluster.terminal_mut().files_mut().write("p.yaml", pod).expect("the file is small");
+    let mut line = |line: &str| cluster.run_line(line, Duration::from_secs(300));
+    assert!(!line("kubectl apply -f p.yaml").stderr.contains("not simulated"));
+    assert_eq!(line("kubectl wait --for=condition=Ready pod/p").exit_code, 0);
+    let full = line("kubectl exec p -- dd if=/dev/zero of=/s/f bs=1M count=9");
+    assert!(full.stderr.contains("dd: error writing '/s/f': No space left on device"), "{}", full.stderr);
+    assert_eq!(line("kubectl exec p -- sh -c 'rm /s/f; dd if=/dev/zero of=/m/f bs=1M count=32; rm /m/f'").exit_code, 0);
+    assert_eq!(line("kubectl exec p -- dd if=/dev/zero of=/m/f bs=1M count=60").exit_code, 0, "60 of 64 MiB");
+    line("kubectl exec p -- dd if=/dev/zero of=/s/f bs=1M count=8");
+    assert_eq!(line("kubectl wait --for=jsonpath='{.status.containerStatuses[0].restartCount}'=1 pod/p").exit_code, 0);
+    let last = line("kubectl get pod p -o jsonpath='{.status.containerStatuses[0].lastState.terminated.reason}'").stdout;
+    assert_eq!(last, "OOMKilled");
+    assert_eq!(line("kubectl exec p -- sh -c 'ls /m'").stdout, "f\n", "the volume outlives the container");
+}

@@ -207,3 +207,29 @@ fn coredns_can_run_in_pods_behind_kube_dns() {
     cluster.advance(Duration::from_secs(60), u64::MAX);
     assert_eq!(curl(&mut cluster, "http://web/hostname").exit_code, 6, "nobody answers questions");
 }
+
+#[test]
+fn a_port_of_the_node_leads_to_the_pod_that_has_it() {
+    let mut cluster = cluster(ClusterConfig::with_nodes(2), 1);
+    let port = r#"{"containerPort": 8080, "hostPort": 8081}"#;
+    let pod = |node: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: edge}}, spec: {{nodeName: {node}, containers: [{{name: edge, \
+             image: registry.k8s.io/e2e-test-images/agnhost:2.53, args: [netexec, --http-port=8080], ports: [{port}]}}]}}}}\n"
+        )
+    };
+    // `client` is on node-1.
+    for node in ["node-2", "node-1"] {
+        apply(&mut cluster, &pod(node));
+        run(&mut cluster, "kubectl wait --for=condition=Ready pod/edge");
+        let host = run(&mut cluster, "kubectl get pod edge -o jsonpath={.status.hostIP}");
+        assert_eq!(curl(&mut cluster, &format!("http://{host}:8081/hostname")).stdout, "edge", "on {node}");
+        assert_eq!(curl(&mut cluster, &format!("http://{host}:8080/hostname")).exit_code, 7, "only the mapped port is open");
+        let deny = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: deny}, spec: {podSelector: {}, policyTypes: [Ingress]}}\n";
+        apply(&mut cluster, deny);
+        assert_eq!(curl(&mut cluster, &format!("-m 3 http://{host}:8081/hostname")).exit_code, 28, "policies count on {node}");
+        run(&mut cluster, "kubectl delete networkpolicy deny");
+        run(&mut cluster, "kubectl delete pod edge --now");
+        assert_eq!(curl(&mut cluster, &format!("http://{host}:8081/hostname")).exit_code, 7);
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::kubelet::{Kubelet, Pending, RETRY};
 use crate::node;
-use crate::volumes::Known;
+use crate::volumes::{Known, ROOT_CA, RefKind};
 use api::coordination::Lease;
 use api::core::{Node, Pod};
 use api::http::{Method, Request, ResourcePath, Response};
@@ -20,6 +20,10 @@ impl Kubelet {
             Ok(Response { result: Err(status), .. }) => status.message.clone(),
             Err(transport) => transport.to_string(),
             Ok(_) => String::new(),
+        };
+        let token = match (&pending, &answer) {
+            (Pending::Reference(_, RefKind::Token(seconds), _), Ok(response)) => self.token_of(response, *seconds, now),
+            _ => None,
         };
         let object = answer.ok().and_then(|response| response.into_object().ok());
         match pending {
@@ -84,14 +88,28 @@ impl Kubelet {
                     Some(Object::ConfigMap(map)) => Known::ConfigMap(map),
                     Some(Object::Secret(secret)) => Known::Secret(secret),
                     Some(Object::PersistentVolumeClaim(claim)) => Known::Claim(claim),
-                    _ => Known::Missing(message),
+                    _ => token.map_or(Known::Missing(message), |token| Known::Token(Arc::new(token))),
                 };
-                self.work(&uid, now, out, |worker, _| {
-                    worker.asked.remove(&(kind, name.clone()));
-                    worker.objects.known.insert((kind, name), known);
-                });
+                self.learn(&uid, (kind, name), known, now, out);
             }
         }
+    }
+
+    /// A Pod learns of an object that it refers to.
+    fn learn(&mut self, uid: &Arc<str>, reference: (RefKind, String), known: Known, now: Time, out: &mut Outbox) {
+        if let Known::ConfigMap(map) = &known
+            && reference.1 == ROOT_CA
+        {
+            self.root_cas.insert(map.metadata.namespace.clone(), map.clone());
+        }
+        self.work(uid, now, out, |worker, _| {
+            worker.asked.remove(&reference);
+            // A token that could not be renewed stays, for as long as it holds.
+            let renewed = !matches!((reference.0, &known), (RefKind::Token(_), Known::Missing(_)));
+            if renewed || !matches!(worker.objects.known.get(&reference), Some(Known::Token(_))) {
+                worker.objects.known.insert(reference, known);
+            }
+        });
     }
 
     fn registered(&mut self, code: u16, object: Option<Object>, now: Time, out: &mut Outbox) {

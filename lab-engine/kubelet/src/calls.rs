@@ -1,12 +1,19 @@
 //! The kubelet's side of the Pod network: it hands its containers' calls to the node's network, and answers for its Pods.
+//!
+//! What comes to a port of the node that a container has (`hostPort`) goes on to its Pod, as the plugin `portmap` of the Pod network has it.
+//!
+//! **Simplified here:** the rules of `portmap` are in no list of rules; they come after those of kube-proxy, and a port of the node's
+//! loopback address (`hostIP: 127.0.0.1`) leads nowhere.
 
 use crate::kubelet::Kubelet;
+use crate::pod_worker::Stage;
 use crate::runtime::calls;
+use api::core::ContainerPort;
 use client::Outbox;
 use client::dial::{CallId, Caller, Dial, DialError, Payload, Reply};
-use sim::{ObjectRef, PacketStep, Time};
+use sim::{ObjectRef, PacketStep, Routing, Time};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// Where the server is that Pods of CoreDNS answer for. It keeps what it watches once for all of them.
@@ -36,9 +43,34 @@ impl Kubelet {
         }
     }
 
+    /// Where a port of the node leads, if a container has it (`portmap`).
+    fn mapped_port(&self, dial: &Dial) -> Option<SocketAddr> {
+        let (ip, port) = (dial.destination.ip().to_string(), i32::from(dial.destination.port()));
+        let maps = |one: &ContainerPort| {
+            let host_ip = one.rest.get("hostIP").and_then(serde_json::Value::as_str).unwrap_or_default();
+            one.host_port == Some(port)
+                && one.protocol.eq_ignore_ascii_case(dial.protocol())
+                && (matches!(host_ip, "" | "0.0.0.0") || host_ip == ip)
+        };
+        self.managed.values().map(|managed| &managed.worker).find_map(|worker| {
+            let spec = &worker.pod.spec;
+            if spec.host_network == Some(true) || worker.stage != Stage::Containers {
+                return None;
+            }
+            let found = spec.containers.iter().chain(&spec.init_containers).flat_map(|container| &container.ports).find(|one| maps(one))?;
+            Some(SocketAddr::new(worker.sandbox.ip.parse().ok()?, u16::try_from(found.container_port).ok()?))
+        })
+    }
+
     /// Answers a call to one of the node's Pods. Pods on the host's network share its address: who listens answers.
     pub(crate) fn incoming(&mut self, caller: Caller, dial: &Dial, now: Time, out: &mut Outbox) {
         let ip = dial.destination.ip().to_string();
+        if let Some(to) = self.mapped_port(dial).filter(|_| ip == crate::node::node_ip(self.config.index)) {
+            let node = self.config.node_name.as_str().into();
+            let routing = Routing { node, mode: "portmap".into(), dnat: Some(to.to_string().into()), ..Routing::default() };
+            dial.hop(PacketStep::Routed(routing)).into_iter().for_each(|hop| out.trace(hop));
+            return out.forward(caller, Box::new(Dial { destination: to, ..dial.clone() }));
+        }
         let here = || self.managed.iter().filter(|(_, managed)| managed.worker.sandbox.ip == ip);
         let listening = here().find(|(_, managed)| managed.worker.sandbox.listens(dial.destination.port()));
         let found = listening.or_else(|| here().next());

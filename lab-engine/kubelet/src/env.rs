@@ -1,6 +1,4 @@
 //! The environment of a container and `$(NAME)` in its command (`makeEnvironmentVariables`, `expansion.Expand`, `fieldpath`).
-//!
-//! **Simplified here:** variables for Services are those of the `kubernetes` Service only.
 
 use crate::volumes::Objects;
 use api::core::{Container, EnvVar, EnvVarSource, ObjectFieldSelector, Pod, ResourceFieldSelector};
@@ -18,11 +16,15 @@ pub(crate) struct Source<'a> {
     pub(crate) objects: &'a Objects,
 }
 
-/// The environment of a container, in the order in which it is set.
+/// The environment of a container, in the order in which it is set. `links` are the variables of Services, which its own hide.
 ///
 /// # Errors
 /// The message of `CreateContainerConfigError`, for example `configmap "settings" not found`.
-pub(crate) fn environment(container: &Container, source: &Source<'_>) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn environment(
+    container: &Container,
+    source: &Source<'_>,
+    links: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, String> {
     let mut env: Vec<(String, String)> = vec![
         ("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()),
         ("HOSTNAME".into(), hostname(source.pod)),
@@ -32,11 +34,9 @@ pub(crate) fn environment(container: &Container, source: &Source<'_>) -> Result<
         Some((_, old)) => *old = value,
         None => env.push((name.to_owned(), value)),
     };
-    for (name, value) in
-        [("SERVICE_HOST", "10.96.0.1"), ("SERVICE_PORT", "443"), ("SERVICE_PORT_HTTPS", "443"), ("PORT", "tcp://10.96.0.1:443")]
-    {
-        set(&mut env, &format!("KUBERNETES_{name}"), value.to_owned());
-    }
+    let linked: BTreeMap<String, String> = links.iter().cloned().collect();
+    env.extend(links);
+    let mut declared: BTreeMap<String, String> = BTreeMap::new();
     for from in &container.env_from {
         let data = match (&from.config_map_ref, &from.secret_ref) {
             (Some(map), _) => source.objects.config_map_data(&map.name, map.optional == Some(true))?,
@@ -44,12 +44,14 @@ pub(crate) fn environment(container: &Container, source: &Source<'_>) -> Result<
             _ => continue,
         };
         for (key, value) in data {
-            set(&mut env, &format!("{}{key}", from.prefix), value);
+            let name = format!("{}{key}", from.prefix);
+            declared.insert(name.clone(), value.clone());
+            set(&mut env, &name, value);
         }
     }
-    let mut declared: BTreeMap<String, String> = BTreeMap::new();
     for variable in &container.env {
-        if let Some(value) = value_of(variable, container, source, &declared)? {
+        let lookup = |name: &str| declared.get(name).or_else(|| linked.get(name)).cloned();
+        if let Some(value) = value_of(variable, container, source, lookup)? {
             declared.insert(variable.name.clone(), value.clone());
             set(&mut env, &variable.name, value);
         }
@@ -61,10 +63,10 @@ fn value_of(
     variable: &EnvVar,
     container: &Container,
     source: &Source<'_>,
-    declared: &BTreeMap<String, String>,
+    lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<String>, String> {
     let Some(from) = &variable.value_from else {
-        return Ok(Some(expand(&variable.value, |name| declared.get(name).cloned())));
+        return Ok(Some(expand(&variable.value, lookup)));
     };
     match from {
         EnvVarSource { field_ref: Some(field), .. } => field_value(field, source).map(Some),

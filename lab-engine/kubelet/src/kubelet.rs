@@ -18,10 +18,11 @@ use crate::sessions::Sessions;
 use crate::shutdown::{Shutdown, ShutdownGrace, grace_periods};
 use crate::static_pods::{Mirror, StaticPods, is_mirror};
 use crate::storage::{Disks, Storage};
+use crate::tokens;
 use crate::volumes::RefKind;
 use api::Resource;
 use api::coordination::Lease;
-use api::core::{ConfigMap, Node, ObjectReference, PersistentVolumeClaim, Pod, PodStatus, Secret, Taint};
+use api::core::{ConfigMap, Node, ObjectReference, PersistentVolumeClaim, Pod, PodStatus, Secret, Service, Taint};
 use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::{ResourceVersion, StringMap, condition_is_true};
 use client::{Component, Delta, EventRecorder, EventType, Informer, Input, Inspection, ListOptions, Outbox, RequestId};
@@ -129,6 +130,7 @@ impl Managed {
 pub struct Kubelet {
     pub(crate) config: KubeletConfig,
     pods: Informer<Pod>,
+    services: Informer<Service>,
     recorder: EventRecorder,
     pub(crate) managed: BTreeMap<Arc<str>, Managed>,
     pub(crate) wakes: BTreeSet<(Time, Arc<str>)>,
@@ -138,6 +140,10 @@ pub struct Kubelet {
     pub(crate) statics: StaticPods,
     pub(crate) disks: Disks,
     pub(crate) rng: Rng,
+    /// Decides when tokens are renewed.
+    pub(crate) token_rng: Rng,
+    /// The certificates of the cluster's authority that were read, by namespace.
+    pub(crate) root_cas: BTreeMap<String, Arc<ConfigMap>>,
     pub(crate) addresses: Addresses,
     pub(crate) pending: BTreeMap<RequestId, Pending>,
     agent: Arc<str>,
@@ -180,6 +186,7 @@ impl Kubelet {
         let (reflector, images) = (seed(&mut rng, "reflector"), seed(&mut rng, "images"));
         Kubelet {
             pods: Informer::new(options, agent.clone(), reflector),
+            services: Informer::new(ListOptions::default(), agent.clone(), rng.stream("services")),
             recorder: EventRecorder::new("kubelet", &config.node_name, agent.clone(), None),
             managed: BTreeMap::new(),
             wakes: BTreeSet::new(),
@@ -192,6 +199,8 @@ impl Kubelet {
             ]),
             statics: StaticPods::default(),
             disks: Disks::default(),
+            token_rng: rng.stream("tokens"),
+            root_cas: BTreeMap::new(),
             rng,
             addresses: Addresses::default(),
             pending: BTreeMap::new(),
@@ -284,6 +293,8 @@ impl Kubelet {
             rng: &mut self.rng,
             addresses: &mut self.addresses,
             others,
+            services: self.services.has_synced().then(|| self.services.lister()),
+            root_cas: &self.root_cas,
             wanted: Vec::new(),
         };
         let result = f(&mut managed.worker, &mut cx);
@@ -292,14 +303,15 @@ impl Kubelet {
             Claim::Ours | Claim::Orphan => managed.dirty |= managed.worker.run(&mut cx),
         }
         let wanted = std::mem::take(&mut cx.wanted);
-        let namespace = managed.worker.pod.metadata.namespace.clone();
+        let pod = managed.worker.pod.clone();
         for (kind, name) in wanted {
-            let info = match kind {
-                RefKind::ConfigMap => ConfigMap::INFO,
-                RefKind::Secret => Secret::INFO,
-                RefKind::Claim => PersistentVolumeClaim::INFO,
+            let read = |info| Request::new(Method::Get, ResourcePath::object(info, &pod.metadata.namespace, &name));
+            let request = match kind {
+                RefKind::ConfigMap => read(ConfigMap::INFO),
+                RefKind::Secret => read(Secret::INFO),
+                RefKind::Claim => read(PersistentVolumeClaim::INFO),
+                RefKind::Token(seconds) => tokens::request(&pod, seconds, &name),
             };
-            let request = Request::new(Method::Get, ResourcePath::object(info, &namespace, &name));
             self.send(request, Pending::Reference(uid.clone(), kind, name), out);
         }
         self.deliver_execs(uid, out);
@@ -403,6 +415,7 @@ impl Kubelet {
     }
 
     fn observe(&mut self, uid: Arc<str>, pod: Arc<Pod>, now: Time, out: &mut Outbox) {
+        self.services.start(now, out);
         if self.take_over(&uid, &pod, now, out) {
             return;
         }
@@ -558,12 +571,12 @@ impl Component for Kubelet {
         }
         let shutdown = self.shutdown.as_ref().map(Shutdown::next_wake);
         let timers = [Some(self.next_lease), Some(self.next_status), Some(self.eviction.next), self.next_register, shutdown];
-        let own = [workers, self.images.next_wake(), self.pods.next_wake()];
+        let own = [workers, self.images.next_wake(), self.pods.next_wake(), self.services.next_wake()];
         timers.into_iter().chain(own).flatten().min()
     }
 
     fn inspect(&self) -> Inspection {
-        Inspection { informers: vec![self.pods.status()], queues: Vec::new() }
+        Inspection { informers: vec![self.pods.status(), self.services.status()], queues: Vec::new() }
     }
 }
 
@@ -573,7 +586,7 @@ impl Kubelet {
             self.pod_deltas(now, deltas, out);
             return;
         }
-        if self.recorder.handle(now, &input, out) {
+        if self.services.handle(now, &input, out).is_some() || self.recorder.handle(now, &input, out) {
             return;
         }
         match input {

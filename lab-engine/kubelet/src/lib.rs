@@ -35,6 +35,7 @@ mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
+mod service_links;
 mod sessions;
 mod shutdown;
 mod static_pods;
@@ -42,6 +43,7 @@ mod status;
 mod storage;
 mod sync;
 mod termination;
+mod tokens;
 mod trouble;
 mod usage;
 mod volumes;

@@ -167,6 +167,8 @@ impl PodWorker {
         // A sandbox that was not complete is made anew.
         if matches!(self.stage, Stage::Containers | Stage::Finished) {
             new.stage = self.stage.clone();
+            // What files are made of is not known any more.
+            new.resync_at = Some(now).filter(|_| !crate::volumes::file_references(&new.pod).is_empty());
         }
         for (index, old) in self.records.iter_mut().enumerate().take(new.records.len()) {
             let status = status_of(&new.pod, &new.spec(index).name);

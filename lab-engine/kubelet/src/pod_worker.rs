@@ -16,11 +16,11 @@ use crate::runtime::sandbox::{ExecResult, Happened, Sandbox, State};
 use crate::status::is_sidecar;
 use crate::storage::Disks;
 use crate::volumes::{Objects, RefKind};
-use api::core::{Container, EphemeralContainer, ObjectReference, Pod, PodStatus, ResourceRequirements};
+use api::core::{ConfigMap, Container, EphemeralContainer, ObjectReference, Pod, PodStatus, ResourceRequirements, Service};
 use api::shared::Shared;
-use client::{EventRecorder, EventType, Outbox};
+use client::{EventRecorder, EventType, Indexer, Outbox};
 use sim::{ObjectRef, Rng, Time, What};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ pub(crate) struct Cx<'a> {
     pub(crate) addresses: &'a mut Addresses,
     /// What the node's other Pods were given; known when this one is to be resized.
     pub(crate) others: Amounts,
+    /// The Services, when they were read.
+    pub(crate) services: Option<&'a Indexer<Service>>,
+    /// The certificates of the cluster's authority that are known, by namespace.
+    pub(crate) root_cas: &'a BTreeMap<String, Arc<ConfigMap>>,
     /// Objects that the worker wants to be read from the API server.
     pub(crate) wanted: Vec<(RefKind, String)>,
 }

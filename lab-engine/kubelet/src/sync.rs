@@ -12,9 +12,10 @@ use crate::pod_worker::{Cx, PodWorker, Role, Stage, Step};
 use crate::probes::ProbeType;
 use crate::resize::memory_limit;
 use crate::restart::should_restart;
+use crate::runtime::disk::InMemory;
 use crate::runtime::registry;
 use crate::runtime::sandbox::{ContainerConfig, PidNamespace, State};
-use crate::volumes::{self, Known, RefKind};
+use crate::volumes::{self, Known, ROOT_CA, RefKind};
 use api::core::Container;
 use api::intstr::IntOrString;
 use client::EventType::{Normal, Warning};
@@ -73,6 +74,11 @@ impl PodWorker {
         let mut complete = true;
         for reference in volumes::references(&self.pod) {
             if !self.objects.known.contains_key(&reference) {
+                let root_ca = cx.root_cas.get(&self.pod.metadata.namespace);
+                if let Some(map) = root_ca.filter(|_| reference.0 == RefKind::ConfigMap && reference.1 == ROOT_CA) {
+                    self.objects.known.insert(reference, Known::ConfigMap(map.clone()));
+                    continue;
+                }
                 complete = false;
                 if self.asked.insert(reference.clone()) {
                     cx.wanted.push(reference);
@@ -108,6 +114,8 @@ impl PodWorker {
         match volumes::set_up(&self.source(cx.config, &host_ip), cx.host, cx.disks) {
             Ok(trees) => {
                 self.sandbox.volumes = trees;
+                let in_memory = self.pod.spec.volumes.iter().enumerate().filter(|(_, volume)| volumes::is_in_memory(volume));
+                self.sandbox.in_memory = in_memory.map(|(volume, _)| InMemory { volume, charged: 0 }).collect();
                 let takes = cx.rng.duration(Duration::from_millis(150), Duration::from_millis(350));
                 self.stage = Stage::Sandbox(cx.now + takes);
             }
@@ -143,10 +151,12 @@ impl PodWorker {
         self.resync_later(cx);
     }
 
-    /// A Pod whose files can change is synced anew after a minute and up to half as much again (`syncFrequency`).
+    /// A Pod whose files can change is synced anew after a minute and up to half as much again (`syncFrequency`), and one whose only such
+    /// files are tokens when one of them is to be renewed.
     fn resync_later(&mut self, cx: &mut Cx<'_>) {
-        let live = volumes::live_references(&self.pod).is_some();
-        self.resync_at = live.then(|| cx.now + cx.rng.duration(SYNC_FREQUENCY, SYNC_FREQUENCY + SYNC_FREQUENCY / 2));
+        let live = volumes::is_live(&self.pod).then(|| cx.now + cx.rng.duration(SYNC_FREQUENCY, SYNC_FREQUENCY + SYNC_FREQUENCY / 2));
+        let tokens = self.objects.tokens().map(|token| token.renew_at.max(cx.now + SYNC_FREQUENCY));
+        self.resync_at = tokens.chain(live).min();
     }
 
     /// Reads anew what mounted files are made of, and makes them when it is there.
@@ -154,10 +164,9 @@ impl PodWorker {
         if self.resync_at.is_some_and(|at| at <= cx.now) {
             self.resync_at = None;
             self.refreshing = true;
-            for reference in volumes::live_references(&self.pod).into_iter().flatten() {
-                let fixed = matches!(self.objects.known.get(&reference), Some(Known::ConfigMap(map)) if map.immutable == Some(true))
-                    || matches!(self.objects.known.get(&reference), Some(Known::Secret(secret)) if secret.immutable == Some(true));
-                if !fixed && self.asked.insert(reference.clone()) {
+            for reference in volumes::file_references(&self.pod) {
+                let stale = volumes::is_stale(self.objects.known.get(&reference), cx.now);
+                if stale && self.asked.insert(reference.clone()) {
                     cx.wanted.push(reference);
                 }
             }
@@ -400,7 +409,7 @@ impl PodWorker {
         self.records[index].step = Step::Creating(cx.now + takes);
         if !self.records[index].runs.is_empty() {
             // A container that starts again sees ConfigMaps and Secrets as they are now.
-            self.objects.known.retain(|(kind, _), _| *kind == RefKind::Claim);
+            self.objects.known.retain(|(kind, _), _| matches!(kind, RefKind::Claim | RefKind::Token(_)));
         }
     }
 
@@ -409,7 +418,7 @@ impl PodWorker {
         let spec = self.spec(index).clone();
         let image = self.records[index].image.as_ref().ok_or_else(|| "image not found".to_owned())?.image;
         let host_ip = node_ip(cx.config.index);
-        let mut env = env::environment(&spec, &self.source(cx.config, &host_ip))?;
+        let mut env = env::environment(&spec, &self.source(cx.config, &host_ip), self.service_links(cx)?)?;
         for (name, value) in image.env {
             if !env.iter().any(|(key, _)| key == name) {
                 env.push(((*name).to_owned(), (*value).to_owned()));
@@ -450,6 +459,17 @@ impl PodWorker {
             tty: spec.tty == Some(true),
             env,
         })
+    }
+
+    /// What a container is told of Services.
+    fn service_links(&self, cx: &Cx<'_>) -> Result<Vec<(String, String)>, String> {
+        let links = self.pod.spec.enable_service_links != Some(false);
+        match cx.services {
+            Some(services) => Ok(crate::service_links::variables(services, &self.pod.metadata.namespace, links)),
+            // A static Pod may be what the API server runs in.
+            None if self.pod.metadata.annotations.contains_key("kubernetes.io/config.source") => Ok(Vec::new()),
+            None => Err("services have not yet been read at least once, cannot construct envvars".to_owned()),
+        }
     }
 
     /// Whose processes a container sees.

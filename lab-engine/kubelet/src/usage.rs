@@ -30,7 +30,7 @@ struct Use {
 
 impl Use {
     fn of(meter: &Meter, now: Time) -> Self {
-        Use { cpu: meter.cpu(now), memory_bytes: meter.memory_bytes }
+        Use { cpu: meter.cpu(now), memory_bytes: meter.working_set() }
     }
 
     fn plus(self, other: Use) -> Self {

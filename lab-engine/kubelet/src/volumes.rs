@@ -6,13 +6,21 @@
 //!
 //! A claim is the directory of its PersistentVolume, whose data outlives the Pod (`storage`).
 //!
+//! A token of a ServiceAccount is asked for when the Pod starts and again when most of its time is over (`tokens`). What the volume that
+//! admission gives to every Pod holds besides never changes, so it is read once.
+//!
 //! **Simplified here:** other kinds of volumes than emptyDir, hostPath, claims, configMap, secret, downwardAPI and projected are empty
 //! directories; modes are kept, not enforced.
 
 use crate::env::{Source, field_value, resource_value};
 use crate::runtime::fs::{Mount, MountSource, Tree};
 use crate::storage::{Disks, mount_path};
-use api::core::{ConfigMap, Container, DownwardApiVolumeFile, HostPathVolumeSource, KeyToPath, PersistentVolumeClaim, Pod, Secret, Volume};
+use crate::tokens::Token;
+use api::core::{
+    ConfigMap, Container, DownwardApiVolumeFile, HostPathVolumeSource, KeyToPath, PersistentVolumeClaim, Pod, Secret,
+    ServiceAccountTokenProjection, Volume, VolumeProjection,
+};
+use sim::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -22,7 +30,12 @@ pub(crate) enum RefKind {
     ConfigMap,
     Secret,
     Claim,
+    /// A token that holds for so many seconds; its name is whom it is for.
+    Token(u64),
 }
+
+/// The ConfigMap with the certificate of the cluster's authority. Its publisher sees to it that it never changes.
+pub(crate) const ROOT_CA: &str = "kube-root-ca.crt";
 
 /// What is known of an object that a Pod refers to.
 #[derive(Clone, Debug)]
@@ -30,6 +43,7 @@ pub(crate) enum Known {
     ConfigMap(Arc<ConfigMap>),
     Secret(Arc<Secret>),
     Claim(Arc<PersistentVolumeClaim>),
+    Token(Arc<Token>),
     /// The API server's message, for example `configmaps "settings" not found`.
     Missing(String),
 }
@@ -47,7 +61,23 @@ impl Objects {
             (_, RefKind::ConfigMap) => format!("configmap {name:?} not found"),
             (_, RefKind::Secret) => format!("secret {name:?} not found"),
             (_, RefKind::Claim) => format!("persistentvolumeclaims {name:?} not found"),
+            (Some(Known::Missing(message)), RefKind::Token(_)) => message.clone(),
+            (_, RefKind::Token(_)) => "token not found".to_owned(),
         }
+    }
+
+    /// A token for a file.
+    fn token(&self, projection: &ServiceAccountTokenProjection) -> Result<&Arc<Token>, String> {
+        let (kind, audience) = token_reference(projection);
+        match self.known.get(&(kind, audience.clone())) {
+            Some(Known::Token(token)) => Ok(token),
+            _ => Err(format!("failed to fetch token: {}", self.missing(kind, &audience))),
+        }
+    }
+
+    /// The tokens that are known.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &Token> {
+        self.known.values().filter_map(|known| if let Known::Token(token) = known { Some(&**token) } else { None })
     }
 
     /// The texts of a ConfigMap.
@@ -86,7 +116,7 @@ impl Objects {
 
 /// The objects that a Pod refers to, in volumes and in environments.
 pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
-    let mut found = BTreeSet::new();
+    let (mut found, mut tokens) = (BTreeSet::new(), Vec::new());
     let mut add = |kind, name: &str| {
         if !name.is_empty() {
             found.insert((kind, name.to_owned()));
@@ -105,6 +135,7 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
         for source in volume.projected.iter().flat_map(|projected| &projected.sources) {
             source.config_map.iter().for_each(|map| add(RefKind::ConfigMap, &map.name));
             source.secret.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
+            tokens.extend(source.service_account_token.as_ref().map(token_reference));
         }
     }
     pod.spec.image_pull_secrets.iter().for_each(|secret| add(RefKind::Secret, &secret.name));
@@ -118,7 +149,14 @@ pub(crate) fn references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
             source.secret_key_ref.iter().for_each(|key| add(RefKind::Secret, &key.name));
         }
     }
+    found.extend(tokens);
     found
+}
+
+/// The token that a file shall hold.
+fn token_reference(projection: &ServiceAccountTokenProjection) -> (RefKind, String) {
+    let seconds = projection.expiration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(3600);
+    (RefKind::Token(seconds), projection.audience.clone())
 }
 
 /// The claim that a volume names, or that is made for it.
@@ -132,13 +170,30 @@ fn is_written_by_kubelet(volume: &Volume) -> bool {
     volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some() || volume.projected.is_some()
 }
 
-/// The objects whose changes reach the files of running containers.
-pub(crate) fn live_references(pod: &Pod) -> Option<BTreeSet<(RefKind, String)>> {
-    pod.spec.volumes.iter().any(is_written_by_kubelet).then(|| {
-        let volumes = pod.spec.volumes.iter().filter(|volume| is_written_by_kubelet(volume)).cloned().collect();
-        let spec = api::core::PodSpec { volumes, ..api::core::PodSpec::default() };
-        references(&Pod { spec: spec.into(), ..Pod::default() })
+/// Whether what a projected volume holds of this source may become something else. A token does so at its own time.
+fn can_change(source: &VolumeProjection) -> bool {
+    let fixed = |item: &DownwardApiVolumeFile| {
+        let field = item.field_ref.as_ref().map(|field| field.field_path.as_str());
+        matches!(field, Some("metadata.name" | "metadata.namespace" | "metadata.uid"))
+    };
+    source.secret.is_some()
+        || source.config_map.as_ref().is_some_and(|map| map.name != ROOT_CA)
+        || source.downward_api.as_ref().is_some_and(|fields| !fields.items.iter().all(fixed))
+}
+
+/// Whether something of which a file of the Pod is made may change, apart from tokens.
+pub(crate) fn is_live(pod: &Pod) -> bool {
+    pod.spec.volumes.iter().any(|volume| match &volume.projected {
+        Some(projected) => projected.sources.iter().any(can_change),
+        None => is_written_by_kubelet(volume),
     })
+}
+
+/// The objects and tokens of which the files of the Pod are made.
+pub(crate) fn file_references(pod: &Pod) -> BTreeSet<(RefKind, String)> {
+    let volumes = pod.spec.volumes.iter().filter(|volume| is_written_by_kubelet(volume)).cloned().collect();
+    let spec = api::core::PodSpec { volumes, ..api::core::PodSpec::default() };
+    references(&Pod { spec: spec.into(), ..Pod::default() })
 }
 
 /// The tree of each volume of the Pod, in the order of the spec. What is on the node is made there.
@@ -171,9 +226,29 @@ fn set_up_one(volume: &Volume, source: &Source<'_>, host: &mut Tree, disks: &mut
     }
     let result = match &volume.host_path {
         Some(path) => check_host_path(path, host).map(|()| Tree::default()),
-        None => tree(volume, source),
+        None => tree(volume, source).map(|tree| tree.with_capacity(memory_size(volume, source))),
     };
     result.map_err(|error| format!("MountVolume.SetUp failed for volume {name:?} : {error}"))
+}
+
+/// Whether a volume lies in memory.
+pub(crate) fn is_in_memory(volume: &Volume) -> bool {
+    volume.empty_dir.as_ref().is_some_and(|empty| empty.medium == "Memory")
+}
+
+/// How large a volume that lies in memory is made: as its limit says, or else as much as the Pod may have if each of its containers has a
+/// limit, or else as the node has (`calculateEmptyDirMemorySize`).
+fn memory_size(volume: &Volume, source: &Source<'_>) -> Option<u64> {
+    let empty = volume.empty_dir.as_ref().filter(|_| is_in_memory(volume))?;
+    let positive = |bytes: i64| u64::try_from(bytes).ok().filter(|bytes| *bytes > 0);
+    let limit = |container: &Container| container.resources.limits.get("memory").map_or(0, |quantity| quantity.value());
+    let spec = &source.pod.spec;
+    let main = spec.containers.iter().map(limit).fold(Some(0_i64), |sum, one| sum.filter(|_| one > 0)?.checked_add(one));
+    let inits = spec.init_containers.iter().map(limit);
+    let of_pod = main.filter(|_| inits.clone().all(|one| one > 0)).map(|main| inits.fold(main, i64::max));
+    let node = positive(source.node_memory_bytes)?;
+    let most = of_pod.and_then(positive).map_or(node, |bytes| bytes.min(node));
+    Some(empty.size_limit.as_ref().and_then(|size| positive(size.value())).map_or(most, |bytes| bytes.min(most)))
 }
 
 /// Whether a claim has its volume.
@@ -187,6 +262,17 @@ fn bound_volume(objects: &Objects, claim: &str) -> Result<String, String> {
         Some(Known::Claim(found)) if !is_bound(found) => Err("PVC is not bound".to_owned()),
         Some(Known::Claim(found)) => Ok(found.spec.volume_name.clone()),
         _ => Err(format!("failed to fetch PVC from API server: {}", objects.missing(RefKind::Claim, claim))),
+    }
+}
+
+/// Whether what is known of an object is to be read anew, to bring files up to date.
+pub(crate) fn is_stale(known: Option<&Known>, now: Time) -> bool {
+    match known {
+        None | Some(Known::Missing(_)) => true,
+        Some(Known::ConfigMap(map)) => map.immutable != Some(true) && map.metadata.name != ROOT_CA,
+        Some(Known::Secret(secret)) => secret.immutable != Some(true),
+        Some(Known::Claim(_)) => false,
+        Some(Known::Token(token)) => token.renew_at <= now,
     }
 }
 
@@ -247,6 +333,12 @@ fn tree(volume: &Volume, source: &Source<'_>) -> Result<Tree, String> {
         }
         if let Some(downward) = &part.downward_api {
             downward_files(&mut tree, &downward.items, source)?;
+        }
+        if let Some(projection) = &part.service_account_token {
+            let path = crate::runtime::fs::normalize("/", &projection.path);
+            let mode = mode.and_then(|mode| u32::try_from(mode).ok()).unwrap_or(0o644);
+            let token = source.objects.token(projection)?;
+            tree.put(&path, token.text.clone(), mode).map_err(|error| format!("{path}: {error}"))?;
         }
     }
     Ok(tree)

@@ -7,7 +7,7 @@
 
 use crate::addr::{Packet, Protocol};
 use sim::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
     entries: BTreeMap<Packet, Entry>,
+    /// The same entries in the order in which they end, so that a new connection costs as much as there is to forget.
+    ends: BTreeSet<(Time, Packet)>,
 }
 
 /// How long an entry stays without another packet (`nf_conntrack_tcp_timeout_time_wait`, `nf_conntrack_udp_timeout`, SCTP likewise).
@@ -44,19 +46,23 @@ impl Conntrack {
 
     /// Notes a new connection.
     pub fn insert(&mut self, original: Packet, translated: Packet, now: Time) {
-        self.entries.retain(|_, entry| entry.expires > now);
-        if self.entries.len() >= MAX_ENTRIES {
-            let first = self.entries.iter().min_by_key(|(_, entry)| entry.expires).map(|(packet, _)| *packet);
-            first.map(|packet| self.entries.remove(&packet));
+        if let Some(old) = self.entries.remove(&original) {
+            self.ends.remove(&(old.expires, original));
+        }
+        while self.ends.first().is_some_and(|(expires, _)| *expires <= now || self.entries.len() >= MAX_ENTRIES) {
+            self.ends.pop_first().map(|(_, packet)| self.entries.remove(&packet));
         }
         let expires = now + timeout(original.protocol);
         self.entries.insert(original, Entry { translated, expires, replied: true });
+        self.ends.insert((expires, original));
     }
 
     /// Forgets the UDP connections to an endpoint that is gone, as kube-proxy does so that clients do not go on sending there
     /// (`CleanStaleEntries`). `gone` says whether it is.
     pub fn clean_stale(&mut self, gone: impl Fn(&Packet) -> bool) {
-        self.entries.retain(|original, entry| original.protocol != Protocol::Udp || !gone(&entry.translated));
+        let stays = |original: &Packet, entry: &Entry| original.protocol != Protocol::Udp || !gone(&entry.translated);
+        self.entries.retain(|original, entry| stays(original, entry));
+        self.ends.retain(|(_, original)| self.entries.contains_key(original));
     }
 
     /// How many there are.
@@ -117,5 +123,25 @@ mod tests {
             "tcp      6 119 TIME_WAIT src=10.244.0.2 dst=10.96.0.5 sport=40000 dport=80 \
              src=10.244.1.3 dst=10.244.0.2 sport=8080 dport=40000 [ASSURED] mark=0 use=1\n"
         );
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_forgets_what_ends_first() {
+        let packet = |source: u16| Packet {
+            protocol: Protocol::Tcp,
+            source: ([10, 244, 0, 2], source).into(),
+            destination: ([10, 96, 0, 5], 80).into(),
+        };
+        let mut table = Conntrack::default();
+        let count = u16::try_from(MAX_ENTRIES).unwrap();
+        (0..=count).for_each(|source| table.insert(packet(source), packet(source), Time::from_secs(u64::from(source / 1000))));
+        assert_eq!(
+            (table.len(), table.find(&packet(0), Time::ZERO), table.find(&packet(1), Time::ZERO).is_some()),
+            (MAX_ENTRIES, None, true)
+        );
+        table.insert(packet(1), packet(1), Time::from_secs(10));
+        table.insert(packet(count + 1), packet(1), Time::from_secs(123));
+        assert!(table.find(&packet(1), Time::from_secs(123)).is_some(), "an entry that was used again ends later");
+        assert_eq!(table.len(), usize::from(count) + 3 - 4000, "those of the first four seconds are over");
     }
 }

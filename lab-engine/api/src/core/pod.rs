@@ -37,7 +37,7 @@ object! {
         /// Containers that were put into the running Pod (`kubectl debug`).
         pub ephemeral_containers: Vec<EphemeralContainer> = "ephemeralContainers",
         /// Volumes for the containers to mount.
-        pub volumes: Vec<Volume> = "volumes",
+        pub volumes: SharedVec<Volume> = "volumes",
         /// `Always`, `OnFailure` or `Never`.
         pub restart_policy: String = "restartPolicy",
         /// Seconds from the wish to end the Pod to its killing; 30 by default.
@@ -52,6 +52,8 @@ object! {
         pub service_account_name: String = "serviceAccountName",
         /// The former name of `serviceAccountName`.
         pub service_account: String = "serviceAccount",
+        /// Whether the containers get a token of the account; what the account says by default.
+        pub automount_service_account_token: Option<bool> = "automountServiceAccountToken",
         /// The node; empty until the scheduler has bound the Pod.
         pub node_name: String = "nodeName",
         /// Whether the Pod uses the node's network.
@@ -325,7 +327,7 @@ object! {
     /// Several sources in one directory.
     pub struct ProjectedVolumeSource {
         /// The sources.
-        pub sources: Vec<VolumeProjection> = "sources",
+        pub sources: SharedVec<VolumeProjection> = "sources",
         /// The files' mode; 0644 by default.
         pub default_mode: Option<i32> = "defaultMode",
     }
@@ -338,6 +340,18 @@ object! {
         pub secret: Option<SecretProjection> = "secret",
         /// Fields of the Pod.
         pub downward_api: Option<DownwardApiVolumeSource> = "downwardAPI",
+        /// A token of the Pod's ServiceAccount.
+        pub service_account_token: Option<ServiceAccountTokenProjection> = "serviceAccountToken",
+    }
+
+    /// A token of the Pod's ServiceAccount, as a file that is renewed in time.
+    pub struct ServiceAccountTokenProjection {
+        /// Whom the token is for; the API server by default.
+        pub audience: String = "audience",
+        /// Seconds that it holds; 3,600 by default, 600 at least.
+        pub expiration_seconds: Option<i64> = "expirationSeconds",
+        /// The file.
+        pub path: String = "path",
     }
 
     /// The keys of a Secret, in a projected volume.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | NamespaceLifecycle | yes |
 //! | LimitRanger | yes |
-//! | ServiceAccount | the account; no volume with its token |
+//! | ServiceAccount | yes |
 //! | TaintNodesByCondition | no: the node lifecycle controller alone taints |
 //! | PodSecurity | yes, without audit annotations |
 //! | Priority | yes |
@@ -34,6 +34,7 @@ pub mod pod_security;
 mod policies;
 pub mod resource_quota;
 mod scheduling;
+mod service_account;
 mod volumes;
 
 use crate::cache::Cache;
@@ -45,7 +46,7 @@ use api::core::{LimitRange, Pod};
 use api::kinds::{Kind, KindInfo};
 use api::status::Status;
 use api::{Object, Resource};
-pub(crate) use plugins::awaits_account;
+pub(crate) use service_account::{TOKEN_SECONDS, TokenVolume, awaits_account};
 use std::sync::Arc;
 
 /// What a request does with the object.
@@ -60,6 +61,7 @@ pub(crate) enum Operation {
 pub(crate) struct Admission<'a> {
     pub(crate) cache: &'a Cache,
     pub(crate) config: &'a Config,
+    pub(crate) token_volume: &'a TokenVolume,
     pub(crate) info: &'a Kind,
     pub(crate) subresource: Subresource,
     /// Who asks; `None` for the server itself.
@@ -91,7 +93,7 @@ impl Admission<'_> {
                 let ranges = limit_ranges(self.cache, &Object::Pod(shared.clone()));
                 let pod = Arc::make_mut(shared);
                 ranges.iter().for_each(|range| limit_ranger::set_defaults(pod, range));
-                plugins::service_account(self.cache, pod)?;
+                service_account::admit(self.cache, self.token_volume, pod)?;
                 plugins::priority(self.cache, pod)?;
                 plugins::default_toleration_seconds(pod);
                 scheduling::runtime_class(self.cache, pod)

@@ -1,12 +1,9 @@
-//! The plugins that look at namespaces and complete Pods: NamespaceLifecycle, ServiceAccount, Priority, DefaultTolerationSeconds
+//! The plugins that look at namespaces and complete Pods: NamespaceLifecycle, Priority, DefaultTolerationSeconds
 //! (`plugin/pkg/admission`).
-//!
-//! **Simplified here:** Pods get no volume with a token of their ServiceAccount.
 
 use crate::cache::Cache;
 use crate::storage;
-use api::core::{Namespace, Pod, ServiceAccount, Toleration};
-use api::http::{Body, Method, Path, Request};
+use api::core::{Namespace, Pod, Toleration};
 use api::kinds::{KindInfo, find_kind};
 use api::status::{Cause, Status};
 use api::{Object, Resource};
@@ -27,48 +24,6 @@ pub(super) fn namespace_lifecycle(cache: &Cache, info: &KindInfo, object: &Objec
         let message = format!("namespace {namespace} is being terminated");
         status.details.causes.push(Cause { reason: "NamespaceTerminating", message, field: "metadata.namespace".to_owned() });
         return Err(Box::new(status));
-    }
-    Ok(())
-}
-
-/// The annotation of Pods that show a static Pod (`kubelet`).
-const MIRROR: &str = "kubernetes.io/config.mirror";
-
-/// Whether a request makes a Pod in a namespace that exists and has no `default` ServiceAccount yet, though the Pod needs it.
-pub(crate) fn awaits_account(cache: &Cache, request: &Request) -> bool {
-    let Path::Resource(path) = &request.path else { return false };
-    let makes_pod = request.method == Method::Post && path.resource.resource == Pod::INFO.plural && path.resource.group.is_empty();
-    let Some(namespace) = path.namespace.as_deref().filter(|_| makes_pod && path.subresource.is_empty()) else { return false };
-    let (account, mirror) = match &request.body {
-        Body::Object(Object::Pod(pod)) => (pod.spec.service_account_name.as_str(), pod.metadata.annotations.contains_key(MIRROR)),
-        Body::Json(value) => {
-            (value["spec"]["serviceAccountName"].as_str().unwrap_or(""), value["metadata"]["annotations"].get(MIRROR).is_some())
-        }
-        _ => ("", false),
-    };
-    let active = |object: &Object| !object.metadata().is_deleting();
-    !mirror
-        && matches!(account, "" | "default")
-        && cache.get(&storage::key(Namespace::INFO, "", namespace)).is_some_and(active)
-        && cache.get(&storage::key(ServiceAccount::INFO, namespace, "default")).is_none()
-}
-
-/// ServiceAccount: a Pod runs as an account that is there. A mirror Pod runs as none: it only shows what a kubelet runs by itself.
-pub(super) fn service_account(cache: &Cache, pod: &mut Pod) -> Result<(), Box<Status>> {
-    if pod.metadata.annotations.contains_key(MIRROR) {
-        return match pod.spec.service_account_name.as_str() {
-            "" => Ok(()),
-            _ => Err(Box::new(Status::forbidden(&Pod::INFO.gvr(), &pod.metadata.name, "a mirror pod may not reference service accounts"))),
-        };
-    }
-    if pod.spec.service_account_name.is_empty() {
-        pod.spec.service_account_name = "default".to_owned();
-    }
-    pod.spec.service_account = pod.spec.service_account_name.clone();
-    let (namespace, account) = (&pod.metadata.namespace, &pod.spec.service_account_name);
-    if cache.get(&storage::key(ServiceAccount::INFO, namespace, account)).is_none() {
-        let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
-        return Err(Box::new(Status::forbidden(&Pod::INFO.gvr(), &pod.metadata.name, &why)));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use api::core::{Container, LifecycleHandler, PodSpec, Probe, Volume, VolumeProjection};
 use api::json::Rest;
 use api::quantity::Quantity;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 /// How long a token in a volume is good, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
@@ -49,7 +49,7 @@ pub(super) fn pod_spec(spec: &mut PodSpec) {
         constraint.node_affinity_policy.get_or_insert_with(|| "Honor".to_owned());
         constraint.node_taints_policy.get_or_insert_with(|| "Ignore".to_owned());
     }
-    spec.volumes.iter_mut().for_each(volume);
+    spec.volumes.amend(volume);
     if spec.service_account_name.is_empty() {
         spec.service_account_name.clone_from(&spec.service_account);
     }
@@ -142,9 +142,7 @@ fn volume(volume: &mut Volume) {
     }
     if let Some(source) = &mut volume.projected {
         source.default_mode.get_or_insert(MODE);
-        for source in &mut source.sources {
-            projection(source);
-        }
+        source.sources.amend(projection);
     }
     if let Some(source) = &mut volume.host_path {
         source.type_.get_or_insert_default();
@@ -167,14 +165,8 @@ fn projection(source: &mut VolumeProjection) {
     for field in source.downward_api.iter_mut().flat_map(|fields| &mut fields.items).filter_map(|item| item.field_ref.as_mut()) {
         text(&mut field.api_version, "v1");
     }
-    let token = source.rest.get("serviceAccountToken");
-    if token.is_some_and(|token| token.get("expirationSeconds").is_none_or(Value::is_null)) {
-        let mut rest = Map::new();
-        source.rest.restore(&mut rest);
-        if let Some(Value::Object(token)) = rest.get_mut("serviceAccountToken") {
-            token.insert("expirationSeconds".to_owned(), TOKEN_SECONDS.into());
-        }
-        source.rest = Rest::new(rest);
+    if let Some(token) = &mut source.service_account_token {
+        token.expiration_seconds.get_or_insert(TOKEN_SECONDS);
     }
 }
 

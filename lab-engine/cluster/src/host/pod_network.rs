@@ -131,8 +131,10 @@ impl<C: Component> Host<C> {
         };
         let here = self.pod_network.node_of(number);
         let there = self.pod_network.nodes.get(&owner).copied();
-        if here.map(|node| node.kubelet) == Some(owner) {
-            let (now, to) = (self.kernel.now(), self.slots[owner].endpoint);
+        if let Some(node) = here.filter(|node| node.kubelet == owner) {
+            // What came to a port of the node that a Pod has meets the policies on its way there.
+            let part = if number == owner { node.agent } else { owner };
+            let (now, to) = (self.kernel.now(), self.slots[part].endpoint);
             return self.kernel.deliver_at(now + ON_NODE, to, to, Message::Incoming(caller, dial), cause);
         }
         dial.unmasqueraded = None;

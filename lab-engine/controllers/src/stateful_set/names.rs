@@ -116,7 +116,7 @@ fn set_storage(set: &StatefulSet, pod: &mut Pod) {
     let mut volumes: Vec<Volume> = claimed.collect();
     let own = |volume: &Volume| set.spec.volume_claim_templates.iter().any(|template| template.metadata.name == volume.name);
     volumes.extend(pod.spec.volumes.iter().filter(|volume| !own(volume)).cloned());
-    pod.spec.volumes = volumes;
+    pod.spec.volumes = volumes.into();
 }
 
 /// Whether a claim should be its Pod's and whether it should be the set's, by the retention policy (`isClaimOwnerUpToDate`); otherwise

@@ -2,17 +2,28 @@
 //!
 //! A file can be made large without its text being kept: `fallocate` and `dd` from `/dev/zero` leave a number behind.
 //!
-//! **Simplified here:** a file that a tool made large reads as empty; a full disk refuses nothing.
+//! An `emptyDir` of medium `Memory` is a file system in memory: what it holds counts as memory of the container that wrote it, for which
+//! that may be too much.
+//!
+//! **Simplified here:** a file that a tool made large reads as empty; a full disk refuses nothing. What a container that has ended wrote into
+//! memory stays the Pod's, and is no container's.
 
 use super::fs::{Entry, FsError, Tree, View};
 use super::sandbox::Sandbox;
 
 impl Tree {
-    /// Makes a file of this size whose content nobody will ask for.
+    /// The tree, which can hold so much.
+    pub(crate) fn with_capacity(mut self, capacity: Option<u64>) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Makes a file of this size whose content nobody will ask for. Of one that does not fit as much stays as does.
     pub(crate) fn allocate(&mut self, path: &str, bytes: u64) -> Result<(), FsError> {
         self.write(path, "", false)?;
-        self.holes.insert(path.to_owned(), bytes);
-        Ok(())
+        let fits = self.capacity.map_or(bytes, |capacity| bytes.min(capacity.saturating_sub(self.size())));
+        self.holes.insert(path.to_owned(), fits);
+        if fits < bytes { Err(FsError::NoSpace) } else { Ok(()) }
     }
 
     /// What its files take, in bytes.
@@ -31,6 +42,31 @@ impl View<'_> {
 }
 
 impl Sandbox {
+    /// Charges what a container has just written into volumes that lie in memory to that container. What it removed is taken off it and,
+    /// where another wrote it, off the others: a page belongs to whoever touched it first.
+    pub(super) fn charge_memory(&mut self, run: usize) {
+        for place in &mut self.in_memory {
+            let size = self.volumes.get(place.volume).map_or(0, Tree::size);
+            let old = std::mem::replace(&mut place.charged, size);
+            if size > old {
+                self.containers[run].meter.tmpfs_bytes += size - old;
+            }
+            let mut freed = old.saturating_sub(size);
+            for owner in std::iter::once(run).chain(0..self.containers.len()) {
+                let own = &mut self.containers[owner].meter.tmpfs_bytes;
+                let taken = freed.min(*own);
+                *own -= taken;
+                freed -= taken;
+            }
+        }
+    }
+
+    /// Whether a container uses more memory than it may.
+    pub(super) fn is_out_of_memory(&self, run: usize) -> bool {
+        let container = &self.containers[run];
+        !self.in_memory.is_empty() && container.config.memory_limit.is_some_and(|limit| container.meter.working_set() > limit)
+    }
+
     /// What a container has written into its own files since it was started, in bytes.
     pub(crate) fn rootfs(&self, run: usize) -> u64 {
         self.containers.get(run).map_or(0, |container| container.root.size().saturating_sub(container.image_bytes))
@@ -82,9 +118,29 @@ pub(crate) fn large_file(name: &str, args: &[String]) -> Result<(String, u64, St
     Ok((file.to_owned(), bytes, format!("{count}+0 records in\n{count}+0 records out\n")))
 }
 
+/// A volume that lies in memory, by its number, and how much of it was charged to containers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InMemory {
+    pub(crate) volume: usize,
+    pub(crate) charged: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tree_in_memory_is_as_large_as_it_was_made() {
+        let mut tree = Tree::default().with_capacity(Some(10));
+        assert_eq!(tree.write("/a", "12345", false), Ok(()));
+        assert_eq!(tree.write("/b", "123456", false), Err(FsError::NoSpace));
+        assert_eq!(tree.write("/a", "1234567890", false), Ok(()), "what is replaced makes room");
+        assert_eq!(
+            (tree.allocate("/b", 1), tree.remove("/a", false), tree.allocate("/b", 11)),
+            (Err(FsError::NoSpace), Ok(()), Err(FsError::NoSpace))
+        );
+        assert_eq!(tree.size(), 10, "what fits stays");
+    }
 
     #[test]
     fn large_files_count_and_are_forgotten_when_removed_or_written() {

@@ -59,6 +59,8 @@ pub(crate) struct Tree {
     pub(super) holes: BTreeMap<String, u64>,
     /// Counts the changes.
     version: u64,
+    /// How much it can hold, where that is less than everything (the size of a `tmpfs`).
+    pub(super) capacity: Option<u64>,
 }
 
 impl Tree {
@@ -115,7 +117,12 @@ impl Tree {
             _ => 0,
         };
         let bytes = self.bytes + text.len() - if append { 0 } else { old };
-        if bytes > MAX_BYTES || self.entries.len() >= MAX_ENTRIES {
+        let full = self.capacity.is_some_and(|capacity| {
+            let hole = if append { 0 } else { self.holes.get(path).copied().unwrap_or(0) };
+            let grown = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_sub(self.text_bytes());
+            self.size().saturating_sub(hole).saturating_add(grown) > capacity
+        });
+        if full || bytes > MAX_BYTES || self.entries.len() >= MAX_ENTRIES {
             return Err(FsError::NoSpace);
         }
         self.bytes = bytes;

@@ -1,6 +1,7 @@
 //! A Pod's sandbox: one network, its volumes, its containers and the commands that run in them.
 
 use super::calls::{Answer, Calls};
+use super::disk::InMemory;
 use super::fs::{Mount, Tree, View};
 use super::http::{HttpRequest, HttpResponse, Service};
 use super::log::Log;
@@ -78,8 +79,9 @@ pub(crate) struct Container {
     pub(super) program: Option<Program>,
     pub(super) wake: Option<Time>,
     kill_at: Option<Time>,
-    /// The exit code that this leads to.
+    /// The exit code that this leads to, and the reason.
     kill_code: i32,
+    kill_reason: &'static str,
     /// What it printed, by descriptor, since somebody who is attached took it.
     pub(super) tap: Option<Vec<(u8, String)>>,
     /// Whether somebody was ever attached.
@@ -90,6 +92,11 @@ impl Container {
     /// SIGKILL from outside of its PID namespace.
     pub(super) fn kill_now(&mut self, now: Time) {
         (self.kill_at, self.kill_code) = (Some(now), 137);
+    }
+
+    /// The kernel's killer ends all its processes (`memory.oom.group`).
+    fn kill_for_memory(&mut self, now: Time) {
+        (self.kill_at, self.kill_code, self.kill_reason) = (Some(now), 137, "OOMKilled");
     }
 
     /// Delivers a signal to the first process. Number 1 of a PID namespace is not ended by a signal that it has no handler for; a process
@@ -177,6 +184,8 @@ pub(crate) struct Sandbox {
     pub(crate) hostname: String,
     pub(crate) containers: Vec<Container>,
     pub(crate) volumes: Vec<Tree>,
+    /// Those of them that lie in memory.
+    pub(crate) in_memory: Vec<InMemory>,
     listeners: Vec<Listener>,
     pub(super) execs: Vec<Exec>,
     next_exec: u64,
@@ -387,6 +396,7 @@ impl Sandbox {
             wake,
             kill_at: None,
             kill_code: 137,
+            kill_reason: "Error",
             tap: None,
             tapped: false,
         });
@@ -462,8 +472,8 @@ impl Sandbox {
     fn step_container(&mut self, index: usize, now: Time, host: &mut Tree) -> bool {
         let container = &mut self.containers[index];
         if container.kill_at.is_some_and(|at| at <= now) {
-            let code = container.kill_code;
-            self.ended(index, code, "Error", now, host);
+            let (code, reason) = (container.kill_code, container.kill_reason);
+            self.ended(index, code, reason, now, host);
             return true;
         }
         if container.wake.is_none_or(|wake| wake > now) {
@@ -481,6 +491,9 @@ impl Sandbox {
         for chunk in out.0 {
             container.print(chunk);
         }
+        self.charge_memory(index);
+        let step = if self.is_out_of_memory(index) { Step::OutOfMemory } else { step };
+        let container = &mut self.containers[index];
         match step {
             Step::Wait(wake) => {
                 container.program = Some(program);
@@ -525,6 +538,11 @@ impl Sandbox {
         let step = program.step(&mut ctx, &mut out);
         let (spent, waited) = (ctx.spent, ctx.waited);
         let rested = now + waited + self.containers[container].meter.run(now, spent.saturating_sub(waited));
+        self.charge_memory(container);
+        if self.is_out_of_memory(container) {
+            // The whole control group is killed, and the container at its next step.
+            self.containers[container].kill_for_memory(now);
+        }
         let exec = self.execs.iter_mut().find(|exec| exec.id == id)?;
         for chunk in out.0 {
             let stream = if chunk.fd == 2 && !exec.tty { &mut exec.stderr } else { &mut exec.stdout };

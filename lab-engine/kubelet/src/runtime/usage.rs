@@ -35,10 +35,12 @@ pub(crate) struct Meter {
     capacity_milli: u64,
     /// What one request over HTTP costs its server.
     pub(crate) request_cpu: Duration,
-    /// The working set.
+    /// What its programs have in memory.
     pub(crate) memory_bytes: u64,
     /// Requests that were served.
     pub(crate) requests: u64,
+    /// What it has written into volumes that lie in memory.
+    pub(crate) tmpfs_bytes: u64,
 }
 
 /// The working set of a shell and its tools.
@@ -57,12 +59,18 @@ impl Meter {
             request_cpu: Duration::ZERO,
             memory_bytes: SHELL_MEMORY,
             requests: 0,
+            tmpfs_bytes: 0,
         }
     }
 
     /// When the container started.
     pub(crate) fn since(&self) -> Time {
         self.since
+    }
+
+    /// The working set (`container_memory_working_set_bytes`).
+    pub(crate) fn working_set(&self) -> u64 {
+        self.memory_bytes.saturating_add(self.tmpfs_bytes)
     }
 
     /// Does this much work on one core; how long it takes until it is done, with what was asked for before.

@@ -49,7 +49,7 @@ pub(super) fn pod(metadata: &ObjectMeta, spec: &PodSpec, errors: &mut Vec<FieldE
     if spec.service_account_name.is_empty() {
         for (index, volume) in spec.volumes.iter().enumerate() {
             let sources = volume.projected.iter().flat_map(|projected| &projected.sources).enumerate();
-            for (place, _) in sources.filter(|(_, source)| source.rest.get("serviceAccountToken").is_some()) {
+            for (place, _) in sources.filter(|(_, source)| source.service_account_token.is_some()) {
                 let path = format!("spec.volumes[{index}].projected.sources[{place}].serviceAccountToken");
                 errors.forbidden(path, "must not be specified when serviceAccountName is not set");
             }

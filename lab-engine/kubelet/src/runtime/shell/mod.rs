@@ -13,6 +13,7 @@ mod namespaces;
 mod net;
 mod parser;
 mod resolver;
+mod sed;
 mod tar;
 mod test;
 mod text_tools;

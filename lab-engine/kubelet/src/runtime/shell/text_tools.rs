@@ -68,7 +68,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
     Some(status)
 }
 
-fn input(thread: &mut Thread, name: &str, files: &[&str], ctx: &mut Ctx<'_>, out: &mut Output) -> Result<String, i32> {
+pub(super) fn input(thread: &mut Thread, name: &str, files: &[&str], ctx: &mut Ctx<'_>, out: &mut Output) -> Result<String, i32> {
     if files.is_empty() {
         return Ok(thread.stdin.take().unwrap_or_default());
     }

@@ -3,8 +3,7 @@
 //! **Simplified here:** of each tool only the options that scripts in manifests use; an unknown option is ignored.
 
 use super::machine::{Frame, Thread};
-use super::tar;
-use super::{namespaces, net, test, text_tools};
+use super::{namespaces, net, sed, tar, test, text_tools};
 use crate::runtime::disk::large_file;
 use crate::runtime::fs::{FsError, normalize};
 use crate::runtime::programs::{Output, seconds};
@@ -90,6 +89,8 @@ const NAMES: &[&str] = &[
     "dd",
     "fallocate",
     "tar",
+    "sed",
+    "pgrep",
 ];
 
 /// Whether there is a tool of this name.
@@ -190,6 +191,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             thread.write(1, "Filesystem           1K-blocks      Used Available Use% Mounted on\noverlay              104857600         0 104857600   0% /\n", ctx, out);
             0
         }
+        "sed" => sed::run(thread, args, ctx, out),
         "tar" => tar::run(thread, args, ctx, out),
         "dd" | "fallocate" => allocate(thread, name, args, ctx, out),
         "ls" => ls(thread, args, ctx, out),
@@ -210,7 +212,11 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
 fn allocate(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
     let done = large_file(name, args).and_then(|(file, bytes, told)| {
         let made = ctx.files().allocate(&normalize(&thread.cwd, &file), bytes);
-        made.map(|()| told).map_err(|error| format!("{name}: can't open '{file}': {error}"))
+        made.map(|()| told).map_err(|error| match error {
+            FsError::NoSpace if name == "dd" => format!("dd: error writing '{file}': {error}"),
+            FsError::NoSpace => format!("fallocate: fallocate failed: {error}"),
+            _ => format!("{name}: can't open '{file}': {error}"),
+        })
     });
     match done {
         Ok(told) => {
