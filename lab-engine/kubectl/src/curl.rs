@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(to("https://172.18.0.2:30443"), Some("172.18.0.2:30443".to_owned()));
         assert_eq!((to("10.96.0.1"), to("web"), to("localhost:8080")), (None, None, None));
         let sent = call("-sk -H host:shop.example https://172.18.255.201/cart?id=1").http();
-        assert_eq!((sent.header("Host"), sent.path.as_str(), sent.tls), (Some("shop.example"), "/cart?id=1", Some(Trust::Any)));
+        assert_eq!((sent.header("Host"), sent.path.as_str(), sent.tls.as_ref()), (Some("shop.example"), "/cart?id=1", Some(&Trust::Any)));
     }
 
     #[test]
