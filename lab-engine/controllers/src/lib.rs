@@ -227,6 +227,9 @@ impl ControllerManager {
     fn learn_of_namespaces(&mut self, now: Time, input: &Input, out: &mut Outbox) {
         let content = &mut self.namespace_content.queue;
         for delta in self.caches.namespaces.handle(now, input, out).into_iter().flatten() {
+            if matches!(delta, Delta::Added(_)) {
+                content.add(ObjectKey::of(delta.object().as_ref()));
+            }
             content.add_after(now, ObjectKey::of(delta.object().as_ref()), SETTLING);
         }
         for delta in self.caches.service_accounts.handle(now, input, out).into_iter().flatten() {

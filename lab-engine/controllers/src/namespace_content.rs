@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(crate) const ROOT_CA: &str = "kube-root-ca.crt";
 /// The ServiceAccount that Pods have unless told.
 const DEFAULT: &str = "default";
-/// So long after a namespace appears its content is looked at, when what others make is there.
+/// So long after a namespace appears its account is looked at, when the one that the API server makes is there.
 pub(crate) const SETTLING: Duration = Duration::from_secs(1);
 
 /// What the ConfigMap says of itself.
@@ -70,14 +70,15 @@ fn mend_root_ca(namespace: &str, present: Option<&Arc<ConfigMap>>) -> Option<Cal
 impl Controller for NamespaceContent {
     type Note = ();
 
-    fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<()> {
+    fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<()> {
         let mut plan = Plan::default();
         let namespace: Option<&Arc<Namespace>> = caches.namespaces.lister().get(key);
         let Some(namespace) = namespace.filter(|namespace| namespace.status.phase != "Terminating") else { return plan };
         let name = &key.name;
         let mut calls: Vec<Call<()>> =
             mend_root_ca(name, caches.root_cas.lister().get(&ObjectKey::new(name.as_str(), ROOT_CA))).into_iter().collect();
-        if caches.service_accounts.lister().get(&ObjectKey::new(name.as_str(), DEFAULT)).is_none() {
+        let settled = namespace.metadata.creation_timestamp.is_none_or(|made| now >= made.0 + SETTLING);
+        if settled && caches.service_accounts.lister().get(&ObjectKey::new(name.as_str(), DEFAULT)).is_none() {
             let mut account = ServiceAccount::default();
             (account.metadata.name, account.metadata.namespace) = (DEFAULT.to_owned(), name.clone());
             calls.push(create(account));

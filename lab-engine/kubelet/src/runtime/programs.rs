@@ -9,7 +9,7 @@
 use super::http::{Demo, Service};
 use super::registry::{Image, Kind};
 use super::sandbox::Ctx;
-use super::shell::Machine;
+use super::shell::{Child, Machine};
 use sim::Time;
 use std::time::Duration;
 
@@ -101,6 +101,14 @@ impl Program {
         match self {
             Program::Shell(machine) => machine.step(ctx, out),
             Program::Server(server) => server.step(ctx, out),
+        }
+    }
+
+    /// Its background jobs, if it is a shell.
+    pub(crate) fn children(&self) -> Vec<Child> {
+        match self {
+            Program::Shell(machine) => machine.children(),
+            Program::Server(_) => Vec::new(),
         }
     }
 

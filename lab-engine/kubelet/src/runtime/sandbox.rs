@@ -7,6 +7,7 @@ use super::http::{HttpRequest, HttpResponse, Service};
 use super::log::Log;
 use super::programs::{self, Output, Program, Step};
 use super::registry::Image;
+use super::shell::Child;
 use super::usage::Meter;
 use client::dial::Dial;
 use sim::Time;
@@ -36,8 +37,10 @@ pub(crate) struct Process {
     pub(crate) pid: usize,
     pub(crate) command: String,
     pub(crate) started: Time,
-    /// The container that it is the first process of; `None` for the sandbox's own.
+    /// The container that it is a process of; `None` for the sandbox's own.
     pub(crate) container: Option<usize>,
+    /// Whether it is a background job of that container's first process.
+    pub(crate) is_job: bool,
 }
 
 /// What a container is made from (`runtimeapi.ContainerConfig`).
@@ -174,6 +177,9 @@ struct Listener {
 /// Work for a request that is done faster than this makes no answer late.
 const NOTICED: Duration = Duration::from_millis(1);
 
+/// A shell that is started in a container numbers its jobs so far apart from those of others.
+const MAX_JOBS: usize = 32;
+
 /// What a command may print, in bytes; more is dropped.
 const MAX_EXEC_OUTPUT: usize = 1 << 20;
 
@@ -239,21 +245,30 @@ impl Ctx<'_> {
         &self.sandbox.ip
     }
 
-    /// The processes that the container sees.
+    /// The processes that the container sees. Of its own first process the jobs are missing while that itself looks.
     pub(crate) fn processes(&self) -> Vec<Process> {
-        let first = |pid: usize, index: usize| {
+        let first = |index: usize| {
             let container = &self.sandbox.containers[index];
-            Process { pid, command: container.config.argv.join(" "), started: container.started, container: Some(index) }
+            let (pid, command) = (self.sandbox.first_pid(index), container.config.argv.join(" "));
+            let own = Process { pid, command: command.clone(), started: container.started, container: Some(index), is_job: false };
+            let job = move |child: Child| Process {
+                pid: child.pid,
+                command: child.command.map_or_else(|| command.clone(), |own| own.to_string()),
+                started: child.started,
+                container: Some(index),
+                is_job: true,
+            };
+            let jobs = container.program.as_ref().map(Program::children).unwrap_or_default();
+            std::iter::once(own).chain(jobs.into_iter().map(job))
         };
-        let later = |index: usize| 7 + 7 * index;
         match self.sandbox.containers[self.container].config.pid_namespace {
-            PidNamespace::Own => vec![first(1, self.container)],
-            PidNamespace::Of(target) => vec![first(1, target), first(later(self.container), self.container)],
+            PidNamespace::Own => first(self.container).collect(),
+            PidNamespace::Of(target) => first(target).chain(first(self.container)).collect(),
             PidNamespace::Pod => {
                 let running = self.sandbox.containers.iter().enumerate().filter(|(_, container)| container.state == State::Running);
                 let started = self.sandbox.containers.first().map_or(self.now, |container| container.started);
-                let pause = Process { pid: 1, command: "/pause".to_owned(), started, container: None };
-                std::iter::once(pause).chain(running.map(|(index, _)| first(later(index), index))).collect()
+                let pause = Process { pid: 1, command: "/pause".to_owned(), started, container: None, is_job: false };
+                std::iter::once(pause).chain(running.flat_map(|(index, _)| first(index))).collect()
             }
         }
     }
@@ -293,9 +308,14 @@ impl Ctx<'_> {
     /// Sends a signal to a process that the container sees.
     pub(crate) fn signal(&mut self, pid: usize, signal: &str) {
         let found = self.processes().into_iter().find(|process| process.pid == pid);
-        if let Some(target) = found.and_then(|process| process.container) {
-            let now = self.now();
-            self.sandbox.containers[target].signal(signal, now);
+        let Some((process, target)) = found.and_then(|process| process.container.map(|target| (process, target))) else { return };
+        let (now, container) = (self.now(), &mut self.sandbox.containers[target]);
+        if !process.is_job {
+            return container.signal(signal, now);
+        }
+        if let Some(Program::Shell(machine)) = &mut container.program {
+            machine.kill_job(pid);
+            container.wake = Some(now);
         }
     }
 
@@ -307,6 +327,11 @@ impl Ctx<'_> {
 }
 
 impl Sandbox {
+    /// The number of a container's first process where it is seen.
+    fn first_pid(&self, index: usize) -> usize {
+        if self.containers[index].config.pid_namespace == PidNamespace::Own { 1 } else { 7 + 7 * index }
+    }
+
     /// A sandbox without an address.
     pub(crate) fn new(hostname: String) -> Self {
         Sandbox { hostname, ..Sandbox::default() }
@@ -368,8 +393,13 @@ impl Sandbox {
     /// The runtime's message when the program does not exist.
     pub(crate) fn start(&mut self, config: ContainerConfig, mut root: Tree, now: Time) -> Result<usize, String> {
         let mut program = programs::launch(config.image, &config.argv, &config.env, &self.hostname, Some(&config.ports));
-        if let Some(Program::Shell(machine)) = program.as_mut().filter(|_| config.stdin) {
-            machine.attach(config.tty);
+        if let Some(Program::Shell(machine)) = &mut program {
+            if config.pid_namespace != PidNamespace::Own {
+                machine.number_jobs_after(7 + 7 * self.containers.len());
+            }
+            if config.stdin {
+                machine.attach(config.tty);
+            }
         }
         for mount in &config.mounts {
             // A mount point that cannot be made shows when the program looks for it.
@@ -414,14 +444,15 @@ impl Sandbox {
     pub(crate) fn exec(&mut self, index: usize, argv: &[String], stdin: Stdin, now: Time) -> Option<u64> {
         let container = &self.containers[index];
         let mut program = programs::launch(container.config.image, argv, &container.config.env, &self.hostname, None)?;
+        self.next_exec += 1;
         if let Program::Shell(machine) = &mut program {
+            machine.number_jobs_after(usize::try_from(self.next_exec).unwrap_or(1).saturating_mul(MAX_JOBS).saturating_add(20));
             if let Some(text) = stdin.text {
                 machine.set_stdin(text);
             } else if stdin.keyboard {
                 machine.attach(stdin.tty);
             }
         }
-        self.next_exec += 1;
         self.execs.push(Exec {
             id: self.next_exec,
             container: index,

@@ -3,6 +3,7 @@
 mod builtins;
 mod commands;
 mod interactive;
+mod jobs;
 
 use super::ast::{Command, Kind, List, Pipeline};
 use super::net;
@@ -12,6 +13,8 @@ use crate::runtime::programs::{Output, Program, Step};
 use crate::runtime::registry::Image;
 use crate::runtime::sandbox::Ctx;
 use interactive::Keyboard;
+pub(crate) use jobs::Child;
+use jobs::Job;
 use sim::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -125,7 +128,13 @@ pub(super) struct Thread {
     pub(super) status: i32,
     fds: [Sink; 2],
     pub(super) stdin: Option<String>,
-    jobs: Vec<Thread>,
+    jobs: Vec<Job>,
+    /// The jobs of the shells that this one was forked from.
+    around: Vec<Child>,
+    /// The command that it runs, of a job that is one command.
+    running: Option<Arc<str>>,
+    tells_command: bool,
+    /// The number of the process that was started last.
     last_job: u32,
     traps: BTreeMap<String, String>,
     pending: Vec<String>,
@@ -169,7 +178,10 @@ impl Machine {
             fds: Thread::own_fds(),
             stdin: None,
             jobs: Vec::new(),
-            last_job: 0,
+            around: Vec::new(),
+            running: None,
+            tells_command: false,
+            last_job: 1,
             traps: BTreeMap::new(),
             pending: Vec::new(),
             errexit: false,
@@ -237,14 +249,17 @@ impl Thread {
     fn fork(&self, list: Option<&List>) -> Box<Thread> {
         let frames = list.map(|list| Frame::List { list: list.clone(), at: 0 }).into_iter().collect();
         let fds = Thread::own_fds();
-        let jobs = Vec::new();
-        Box::new(Thread { frames, fds, jobs, pending: Vec::new(), nesting: self.nesting + 1, ..self.clone_state() })
+        let (jobs, around) = (Vec::new(), self.family());
+        Box::new(Thread { frames, fds, jobs, around, pending: Vec::new(), nesting: self.nesting + 1, ..self.clone_state() })
     }
 
     fn clone_state(&self) -> Thread {
         Thread {
             frames: Vec::new(),
             jobs: Vec::new(),
+            around: Vec::new(),
+            running: None,
+            tells_command: false,
             vars: self.vars.clone(),
             exported: self.exported.clone(),
             functions: self.functions.clone(),
@@ -305,28 +320,6 @@ impl Thread {
         Poll::Wait(Some(ctx.now()))
     }
 
-    /// Runs the background jobs; when the next of them has something to do.
-    fn run_jobs(&mut self, ctx: &mut Ctx<'_>, out: &mut Output) -> Option<Time> {
-        let mut wake = None;
-        let mut jobs = std::mem::take(&mut self.jobs);
-        jobs.retain_mut(|job| {
-            let mut output = Output::default();
-            let poll = job.run(ctx, &mut output);
-            for chunk in output.0 {
-                self.write(chunk.fd, &chunk.text, ctx, out);
-            }
-            match poll {
-                Poll::Done(_) => false,
-                Poll::Wait(at) => {
-                    wake = [wake, at].into_iter().flatten().min();
-                    true
-                }
-            }
-        });
-        self.jobs = jobs;
-        wake
-    }
-
     /// Begins the traps of signals that have come. A command in the foreground is waited for first; `wait` is not.
     fn run_traps(&mut self) {
         if self.pending.is_empty()
@@ -358,7 +351,7 @@ impl Thread {
     /// Runs one frame; `Some` when the thread has to wait: until a time, or for a signal.
     fn step(&mut self, frame: Frame, ctx: &mut Ctx<'_>, out: &mut Output) -> Option<Option<Time>> {
         match frame {
-            Frame::List { list, at } => self.step_list(list, at),
+            Frame::List { list, at } => self.step_list(list, at, ctx),
             Frame::AndOr { list, item, at } => self.step_and_or(list, item, at),
             Frame::Pipe { pipeline, at, child, captured } => return self.step_pipe(pipeline, at, child, captured, ctx, out),
             Frame::Expand { command, subs, results, child, captured } => {
@@ -419,18 +412,18 @@ impl Thread {
         None
     }
 
-    fn step_list(&mut self, list: List, at: usize) {
+    fn step_list(&mut self, list: List, at: usize, ctx: &Ctx<'_>) {
         let Some(item) = list.get(at) else { return };
+        // A job that is one command takes the place of its shell.
+        let one = matches!(item.parts.as_slice(), [(_, pipeline)] if matches!(pipeline.commands.as_slice(), [command]
+            if matches!(command.kind, Kind::Simple { .. })));
         let background = item.background;
         self.frames.push(Frame::List { list: list.clone(), at: at + 1 });
         let frame = Frame::AndOr { list, item: at, at: 0 };
         if !background {
             self.frames.push(frame);
         } else if self.jobs.len() < MAX_JOBS && self.nesting < MAX_NESTING {
-            let mut job = self.fork(None);
-            job.frames.push(frame);
-            self.last_job = self.last_job.max(1) + 1;
-            self.jobs.push(*job);
+            self.start_job(frame, one, ctx);
             self.status = 0;
         }
     }
@@ -583,15 +576,5 @@ impl Thread {
     /// The variables that commands see.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         self.vars.iter().filter(|(name, _)| self.exported.contains(*name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
-
-    /// How many background jobs there are.
-    pub(super) fn job_count(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// Ends all background jobs.
-    pub(super) fn kill_jobs(&mut self) {
-        self.jobs.clear();
     }
 }

@@ -19,7 +19,7 @@ mod test;
 mod text_tools;
 mod tools;
 
-pub(crate) use machine::Machine;
+pub(crate) use machine::{Child, Machine};
 
 #[cfg(test)]
 mod tests;

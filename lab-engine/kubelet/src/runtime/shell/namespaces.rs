@@ -3,23 +3,63 @@
 //! The containers of a Pod share one network namespace, and so one `eth0`. Each has a PID namespace of its own, in which its first process is
 //! number 1, unless the Pod sets `shareProcessNamespace`: then number 1 is the sandbox's `/pause`, and all see one another's processes.
 //!
-//! **Simplified here:** of each container the first process is seen, and of commands the one that looks; `ip` knows `addr` and `route`.
+//! **Simplified here:** of each container the first process and its background jobs are seen, and of commands the one that looks with its own; `ip` knows `addr` and `route`.
 
 use super::super::sandbox::Ctx;
+use super::machine::Child;
+use super::sed;
+use sim::Time;
 use std::fmt::Write as _;
 
-/// `ps`, as busybox prints it.
-pub(super) fn ps(jobs: usize, ctx: &Ctx<'_>) -> String {
-    let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
-    let processes = ctx.processes();
-    for process in &processes {
-        let user = if process.command == "/pause" { "65535" } else { "root" };
-        let minutes = ctx.now().since(process.started).as_secs() / 60;
-        let _ = writeln!(text, "{:>5} {user:<8} {minutes:>2}:00 {}", process.pid, process.command);
+/// The processes that a shell of the container sees, with its own jobs, by number: number, user, minutes since the start, command.
+fn processes(jobs: Vec<Child>, ctx: &Ctx<'_>) -> Vec<(usize, &'static str, u64, String)> {
+    let user = |command: &str| if command == "/pause" { "65535" } else { "root" };
+    let minutes = |started: Time| ctx.now().since(started).as_secs() / 60;
+    let seen = ctx.processes().into_iter();
+    let mut all: Vec<_> = seen.map(|one| (one.pid, user(&one.command), minutes(one.started), one.command)).collect();
+    let shell = all.first().map_or_else(String::new, |(.., command)| command.clone());
+    for job in jobs {
+        let command = job.command.map_or_else(|| shell.clone(), |command| command.to_string());
+        all.push((job.pid, "root", minutes(job.started), command));
     }
-    let own = processes.iter().map(|process| process.pid).max().unwrap_or(0) + 6 + jobs;
+    all.sort_by_key(|(pid, ..)| *pid);
+    all.dedup_by_key(|(pid, ..)| *pid);
+    all
+}
+
+/// `ps`, as busybox prints it.
+pub(super) fn ps(jobs: Vec<Child>, ctx: &Ctx<'_>) -> String {
+    let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
+    let processes = processes(jobs, ctx);
+    let own = processes.last().map_or(0, |(pid, ..)| *pid) + 6;
+    for (pid, user, minutes, command) in processes {
+        let _ = writeln!(text, "{pid:>5} {user:<8} {minutes:>2}:00 {command}");
+    }
     let _ = writeln!(text, "{own:>5} root      0:00 ps");
     text
+}
+
+/// `pgrep`: the numbers of the processes whose name, or with `-f` whose command line, a pattern matches.
+///
+/// # Errors
+/// What it complains about.
+pub(super) fn pgrep(args: &[String], jobs: Vec<Child>, ctx: &Ctx<'_>) -> Result<String, String> {
+    let flags: String = args.iter().filter_map(|arg| arg.strip_prefix('-')).collect();
+    let Some(pattern) = args.iter().find(|arg| !arg.starts_with('-')) else {
+        return Err("pgrep: no pattern was given".to_owned());
+    };
+    let exact = flags.contains('x');
+    let pattern = if exact { format!("^({pattern})$") } else { pattern.clone() };
+    let regex = sed::regex(&pattern, true, false).map_err(|error| format!("pgrep: {error}"))?;
+    let mut text = String::new();
+    for (pid, _, _, command) in processes(jobs, ctx) {
+        let program = command.split(' ').next().unwrap_or_default();
+        let name = program.rsplit('/').next().unwrap_or_default();
+        if regex.is_match(if flags.contains('f') { &command } else { name }) {
+            let _ = if flags.contains('l') { writeln!(text, "{pid} {name}") } else { writeln!(text, "{pid}") };
+        }
+    }
+    Ok(text)
 }
 
 /// `ip addr` and `ip route`; `None` when it is asked for something else.

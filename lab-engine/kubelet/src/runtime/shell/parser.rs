@@ -156,12 +156,11 @@ impl Parser {
             parts.push((Some(condition), Arc::new(self.pipeline()?)));
         }
         let background = !self.looking_at("&&") && self.take("&");
-        if !background && !self.looking_at(";;") {
-            let _ = self.take(";");
-        }
+        let ended = background || (!self.looking_at(";;") && self.take(";"));
         self.blanks();
         match self.peek() {
-            Some('|' | '<' | '>' | '(') => Err(self.unexpected()),
+            Some('|' | '<' | '>') => Err(self.unexpected()),
+            Some('(') if !ended => Err(self.unexpected()),
             _ => Ok(Item { parts, background }),
         }
     }

@@ -56,6 +56,18 @@ fn scripts_print_what_ash_prints() {
         ("echo $(echo in $(echo deep))", "in deep\n"),
         ("x='a  b'; echo $x; echo \"$x\"", "a b\na  b\n"),
         ("for i in 1 2 3; do echo -n $i; done", "123"),
+        ("echo 'a  b   c' | tr -s ' '", "a b c\n"),
+        ("echo aabbcc | tr -s ab xy", "xycc\n"),
+        ("echo 'a-b_c' | tr -d '_-' | tr '[:lower:]' '[:upper:]'", "ABC\n"),
+        ("echo 'a1b2' | tr -cd '[:digit:]'", "12"),
+        ("echo 'key=old' | sed -e 's/old/new/' -e 's/=/: /'", "key: new\n"),
+        ("echo b > /tmp/f; sed -i 's/b/c/' /tmp/f; cat /tmp/f", "c\n"),
+        (
+            "sleep 50 & (sleep 60; true) & sleep 1; ps; pgrep sleep; kill $! 99",
+            "PID   USER     TIME  COMMAND\n    1 root      0:00 sh -c sleep 50 & (sleep 60; true) & sleep 1; ps; pgrep sleep; kill $! 99\n    \
+             2 root      0:00 sleep 50\n    3 root      0:00 sh -c sleep 50 & (sleep 60; true) & sleep 1; ps; pgrep sleep; kill $! 99\n    \
+             9 root      0:00 ps\n2\nsh: can't kill pid 99: No such process\n",
+        ),
         ("i=0; while [ $i -lt 3 ]; do echo $i; i=$((i+1)); done", "0\n1\n2\n"),
         ("i=3; until [ $i -eq 0 ]; do i=$((i-1)); done; echo $i", "0\n"),
         ("if false; then echo a; elif true; then echo b; else echo c; fi", "b\n"),

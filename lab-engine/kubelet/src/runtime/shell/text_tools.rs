@@ -16,7 +16,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
     let taken = match name {
         "cat" | "wc" | "sort" | "uniq" | "rev" => 0,
         "grep" => 1,
-        "tr" => 2,
+        "tr" => return Some(tr(thread, args, ctx, out)),
         "cut" | "head" => 0,
         "tail" if !flags.contains(['f', 'F']) => 0,
         "tee" => return Some(tee(thread, &plain, flags.contains('a'), ctx, out)),
@@ -56,7 +56,6 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             lines.dedup();
             joined(&lines)
         }
-        "tr" => translate(&text, plain.first().unwrap_or(&""), plain.get(1).unwrap_or(&""), flags.contains('d')),
         "cut" => cut(&lines, value("-d").unwrap_or("\t"), value("-f").or(value("-c")).unwrap_or("1"), value("-c").is_some()),
         _ => {
             let (found, text) = grep(&lines, plain.first().unwrap_or(&""), &flags);
@@ -139,21 +138,88 @@ fn sort(mut lines: Vec<&str>, flags: &str, joined: &dyn Fn(&[&str]) -> String) -
     joined(&lines)
 }
 
-fn translate(text: &str, from: &str, to: &str, delete: bool) -> String {
-    let set = |text: &str| -> Vec<char> {
-        let chars: Vec<char> = text.replace("\\n", "\n").chars().collect();
-        match chars[..] {
-            [a, '-', b] => (a..=b).take(256).collect(),
-            _ => chars,
+fn tr(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
+    let is_option = |arg: &&String| arg.len() > 1 && arg.starts_with('-') && arg[1..].chars().all(|flag| "cCds".contains(flag));
+    let options = args.iter().take_while(is_option).count();
+    let flags: String = args[..options].concat();
+    let set = |index: usize| args.get(options + index).map(|text| characters(text));
+    let Some(first) = set(0) else {
+        thread.write(2, "tr: missing operand\n", ctx, out);
+        return 1;
+    };
+    let text = thread.stdin.take().unwrap_or_default();
+    let translated = translate(&text, &first, set(1).as_deref(), &flags);
+    thread.write(1, &translated, ctx, out);
+    0
+}
+
+/// The characters of a set: ranges, classes and escapes are told out.
+fn characters(text: &str) -> Vec<char> {
+    let classes: [(&str, fn(&char) -> bool); 8] = [
+        ("[:alpha:]", char::is_ascii_alphabetic),
+        ("[:digit:]", char::is_ascii_digit),
+        ("[:alnum:]", char::is_ascii_alphanumeric),
+        ("[:upper:]", char::is_ascii_uppercase),
+        ("[:lower:]", char::is_ascii_lowercase),
+        ("[:punct:]", char::is_ascii_punctuation),
+        ("[:space:]", |c| c.is_ascii_whitespace() || *c == '\u{b}'),
+        ("[:blank:]", |c| matches!(c, ' ' | '\t')),
+    ];
+    let (mut set, mut rest) = (Vec::new(), text);
+    while let Some(c) = rest.chars().next() {
+        if let Some((name, class)) = classes.iter().find(|(name, _)| rest.starts_with(name)) {
+            set.extend((0..128_u8).map(char::from).filter(|c| class(c)));
+            rest = &rest[name.len()..];
+            continue;
         }
+        rest = &rest[c.len_utf8()..];
+        let escaped = rest.chars().next().filter(|_| c == '\\');
+        let c = match escaped {
+            Some('n') => '\n',
+            Some('t') => '\t',
+            Some('r') => '\r',
+            Some(other) => other,
+            None => c,
+        };
+        rest = &rest[escaped.map_or(0, char::len_utf8)..];
+        match rest.strip_prefix('-').and_then(|after| after.chars().next()) {
+            Some(last) if last >= c => {
+                set.extend((c..=last).take(256));
+                rest = &rest[1 + last.len_utf8()..];
+            }
+            _ => set.push(c),
+        }
+    }
+    set
+}
+
+/// What `tr` makes of a text: characters of `from` become those of `to` at the same place, or go (`d`); what repeats goes (`s`).
+fn translate(text: &str, from: &[char], to: Option<&[char]>, flags: &str) -> String {
+    let (complement, delete, squeeze) = (flags.contains(['c', 'C']), flags.contains('d'), flags.contains('s'));
+    let place = |c: char| match from.iter().position(|&other| other == c) {
+        found if !complement => found,
+        Some(_) => None,
+        None => Some(usize::MAX),
     };
-    let (from, to) = (set(from), set(to));
-    let change = |c: char| match from.iter().position(|&other| other == c) {
-        Some(_) if delete => None,
-        Some(at) => to.get(at).or(to.last()).copied(),
-        None => Some(c),
+    let squeezed: Option<&[char]> = if squeeze { to } else { None };
+    let is_squeezed = |c: char| match squeezed {
+        Some(set) => set.contains(&c),
+        None => squeeze && place(c).is_some(),
     };
-    text.chars().filter_map(change).collect()
+    let mut result = String::with_capacity(text.len());
+    let mut last = None;
+    for c in text.chars() {
+        let c = match (place(c), to) {
+            (Some(_), _) if delete => continue,
+            (Some(at), Some(to)) => to.get(at).or(to.last()).copied().unwrap_or(c),
+            _ => c,
+        };
+        if last != Some(c) || !is_squeezed(c) {
+            result.push(c);
+        }
+        last = Some(c);
+    }
+    result
 }
 
 fn cut(lines: &[&str], delimiter: &str, fields: &str, characters: bool) -> String {

@@ -183,10 +183,17 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             }
         },
         "sysctl" => sysctl(thread, args, ctx, out),
-        "kill" => {
-            kill(thread, args, ctx);
-            0
-        }
+        "kill" => kill(thread, args, ctx, out),
+        "pgrep" => match namespaces::pgrep(args, thread.family(), ctx) {
+            Ok(found) => {
+                thread.write(1, &found, ctx, out);
+                i32::from(found.is_empty())
+            }
+            Err(error) => {
+                thread.write(2, &format!("{error}\n"), ctx, out);
+                2
+            }
+        },
         "df" => {
             thread.write(1, "Filesystem           1K-blocks      Used Available Use% Mounted on\noverlay              104857600         0 104857600   0% /\n", ctx, out);
             0
@@ -242,7 +249,7 @@ fn about(thread: &Thread, name: &str, args: &[String], ctx: &Ctx<'_>) -> String 
         ("uname", "-r") => "6.12.0\n".to_owned(),
         ("uname", "-m") => "x86_64\n".to_owned(),
         ("uname", _) => "Linux\n".to_owned(),
-        _ => namespaces::ps(thread.job_count(), ctx),
+        _ => namespaces::ps(thread.family(), ctx),
     }
 }
 
@@ -391,21 +398,36 @@ fn sysctl(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Out
     status
 }
 
-fn kill(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>) {
+fn kill(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output) -> i32 {
     let signal = args.iter().find_map(|arg| arg.strip_prefix('-')).unwrap_or("TERM").trim_start_matches("SIG");
     let signal = match signal {
         "15" | "s" => "TERM",
         "2" => "INT",
         "3" => "QUIT",
         "9" => "KILL",
+        "0" => "",
         signal => signal,
     };
     let seen: Vec<usize> = ctx.processes().iter().map(|process| process.pid).collect();
-    let named: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).filter(|pid| seen.contains(pid)).collect();
-    if named.is_empty() {
+    let words: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-') && arg.parse::<i64>().is_ok()).collect();
+    if words.is_empty() {
         thread.kill_jobs();
+        return 0;
     }
-    named.into_iter().for_each(|pid| ctx.signal(pid, signal));
+    let mut status = 0;
+    for word in words {
+        let pid = word.parse().unwrap_or(0);
+        let is_job = thread.family().iter().any(|child| child.pid == pid);
+        if is_job && !signal.is_empty() {
+            thread.kill_job(pid);
+        } else if seen.contains(&pid) {
+            ctx.signal(pid, signal);
+        } else if !is_job {
+            thread.write(2, &format!("sh: can't kill pid {pid}: No such process\n"), ctx, out);
+            status = 1;
+        }
+    }
+    status
 }
 
 fn date(now: Time, args: &[String]) -> String {

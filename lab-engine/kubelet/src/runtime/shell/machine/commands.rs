@@ -277,6 +277,9 @@ impl Thread {
     pub(super) fn execute(&mut self, argv: Vec<String>, ctx: &mut Ctx<'_>, out: &mut Output) {
         let name = argv[0].rsplit('/').next().unwrap_or("").to_owned();
         self.charge(EXTERNAL, ctx);
+        if self.tells_command {
+            self.running = Some(argv.join(" ").into());
+        }
         if is_shell(&name) {
             return self.shell(&name, &argv[1..], ctx, out);
         }
