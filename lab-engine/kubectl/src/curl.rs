@@ -132,7 +132,7 @@ impl Call {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let tls = self.tls.then(|| if self.insecure { Trust::Any } else { Trust::System });
+        let tls = self.tls.then_some(if self.insecure { Trust::Any } else { Trust::System });
         HttpCall { method: self.method.clone(), path: self.path.clone(), headers, body: self.data.clone().unwrap_or_default(), tls }
     }
 
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(to("https://172.18.0.2:30443"), Some("172.18.0.2:30443".to_owned()));
         assert_eq!((to("10.96.0.1"), to("web"), to("localhost:8080")), (None, None, None));
         let sent = call("-sk -H host:shop.example https://172.18.255.201/cart?id=1").http();
-        assert_eq!((sent.header("Host"), sent.path.as_str(), sent.tls.as_ref()), (Some("shop.example"), "/cart?id=1", Some(&Trust::Any)));
+        assert_eq!((sent.header("Host"), sent.path.as_str(), &sent.tls), (Some("shop.example"), "/cart?id=1", &Some(Trust::Any)));
     }
 
     #[test]

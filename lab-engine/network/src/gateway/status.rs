@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn a_condition_keeps_the_time_of_its_last_change() {
         let (first, later) = (Time::from_secs(10), Time::from_secs(20));
-        let accepted = Condition::yes("Accepted", "Accepted", "The Route is accepted");
-        let old = merged(&[accepted.clone()], &Value::Null, Some(1), first);
-        assert_eq!(merged(&[accepted.clone()], &old, Some(1), later), old, "there is nothing to write");
-        let newer = merged(&[accepted], &old, Some(2), later);
+        let accepted = [Condition::yes("Accepted", "Accepted", "The Route is accepted")];
+        let old = merged(&accepted, &Value::Null, Some(1), first);
+        assert_eq!(merged(&accepted, &old, Some(1), later), old, "there is nothing to write");
+        let newer = merged(&accepted, &old, Some(2), later);
         assert_eq!((&newer[0]["lastTransitionTime"], &newer[0]["observedGeneration"]), (&old[0]["lastTransitionTime"], &json!(2)));
         let refused = merged(&[Condition::no("Accepted", "NoMatchingParent", "No Listener")], &old, Some(2), later);
         assert_eq!((&refused[0]["status"], &refused[0]["lastTransitionTime"]), (&json!("False"), &json!(later.rfc3339())));
