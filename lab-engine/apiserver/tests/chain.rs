@@ -3,6 +3,8 @@
 mod common;
 
 use api::http::{Body, Credentials, Impersonation, Method, Request, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Harness, certificate, json, refusal, request};
 use serde_json::{Value, json};
 use sim::What;
@@ -166,6 +168,42 @@ fn a_service_account_shows_its_token_until_it_ends() {
     h.delete(&format!("{ACCOUNTS}/robot"));
     let token = again.expect("a token");
     assert_eq!(h.ask(request(Method::Get, PODS).credentials(Credentials::Bearer(token.as_str().into()))).code, 401, "its account is gone");
+}
+
+#[test]
+fn a_kubelet_asks_for_tokens_of_its_own_pods_only() {
+    let mut h = Harness::new();
+    let vault = json!({"serviceAccountToken": {"path": "vault", "audience": "vault", "expirationSeconds": 7200}});
+    let pod = json(h.post(PODS, pod_on("node-1", "web", &json!([{"name": "t", "projected": {"sources": [vault]}}]))));
+    let uid = pod["metadata"]["uid"].as_str().expect("a UID").to_owned();
+    let mut ask = |node: &str, audiences: Value, seconds: u64, reference: Value| {
+        let spec = json!({"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": reference});
+        let kubelet = certificate(&format!("system:node:{node}"), &["system:nodes"]);
+        h.ask(request(Method::Post, &format!("{ACCOUNTS}/default/token")).credentials(kubelet).body(Body::Json(json!({"spec": spec}))))
+    };
+    let bound = |uid: &str| json!({"kind": "Pod", "apiVersion": "v1", "name": "web", "uid": uid});
+    let forbidden = |why: &str| (403, format!("serviceaccounts \"default\" is forbidden: {why}"));
+    assert_eq!(refusal(ask("node-1", json!([]), 3607, Value::Null)), forbidden("node requested token not bound to a pod"));
+    let nameless = "node requested token with a pod binding without a uid";
+    assert_eq!(refusal(ask("node-1", json!([]), 3607, bound(""))), forbidden(nameless));
+    let other = "audience \"other\" not found in pod spec volume, system:node:node-1 is not authorized to request tokens for this audience";
+    assert_eq!(refusal(ask("node-1", json!(["other"]), 3607, bound(&uid))), forbidden(other));
+    let (code, message) = refusal(ask("node-2", json!([]), 3607, bound(&uid)));
+    assert!(code == 403 && message.ends_with("no relationship found between node 'node-2' and this object"), "{message}");
+    assert_eq!(ask("node-1", json!(["vault"]), 7200, bound(&uid)).code, 201);
+
+    // The token of the volume that every Pod has is told to hold for an hour, and holds for a year.
+    let answer = json(ask("node-1", json!([]), 3607, bound(&uid)));
+    let token = answer["status"]["token"].as_str().expect("a token").to_owned();
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok()).expect("base64");
+    let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    let own = &claims["kubernetes.io"];
+    let lasts = |end: &Value| end.as_u64().expect("a time") - claims["iat"].as_u64().expect("a time");
+    assert_eq!((lasts(&own["warnafter"]), lasts(&claims["exp"])), (3607, 365 * 24 * 3600));
+    assert_eq!((&own["pod"]["uid"], &own["node"]["name"]), (&json!(uid), &json!("node-1")));
+    let review = json!({"spec": {"token": token}});
+    let extra = json(h.post("/apis/authentication.k8s.io/v1/tokenreviews", review))["status"]["user"]["extra"].clone();
+    assert_eq!(extra["authentication.kubernetes.io/node-name"], json!(["node-1"]));
 }
 
 #[test]

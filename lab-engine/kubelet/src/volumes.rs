@@ -243,7 +243,8 @@ fn memory_size(volume: &Volume, source: &Source<'_>) -> Option<u64> {
     let positive = |bytes: i64| u64::try_from(bytes).ok().filter(|bytes| *bytes > 0);
     let limit = |container: &Container| container.resources.limits.get("memory").map_or(0, |quantity| quantity.value());
     let spec = &source.pod.spec;
-    let main = spec.containers.iter().map(limit).fold(Some(0_i64), |sum, one| sum.filter(|_| one > 0)?.checked_add(one));
+    let add = |sum: i64, one| sum.checked_add(one).filter(|_| one > 0);
+    let main = spec.containers.iter().map(limit).try_fold(0, add);
     let inits = spec.init_containers.iter().map(limit);
     let of_pod = main.filter(|_| inits.clone().all(|one| one > 0)).map(|main| inits.fold(main, i64::max));
     let node = positive(source.node_memory_bytes)?;

@@ -2,6 +2,7 @@
 //!
 //! `rates` prints both numbers for a Service with 100 endpoints: a connection is one walk of the rules and a new entry in the table of
 //! connections, a packet one look into that table.
+#![expect(clippy::disallowed_types, clippy::print_stdout, reason = "a bench measures time and prints it")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use network::addr::{IpFamily, Packet, Protocol};

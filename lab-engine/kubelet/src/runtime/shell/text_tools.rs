@@ -153,9 +153,12 @@ fn tr(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output)
     0
 }
 
+/// A class of characters, by its name in brackets.
+type Class = (&'static str, fn(&char) -> bool);
+
 /// The characters of a set: ranges, classes and escapes are told out.
 fn characters(text: &str) -> Vec<char> {
-    let classes: [(&str, fn(&char) -> bool); 8] = [
+    let classes: [Class; 8] = [
         ("[:alpha:]", char::is_ascii_alphabetic),
         ("[:digit:]", char::is_ascii_digit),
         ("[:alnum:]", char::is_ascii_alphanumeric),
@@ -168,7 +171,7 @@ fn characters(text: &str) -> Vec<char> {
     let (mut set, mut rest) = (Vec::new(), text);
     while let Some(c) = rest.chars().next() {
         if let Some((name, class)) = classes.iter().find(|(name, _)| rest.starts_with(name)) {
-            set.extend((0..128_u8).map(char::from).filter(|c| class(c)));
+            set.extend((0..128_u8).map(char::from).filter(class));
             rest = &rest[name.len()..];
             continue;
         }
