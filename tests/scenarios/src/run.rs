@@ -15,8 +15,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How many occurrences a run may cost before it counts as hanging.
-const STEPS: u64 = 5_000_000;
+/// How many occurrences a step of a scenario may cost before it counts as hanging.
+const STEPS: u64 = 2_000_000;
 
 /// How long a command may take, in virtual time.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -136,6 +136,9 @@ impl Run<'_> {
                 self.cut_until = None;
                 self.cluster.heal(&fault).unwrap_or_else(|error| self.failures.push(error.to_string()));
             } else {
+                if !stopped && self.cluster.now() < until {
+                    self.failures.push(format!("{STEPS} occurrences did not lead from {} to {until}", self.cluster.now()));
+                }
                 return stopped;
             }
             if stopped {

@@ -50,6 +50,9 @@ pub struct Decision {
     pub create: Vec<New>,
     /// Pods to delete.
     pub delete: Vec<Arc<Pod>>,
+    /// Whether those keep their finalizer until they are counted, as failed, because the Job has ended (`deleteActivePods`). Pods that
+    /// are merely too many lose it before and count for nothing (`deleteJobPods`).
+    pub counts_deleted: bool,
     /// Pods whose finalizer may go once the status is written: they are counted, or need not be.
     pub release: Vec<Arc<Pod>>,
     /// The status, with the Pods that have ended noted in it.
@@ -371,6 +374,7 @@ impl<'a> Look<'a> {
     fn act(&mut self, settled: bool, decision: &mut Decision) {
         if self.finish.is_some() {
             decision.delete = self.active.iter().map(|pod| Arc::clone(pod)).collect();
+            decision.counts_deleted = true;
             return;
         }
         let manages = settled && !self.job.metadata.is_deleting();

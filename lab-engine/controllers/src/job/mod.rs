@@ -3,7 +3,8 @@
 //! What to do is decided in [`control`]. A Job's Pods carry a finalizer until they are counted, so that a Pod that someone deletes early
 //! counts too. After failures new Pods wait longer and longer.
 //!
-//! A look takes these steps, each after the answers to the one before: Pods are created and deleted; what has ended is noted in the status;
+//! A look takes these steps, each after the answers to the one before: Pods are created and deleted (those that are too many lose their
+//! finalizer first); what has ended is noted in the status;
 //! finalizers go; the status with the new numbers is written. What happens to Pods leads to a look a second later, so that several are
 //! counted at once and the caches have caught up; so does a failed write, later and later.
 
@@ -48,6 +49,8 @@ pub(crate) enum Note {
     /// A Pod changes hands.
     Claim,
     Create(Arc<Job>),
+    /// A Pod that is too many loses its finalizer, so that it counts for nothing when it is deleted.
+    Untrack,
     Delete(Arc<Job>, Arc<Pod>),
     /// A Pod of an earlier Job loses its finalizer.
     Release,
@@ -188,6 +191,9 @@ impl JobController {
         }
         if delete > 0 {
             self.expectations.expect_deletions(now, key, decision.delete.iter().map(|pod| pod.metadata.uid.clone()));
+            let tracked = decision.delete.iter().filter(|pod| !decision.counts_deleted && pods::is_tracked(pod));
+            let untrack: Vec<_> = tracked.map(|pod| Call { note: Note::Untrack, ..release_call(pod) }).collect();
+            plan.phases.extend((!untrack.is_empty()).then_some(untrack));
             plan.phases.push_back(decision.delete.iter().map(|pod| delete_call(job, pod)).collect());
         }
         if create + delete > 0 {
@@ -289,6 +295,7 @@ impl Controller for JobController {
                     self.looks.get_mut(key).into_iter().for_each(|look| _ = look.kept.insert(uid.clone()));
                 });
             }
+            (Note::Untrack, outcome) => return claims::claimed(outcome).map_err(|why| format!("removing completion finalizer: {why}")),
             (Note::Flush, outcome) => return self.written(key, outcome),
             (Note::Status, outcome) => {
                 self.written(key, outcome)?;
@@ -366,5 +373,37 @@ impl Controller for JobController {
         }
         look.decision.events.extend(events);
         (Some(status_call(&look.job, status, Note::Status)), again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::json::decode;
+    use serde_json::Value;
+
+    /// The methods of each phase in which a Job of one Pod gets rid of Pods, when it has two.
+    fn phases(spec: Value) -> Vec<Vec<Method>> {
+        let job: Arc<Job> = Arc::new(
+            decode(json!({"metadata": {"name": "pi", "uid": "j"}, "spec": spec, "status": {"startTime": "2026-05-04T08:00:00Z"}})).unwrap(),
+        );
+        let pod = |uid: &str| -> Arc<Pod> {
+            let metadata = json!({"name": uid, "uid": uid, "finalizers": [pods::TRACKING]});
+            Arc::new(decode(json!({"metadata": metadata, "status": {"phase": "Running"}})).unwrap())
+        };
+        let now = Time::parse_rfc3339("2026-05-04T08:01:00Z").unwrap();
+        let decision = decide(now, &job, &[pod("a"), pod("b")], true, &Record::default());
+        let plan = JobController::default().plan(now, &ObjectKey::new("default", "pi"), &job, decision);
+        plan.phases.iter().map(|calls| calls.iter().map(|call| call.request.method).collect()).collect()
+    }
+
+    #[test]
+    fn a_pod_that_is_too_many_loses_its_finalizer_first_and_one_of_a_failed_job_keeps_it() {
+        let one = json!({"parallelism": 1, "completions": 1});
+        assert_eq!(phases(one), [[Method::Patch], [Method::Delete]]);
+        let suspended = json!({"parallelism": 2, "completions": 2, "suspend": true});
+        assert_eq!(phases(suspended), [[Method::Patch; 2], [Method::Delete; 2]]);
+        let late = json!({"parallelism": 2, "completions": 2, "activeDeadlineSeconds": 10});
+        assert_eq!(phases(late), [[Method::Delete; 2]]);
     }
 }
