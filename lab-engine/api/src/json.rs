@@ -13,6 +13,7 @@
 //! **Simplified here:** field names match exactly, where `encoding/json` would also take them in another case (the API server's
 //! strict decoder does not).
 
+use crate::managed_fields::{Marks, Place};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -165,6 +166,17 @@ pub trait Json: Sized + PartialEq {
         (self.to_json(), new.to_json())
     }
 
+    /// The field with this name as JSON, unless it is left out or the type has no fields.
+    fn field(&self, name: &str) -> Option<Value> {
+        let _ = name;
+        None
+    }
+
+    /// What differs between two values, or the one that is there, for the record of field owners.
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        place.as_json(old, new)
+    }
+
     /// Appends the paths of all fields that are kept but not simulated, with `path` before each.
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
         let _ = (path, out);
@@ -215,6 +227,11 @@ impl Rest {
         }
     }
 
+    /// The kept fields as a map, if there are any.
+    pub(crate) fn as_map(&self) -> Option<&Map<String, Value>> {
+        self.0.as_deref()
+    }
+
     /// Appends the paths of the kept fields.
     pub fn paths(&self, path: &str, out: &mut Vec<String>) {
         out.extend(self.iter().map(|(name, _)| join(path, name)));
@@ -253,6 +270,10 @@ macro_rules! scalar {
 
             fn is_omitted(&self) -> bool {
                 $omitted(self)
+            }
+
+            fn compare(_: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+                Place::scalars(old, new)
             }
         }
     };
@@ -305,6 +326,10 @@ impl<T: Json> Json for Option<T> {
         }
     }
 
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        T::compare(place, old.and_then(Option::as_ref), new.and_then(Option::as_ref))
+    }
+
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
         if let Some(inner) = self {
             inner.unsimulated(path, out);
@@ -327,6 +352,10 @@ impl<T: Json> Json for Box<T> {
 
     fn changed(&self, new: &Self) -> (Value, Value) {
         (**self).changed(new)
+    }
+
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        T::compare(place, old.map(|old| &**old), new.map(|new| &**new))
     }
 
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
@@ -357,6 +386,10 @@ impl<T: Json> Json for Vec<T> {
         self.is_empty()
     }
 
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        place.list(old.map(Vec::as_slice), new.map(Vec::as_slice))
+    }
+
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
         for (index, item) in self.iter().enumerate() {
             item.unsimulated(&format!("{path}[{index}]"), out);
@@ -385,6 +418,10 @@ impl<T: Json> Json for BTreeMap<String, T> {
 
     fn is_omitted(&self) -> bool {
         self.is_empty()
+    }
+
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        place.map(old, new)
     }
 
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
@@ -455,6 +492,20 @@ macro_rules! object {
                 })*
                 self.rest.changed(&new.rest, &mut sides);
                 (::serde_json::Value::Object(sides.0), ::serde_json::Value::Object(sides.1))
+            }
+
+            fn field(&self, name: &str) -> Option<::serde_json::Value> {
+                match name {
+                    $($json => (!$crate::json::Json::is_omitted(&self.$field)).then(|| $crate::json::Json::to_json(&self.$field)),)*
+                    name => self.rest.get(name).cloned(),
+                }
+            }
+
+            fn compare(place: $crate::managed_fields::Place<'_>, old: Option<&Self>, new: Option<&Self>) -> $crate::managed_fields::Marks {
+                let Some(mut fields) = place.fields(old.is_some(), new.is_some()) else { return place.as_json(old, new) };
+                $(fields.compare($json, old.map(|old| &old.$field), new.map(|new| &new.$field));)*
+                fields.compare_rest(old.map(|old| &old.rest), new.map(|new| &new.rest));
+                fields.finish()
             }
 
             fn unsimulated(&self, path: &str, out: &mut Vec<String>) {

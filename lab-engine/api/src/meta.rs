@@ -4,7 +4,7 @@
 //! of the run.
 
 use crate::json::{DecodeError, Json, Position};
-use crate::managed_fields::ManagedFields;
+use crate::managed_fields::{ManagedFields, Marks, Place};
 use crate::object;
 use crate::shared::SharedVec;
 use serde_json::Value;
@@ -65,6 +65,10 @@ impl Json for Timestamp {
 
     fn to_json(&self) -> Value {
         Value::String(self.0.rfc3339())
+    }
+
+    fn compare(_: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        Place::scalars(old, new)
     }
 }
 

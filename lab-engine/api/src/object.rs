@@ -14,6 +14,7 @@ use crate::core::{
 use crate::discovery::EndpointSlice;
 use crate::json::{self, DecodeError, Json, Position, Rest};
 use crate::kinds::{Kind, KindInfo, find_kind};
+use crate::managed_fields::{Marks, Place};
 use crate::meta::ObjectMeta;
 use crate::networking::{Ingress, IngressClass, NetworkPolicy};
 use crate::policy::PodDisruptionBudget;
@@ -197,20 +198,19 @@ macro_rules! simulated {
                 with_type(value, self.api_version(), self.kind().to_owned())
             }
 
-            /// Two objects of a kind as JSON, without type and managed fields and without what is the same in both. Objects of different
-            /// kinds come whole.
-            pub fn changed(&self, new: &Object) -> (Value, Value) {
+            /// What differs between two objects of a kind, but for their managed fields. Objects of different kinds are compared as JSON,
+            /// with their types.
+            pub fn compare(&self, new: &Object, place: Place<'_>) -> Marks {
                 match (self, new) {
-                    $((Object::$name(old), Object::$name(new)) => old.changed(new),)*
-                    (Object::Dynamic(old), Object::Dynamic(new)) => {
-                        let mut sides = (Map::new(), Map::new());
-                        if old.metadata != new.metadata {
-                            json::insert_changed(&mut sides, "metadata", &old.metadata, &new.metadata);
-                        }
-                        old.rest.changed(&new.rest, &mut sides);
-                        (Value::Object(sides.0), Value::Object(sides.1))
+                    $((Object::$name(old), Object::$name(new)) => Json::compare(place, Some(&**old), Some(&**new)),)*
+                    (Object::Dynamic(old), Object::Dynamic(new)) if let Some(mut fields) = place.fields(true, true) => {
+                        fields.compare("metadata", Some(&old.metadata), Some(&new.metadata));
+                        fields.compare_rest(Some(&old.rest), Some(&new.rest));
+                        fields.finish()
                     }
-                    (old, new) => (old.to_json_without_managed_fields(), new.to_json_without_managed_fields()),
+                    (old, new) => {
+                        place.values(Some(&old.to_json_without_managed_fields()), Some(&new.to_json_without_managed_fields()))
+                    }
                 }
             }
 

@@ -4,6 +4,7 @@
 //! changes it, so that the many states of a Pod hold its spec once, and comparing them does not walk it.
 
 use crate::json::{DecodeError, Json, Position};
+use crate::managed_fields::{Marks, Place};
 use serde_json::Value;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -68,6 +69,10 @@ impl<T: Json> Json for Shared<T> {
 
     fn changed(&self, new: &Self) -> (Value, Value) {
         self.0.changed(&new.0)
+    }
+
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        T::compare(place, old.map(|old| &**old), new.map(|new| &**new))
     }
 
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {
@@ -183,6 +188,10 @@ impl<T: Json> Json for SharedVec<T> {
 
     fn is_omitted(&self) -> bool {
         self.is_empty()
+    }
+
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        Vec::compare(place, old.map(|old| &**old), new.map(|new| &**new))
     }
 
     fn unsimulated(&self, path: &str, out: &mut Vec<String>) {

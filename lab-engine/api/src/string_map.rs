@@ -4,6 +4,7 @@
 //! is shared by its copies until one of them changes it; an empty one takes no memory, and two copies of one are equal at a glance.
 
 use crate::json::{DecodeError, Json, Position};
+use crate::managed_fields::{Marks, Place};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -139,6 +140,10 @@ impl Json for StringMap {
 
     fn changed(&self, new: &Self) -> (Value, Value) {
         (**self).changed(new)
+    }
+
+    fn compare(place: Place<'_>, old: Option<&Self>, new: Option<&Self>) -> Marks {
+        Map::compare(place, old.map(|old| &**old), new.map(|new| &**new))
     }
 }
 

@@ -212,7 +212,7 @@ impl ApiServer {
             return Err(Box::new(Status::conflict(&write.info.gvr(), &write.name, &why)));
         }
         write.config = Some(config);
-        write.action = Action::Create(object);
+        write.action = Action::Create(Some(object));
         self.create(now, write, out)
     }
 }

@@ -112,25 +112,32 @@ pub(crate) const ROOT: &str = "/registry/";
 /// Where the keys of a resource begin, with the names that the first releases gave them (`SpecialDefaultResourcePrefixes` of
 /// `pkg/kubeapiserver`). What the API servers for extensions and aggregation keep has its group in front.
 pub(crate) fn resource_prefix(info: &KindInfo) -> String {
+    resource_parts(info).concat()
+}
+
+/// The same in parts.
+fn resource_parts(info: &KindInfo) -> [&str; 5] {
     match info.group_plural() {
-        ("", "nodes") => "/registry/minions/".to_owned(),
-        ("", "services") => "/registry/services/specs/".to_owned(),
-        ("", "endpoints") => "/registry/services/endpoints/".to_owned(),
-        ("", "replicationcontrollers") => "/registry/controllers/".to_owned(),
-        ("networking.k8s.io", "ingresses") => "/registry/ingress/".to_owned(),
-        (group @ ("apiextensions.k8s.io" | "apiregistration.k8s.io"), plural) => format!("{ROOT}{group}/{plural}/"),
-        (group, plural) if info.custom => format!("{ROOT}{group}/{plural}/"),
-        (_, plural) => format!("{ROOT}{plural}/"),
+        ("", "nodes") => [ROOT, "minions", "/", "", ""],
+        ("", "services") => [ROOT, "services/specs", "/", "", ""],
+        ("", "endpoints") => [ROOT, "services/endpoints", "/", "", ""],
+        ("", "replicationcontrollers") => [ROOT, "controllers", "/", "", ""],
+        ("networking.k8s.io", "ingresses") => [ROOT, "ingress", "/", "", ""],
+        (group @ ("apiextensions.k8s.io" | "apiregistration.k8s.io"), plural) => [ROOT, group, "/", plural, "/"],
+        (group, plural) if info.custom => [ROOT, group, "/", plural, "/"],
+        (_, plural) => [ROOT, plural, "/", "", ""],
     }
 }
 
 /// Where the keys of a resource in a namespace begin; `namespace` empty for all.
 pub(crate) fn namespace_prefix(info: &KindInfo, namespace: &str) -> String {
-    let prefix = resource_prefix(info);
-    if namespace.is_empty() { prefix } else { format!("{prefix}{namespace}/") }
+    let [a, b, c, d, e] = resource_parts(info);
+    [a, b, c, d, e, namespace, if namespace.is_empty() { "" } else { "/" }].concat()
 }
 
 /// The key of an object.
 pub(crate) fn key(info: &KindInfo, namespace: &str, name: &str) -> Arc<str> {
-    format!("{}{name}", namespace_prefix(info, if info.namespaced { namespace } else { "" })).into()
+    let namespace = if info.namespaced { namespace } else { "" };
+    let [a, b, c, d, e] = resource_parts(info);
+    [a, b, c, d, e, namespace, if namespace.is_empty() { "" } else { "/" }, name].concat().into()
 }

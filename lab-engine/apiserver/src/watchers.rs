@@ -8,7 +8,6 @@ use crate::cache::Change;
 use crate::crd::Served;
 use crate::params::Filter;
 use crate::registry;
-use api::Object;
 use api::http::WatchEvent;
 use api::kinds::{Kind, KindInfo};
 use sim::Time;
@@ -38,14 +37,24 @@ pub(crate) struct Watcher {
     pub(crate) table: Option<crate::params::IncludeObject>,
 }
 
-/// Resource, namespace (empty for watches of all) and value of the trigger field; `None` for watches that select no value.
-type IndexKey = (Cow<'static, str>, Cow<'static, str>, String, Option<String>);
+/// Group and plural of a resource.
+type ResourceKey = (Cow<'static, str>, Cow<'static, str>);
+
+/// The watches of a resource in a namespace.
+#[derive(Debug, Default)]
+struct Places {
+    /// Those that select no value of the trigger field.
+    any: BTreeSet<WatcherId>,
+    /// The others, by the value.
+    by_value: BTreeMap<String, BTreeSet<WatcherId>>,
+}
 
 /// All watches.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
     watchers: BTreeMap<WatcherId, Watcher>,
-    index: BTreeMap<IndexKey, BTreeSet<WatcherId>>,
+    /// By resource and namespace; the empty one is that of watches of all.
+    index: BTreeMap<ResourceKey, BTreeMap<String, Places>>,
     deadlines: BTreeSet<(Time, WatcherId)>,
 }
 
@@ -54,17 +63,22 @@ fn trigger_field(info: &KindInfo) -> &'static str {
     if info.group.is_empty() && info.plural == "pods" { "spec.nodeName" } else { "metadata.name" }
 }
 
-fn index_key(watcher: &Watcher) -> IndexKey {
+/// The value that a watch selects of its resource's trigger field.
+fn selected(watcher: &Watcher) -> Option<&str> {
     let field = trigger_field(&watcher.info);
-    let value = watcher.filter.fields.requirements.iter().find(|r| r.equal && r.field == field).map(|r| r.value.clone());
-    (watcher.info.group.clone(), watcher.info.plural.clone(), watcher.filter.namespace.clone(), value)
+    watcher.filter.fields.requirements.iter().find(|r| r.equal && r.field == field).map(|r| r.value.as_str())
 }
 
 impl Watchers {
     /// Adds a watch.
     pub(crate) fn add(&mut self, id: WatcherId, watcher: Watcher) {
         self.deadlines.insert((watcher.deadline, id));
-        self.index.entry(index_key(&watcher)).or_default().insert(id);
+        let resource = self.index.entry((watcher.info.group.clone(), watcher.info.plural.clone())).or_default();
+        let places = resource.entry(watcher.filter.namespace.clone()).or_default();
+        match selected(&watcher) {
+            None => places.any.insert(id),
+            Some(value) => places.by_value.entry(value.to_owned()).or_default().insert(id),
+        };
         self.watchers.insert(id, watcher);
     }
 
@@ -72,14 +86,27 @@ impl Watchers {
     pub(crate) fn remove(&mut self, id: WatcherId) -> bool {
         let Some(watcher) = self.watchers.remove(&id) else { return false };
         self.deadlines.remove(&(watcher.deadline, id));
-        let key = index_key(&watcher);
-        if let Some(ids) = self.index.get_mut(&key) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.index.remove(&key);
+        self.remove_from_index(id, &watcher);
+        true
+    }
+
+    fn remove_from_index(&mut self, id: WatcherId, watcher: &Watcher) {
+        let Some(resource) = self.index.get_mut(&(watcher.info.group.clone(), watcher.info.plural.clone())) else { return };
+        let Some(places) = resource.get_mut(&watcher.filter.namespace) else { return };
+        match selected(watcher) {
+            None => drop(places.any.remove(&id)),
+            Some(value) => {
+                if let Some(ids) = places.by_value.get_mut(value) {
+                    ids.remove(&id);
+                    if ids.is_empty() {
+                        places.by_value.remove(value);
+                    }
+                }
             }
         }
-        true
+        if places.any.is_empty() && places.by_value.is_empty() {
+            resource.remove(&watcher.filter.namespace);
+        }
     }
 
     /// Ends all watches of a client.
@@ -133,18 +160,20 @@ impl Watchers {
 
     /// Who sees a change, and as what. Equal views of it are shared.
     pub(crate) fn dispatch(&mut self, change: &Change, now: Time) -> Vec<(WatcherId, Arc<[WatchEvent]>)> {
-        let field = trigger_field(&change.info);
-        let value = |object: &Object| Some(registry::field(object, field).unwrap_or_default().into_owned());
-        let mut values = BTreeSet::from([None, value(&change.object)]);
-        values.extend(change.old.as_ref().map(value));
-        let namespaces = BTreeSet::from([String::new(), change.object.metadata().namespace.clone()]);
-        let keys = namespaces.iter().flat_map(|namespace| values.iter().map(move |value| (namespace.clone(), value.clone())));
-        let mut shared: [Option<Arc<[WatchEvent]>>; 3] = [None, None, None];
         let mut sent = Vec::new();
-        for (namespace, value) in keys {
-            let key = (change.info.group.clone(), change.info.plural.clone(), namespace, value);
-            let Some(ids) = self.index.get(&key) else { continue };
-            for &id in ids {
+        let Some(resource) = self.index.get(&(change.info.group.clone(), change.info.plural.clone())) else { return sent };
+        let field = trigger_field(&change.info);
+        let value = |object| registry::field(object, field).unwrap_or_default();
+        let (after, before) = (value(&change.object), change.old.as_ref().map(value));
+        let before = before.as_ref().filter(|before| **before != after);
+        let mut values = [Some(&after), before];
+        values.sort();
+        let namespace = change.object.metadata().namespace.as_str();
+        let namespaces = [Some(""), Some(namespace).filter(|namespace| !namespace.is_empty())];
+        let mut shared: [Option<Arc<[WatchEvent]>>; 3] = [None, None, None];
+        for places in namespaces.into_iter().flatten().filter_map(|namespace| resource.get(namespace)) {
+            let selecting = values.iter().flatten().filter_map(|value| places.by_value.get(&***value));
+            for &id in [&places.any].into_iter().chain(selecting).flatten() {
                 let Some(watcher) = self.watchers.get_mut(&id) else { continue };
                 let Some((slot, event)) = view(&watcher.filter, change) else { continue };
                 watcher.sent = change.revision;

@@ -73,7 +73,8 @@ pub(crate) struct Write {
 /// What a write does.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    Create(Object),
+    /// Makes an object. It is taken while it is made, and stays only if it may have to be made again.
+    Create(Option<Object>),
     Update(Object),
     Patch(PatchType, serde_json::Value),
     Delete(DeleteOptions),
@@ -152,7 +153,7 @@ impl ApiServer {
     fn start_write(&mut self, now: Time, mut write: Write, request: Request, path: &ResourcePath, out: &mut Vec<Output>) -> Refused<()> {
         match (request.method, &path.name) {
             (Method::Post, None) => {
-                write.action = Action::Create(read_body(&mut write, request.body)?);
+                write.action = Action::Create(Some(read_body(&mut write, request.body)?));
                 self.create(now, write, out)
             }
             (Method::Put, Some(_)) => {
@@ -186,7 +187,7 @@ impl ApiServer {
     pub(crate) fn create_own(&mut self, now: Time, object: Object, riders: Vec<Rider>, out: &mut Vec<Output>) {
         let Some(info) = object.info() else { return };
         let mut write = Write::own(info, object.metadata().namespace.clone(), object.metadata().name.clone());
-        write.action = Action::Create(object);
+        write.action = Action::Create(Some(object));
         write.riders = riders;
         // A refusal means that someone else has made it, or that its namespace is gone again.
         drop(self.create(now, write, out));
@@ -194,7 +195,8 @@ impl ApiServer {
 
     /// Makes the object of the write's action.
     pub(crate) fn create(&mut self, now: Time, mut write: Write, out: &mut Vec<Output>) -> Refused<()> {
-        let Action::Create(object) = &mut write.action else { return Ok(()) };
+        let Action::Create(made) = &mut write.action else { return Ok(()) };
+        let Some(mut object) = made.take() else { return Ok(()) };
         let metadata = object.metadata_mut();
         if metadata.resource_version.0 != 0 {
             return Err(Box::new(Status::bad_request("resourceVersion should not be set on objects to be created")));
@@ -215,7 +217,6 @@ impl ApiServer {
         }
         write.draws_name = generated;
         write.name.clone_from(&metadata.name);
-        let mut object = object.clone();
         write.warn_of(&object, None);
         registry::default(&mut object);
         if write.config.is_none() {
@@ -260,7 +261,7 @@ impl ApiServer {
         let subject = subject(Verb::Create, &object);
         // What was drawn may have to be drawn again, and what was charged charged again, from the object as it is now.
         if write.draws_name || !write.riders.is_empty() {
-            write.action = Action::Create(object.clone());
+            write.action = Action::Create(Some(object.clone()));
         }
         let value = self.codec.value(&write.info, &key, write.to_stored(object));
         let put = Op::put(key.clone(), value);
@@ -287,7 +288,7 @@ impl ApiServer {
             return match write.action.clone() {
                 _ if !write.fresh => self.ask_again(now, write, out),
                 Action::Update(object) if registry::create_on_update(&write.info) => {
-                    write.action = Action::Create(object);
+                    write.action = Action::Create(Some(object));
                     let origin = write.origin.clone();
                     if let Err(status) = origin.as_ref().map_or(Ok(()), |origin| self.may_create(origin, &write)) {
                         return self.finish(write, Err(status), out);
@@ -376,11 +377,12 @@ impl ApiServer {
             let read = |kv: &etcd::KeyValue| self.codec.object(kv, &self.custom).ok();
             write.told = quota::told(response.responses.get(1..).unwrap_or_default(), read);
         }
-        if let (false, Action::Create(object)) = (response.succeeded, &write.action) {
+        if let (false, Action::Create(made)) = (response.succeeded, &mut write.action) {
+            let made = made.take();
             if let Some(OpResponse::Range(own)) = response.responses.first()
                 && own.kvs.is_empty()
+                && let Some(object) = made
             {
-                let object = object.clone();
                 return self.charge_again(now, write, object, out);
             }
             if let Some(config) = write.config.take() {
@@ -389,10 +391,8 @@ impl ApiServer {
                 return self.ask_again(now, write, out);
             }
             let status = Status::already_exists(&write.info.gvr(), &write.name);
-            if !write.draws_name || write.attempts >= NAME_ATTEMPTS {
-                return self.finish(write, Err(Box::new(status)), out);
-            }
-            let mut object = object.clone();
+            let may_draw = write.draws_name && write.attempts < NAME_ATTEMPTS;
+            let Some(mut object) = made.filter(|_| may_draw) else { return self.finish(write, Err(Box::new(status)), out) };
             let name = generated_name(&object.metadata().generate_name, &mut self.rng);
             write.attempts += 1;
             write.name.clone_from(&name);

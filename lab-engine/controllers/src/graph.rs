@@ -43,6 +43,13 @@ impl Item {
         self.metadata().is_deleting() && self.metadata().finalizers.iter().any(|own| own == finalizer)
     }
 
+    /// Whether it is of the same kind, name and owners as another state of it, and so in the same place in the graph.
+    fn hangs_as(&self, other: &Item) -> bool {
+        let (own, others) = (self.metadata(), other.metadata());
+        let names = own.name == others.name && own.namespace == others.namespace;
+        names && self.info == other.info && own.owner_references == others.owner_references
+    }
+
     /// Whether the owner must wait for this dependent.
     pub(crate) fn blocks(&self, owner: &str) -> bool {
         self.metadata().owner_references.iter().any(|reference| reference.uid == owner && reference.block_owner_deletion == Some(true))
@@ -220,6 +227,14 @@ impl Graph {
         let monitor = &mut self.monitors[index];
         let item = Arc::new(Item { info: monitor.info.clone(), object: object.0.clone() });
         let metadata = item.metadata();
+        // Mostly only what it says of itself has changed, and not where it hangs.
+        if let Some(place) = self.items.get_mut(&metadata.uid)
+            && place.hangs_as(&item)
+        {
+            let before = std::mem::replace(place, item.clone());
+            events.push(GraphEvent::Set(item, Some(before)));
+            return;
+        }
         let key = (metadata.namespace.clone(), metadata.name.clone());
         let mut before = monitor.known.insert(key, metadata.uid.clone()).and_then(|old| self.items.get(&old).cloned());
         if let Some(old) = &before {

@@ -9,6 +9,7 @@ use api::core::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodIp, PodStatus,
     ResourceRequirements,
 };
+use api::meta::Condition;
 use sim::What;
 
 impl PodWorker {
@@ -18,9 +19,10 @@ impl PodWorker {
             return self.rejected_status();
         }
         let inits = self.pod.spec.init_containers.len();
-        let statuses: Vec<ContainerStatus> = (0..self.records.len()).map(|index| self.container_status(index)).collect();
+        let mut statuses: Vec<ContainerStatus> = (0..self.records.len()).map(|index| self.container_status(index)).collect();
         let (init, rest) = statuses.split_at(inits);
-        let (main, ephemeral) = rest.split_at(self.pod.spec.containers.len());
+        let mains = self.pod.spec.containers.len();
+        let main = &rest[..mains];
         let finished = self.stage == Stage::Finished;
         let spec = &self.pod.spec;
         let forced = self.ending.as_ref().and_then(|why| why.as_ref());
@@ -66,16 +68,14 @@ impl PodWorker {
             ..PodStatus::default()
         };
         // What others own comes from the API server's version, what the worker owns from its own last status.
-        let mut conditions = self.status.conditions.clone();
-        conditions.retain(|condition| drafts.iter().any(|draft| draft.type_ == condition.type_));
+        let drafted = |condition: &&Condition| drafts.iter().any(|draft| draft.type_ == condition.type_);
         let own = |type_: &str| matches!(type_, "PodResizePending" | "PodResizeInProgress");
-        let others =
-            old.conditions.iter().filter(|condition| drafts.iter().all(|draft| draft.type_ != condition.type_) && !own(&condition.type_));
-        conditions.extend(others.cloned());
+        let others = old.conditions.iter().filter(|condition| !drafted(condition) && !own(&condition.type_));
+        let conditions: Vec<Condition> = self.status.conditions.iter().filter(drafted).chain(others).cloned().collect();
         status::set_conditions(&mut new, &conditions, drafts, generation, cx.now);
-        new.container_statuses = main.to_vec();
-        new.init_container_statuses = init.to_vec();
-        new.ephemeral_container_statuses = ephemeral.to_vec();
+        new.ephemeral_container_statuses = statuses.split_off(inits + mains);
+        new.container_statuses = statuses.split_off(inits);
+        new.init_container_statuses = statuses;
         let changed = new != *self.status;
         if changed {
             self.status = new.into();

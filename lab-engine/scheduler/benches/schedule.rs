@@ -15,12 +15,17 @@ use api::json::{Json, decode};
 use client::{Action, Component, Input, Outbox, RequestId};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use mimalloc::MiMalloc;
 use scheduler::Scheduler;
 use serde_json::{Value, json};
 use sim::{Seed, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Sizes of the cluster.
 const NODES: [usize; 3] = [100, 1_000, 5_000];

@@ -9,7 +9,7 @@ use crate::framework::{CycleState, Handle, Status};
 use crate::memo::Memos;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
-use sim::{NodeVerdict, Rng};
+use sim::{NodeVerdict, PluginScore, Rng};
 use std::sync::Arc;
 
 /// In a cluster of fewer nodes than this all are looked at (`minFeasibleNodesToFind`).
@@ -192,10 +192,14 @@ impl Algorithm {
         let ties: Vec<usize> = (0..scored.totals.len()).filter(|&index| Some(scored.totals[index]) == best).collect();
         let winner = ties.get(self.rng.index(ties.len())).copied().unwrap_or(0);
         let mut fits: Vec<NodeVerdict> = Vec::new();
+        let mut scores: Arc<[PluginScore]> = Arc::default();
         for (index, node) in feasible.iter().enumerate() {
             if index == winner || fits.len() < MAX_VERDICTS {
-                let (scores, total) = (scored.of(index), scored.totals.get(index).copied().unwrap_or(0));
-                fits.push(NodeVerdict { node: node.name.clone(), rejected_by: None, scores, total });
+                if !scored.of(index).eq(scores.iter().copied()) {
+                    scores = scored.of(index).collect();
+                }
+                let total = scored.totals.get(index).copied().unwrap_or(0);
+                fits.push(NodeVerdict { node: node.name.clone(), rejected_by: None, scores: scores.clone(), total });
             }
         }
         let room = MAX_VERDICTS.saturating_sub(fits.len());
@@ -221,7 +225,7 @@ fn verdicts(statuses: &NodeStatuses) -> impl Iterator<Item = NodeVerdict> {
     statuses.by_node.iter().map(|(node, status)| NodeVerdict {
         node: node.clone(),
         rejected_by: Some((status.plugin, status.message().into())),
-        scores: Vec::new(),
+        scores: Arc::default(),
         total: 0,
     })
 }

@@ -312,7 +312,8 @@ pub struct NodeVerdict {
     /// The plugin that filtered it out and its reason, or `None` when the node is feasible.
     pub rejected_by: Option<(&'static str, Arc<str>)>,
     /// What each scoring plugin gave, in the order of their registration; empty when the node is not feasible, or the only one that is.
-    pub scores: Vec<PluginScore>,
+    /// Nodes that fit equally well share it.
+    pub scores: Arc<[PluginScore]>,
     /// The sum of the weighted scores.
     pub total: i64,
 }

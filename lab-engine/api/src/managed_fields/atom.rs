@@ -240,10 +240,10 @@ fn untyped<'t>(value: &Value, atomic: bool) -> Atom<'t> {
 }
 
 /// Two sorted maps side by side: each key once, with the values of either.
-pub(super) fn zip<'v>(
-    left: Option<&'v Map<String, Value>>,
-    right: Option<&'v Map<String, Value>>,
-) -> impl Iterator<Item = (&'v String, Option<&'v Value>, Option<&'v Value>)> {
+pub(super) fn zip<'v, V: 'v, M: IntoIterator<Item = (&'v String, &'v V)>>(
+    left: Option<M>,
+    right: Option<M>,
+) -> impl Iterator<Item = (&'v String, Option<&'v V>, Option<&'v V>)> {
     let mut left = left.into_iter().flatten().peekable();
     let mut right = right.into_iter().flatten().peekable();
     std::iter::from_fn(move || {

@@ -29,31 +29,45 @@ impl Comparison {
 
 /// Compares two values of a type. Fields that are the same in both may be left out of both.
 pub(super) fn compare(type_: TypeRef<'_>, old: &Value, new: &Value) -> Comparison {
-    let [added, modified, removed] = walk(type_, Some(old), Some(new)).0;
-    Comparison { added: added.below, modified: modified.below, removed: removed.below }
+    walk(type_, Some(old), Some(new)).below()
 }
 
 /// What one of the sets has at and below a value.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Mark {
     member: bool,
     below: Set,
 }
 
-/// Added, modified and removed.
-#[derive(Default)]
-struct Marks([Mark; 3]);
+/// What is added, modified and removed at and below a value.
+#[derive(Debug, Default)]
+pub struct Marks([Mark; 3]);
+
+impl Marks {
+    /// What differs below the value.
+    pub(super) fn below(self) -> Comparison {
+        let [added, modified, removed] = self.0;
+        Comparison { added: added.below, modified: modified.below, removed: removed.below }
+    }
+
+    /// The same for a value that only one of the objects may have.
+    pub(super) fn of(mut self, old: bool, new: bool) -> Marks {
+        self.0[ADDED].member |= !old;
+        self.0[REMOVED].member |= old && !new;
+        self
+    }
+}
 
 const ADDED: usize = 0;
 const MODIFIED: usize = 1;
 const REMOVED: usize = 2;
 
 /// The sets below a value, as they grow.
-#[derive(Default)]
-struct Below([Vec<Node>; 3]);
+#[derive(Debug, Default)]
+pub(super) struct Below([Vec<Node>; 3]);
 
 impl Below {
-    fn push(&mut self, element: &PathElement, marks: Marks) {
+    pub(super) fn push(&mut self, element: &PathElement, marks: Marks) {
         for (nodes, mark) in self.0.iter_mut().zip(marks.0) {
             if mark.member || !mark.below.is_empty() {
                 nodes.push(Node { element: element.clone(), member: mark.member, below: mark.below });
@@ -69,9 +83,18 @@ impl Below {
     fn finish(self) -> Marks {
         Marks(self.0.map(|nodes| Mark { member: false, below: Set::of(nodes) }))
     }
+
+    /// The same for steps in any order.
+    pub(super) fn sorted(mut self) -> Marks {
+        for nodes in &mut self.0 {
+            nodes.sort_by(|left, right| left.element.cmp(&right.element));
+        }
+        self.finish()
+    }
 }
 
-fn leaf(old: Option<&Value>, new: Option<&Value>) -> Marks {
+/// A value that is replaced whole.
+pub(super) fn leaf<T: PartialEq>(old: Option<&T>, new: Option<&T>) -> Marks {
     let mut marks = Marks::default();
     match (old, new) {
         (None, _) => marks.0[ADDED].member = true,
@@ -81,7 +104,7 @@ fn leaf(old: Option<&Value>, new: Option<&Value>) -> Marks {
     marks
 }
 
-fn walk(type_: TypeRef<'_>, old: Option<&Value>, new: Option<&Value>) -> Marks {
+pub(super) fn walk(type_: TypeRef<'_>, old: Option<&Value>, new: Option<&Value>) -> Marks {
     let Some(shown) = new.filter(|new| !new.is_null()).or(old).or(new) else { return Marks::default() };
     let atom = type_.atom(shown);
     if let (Some(old_value), Some(new_value)) = (old, new)
@@ -90,7 +113,7 @@ fn walk(type_: TypeRef<'_>, old: Option<&Value>, new: Option<&Value>) -> Marks {
     {
         return other_shape(type_, old_value, new_value);
     }
-    let mut marks = match atom {
+    let marks = match atom {
         Atom::Scalar(_) => return leaf(old, new),
         Atom::List(kind, element) => {
             let (l, r) = (old.and_then(Value::as_array), new.and_then(Value::as_array));
@@ -98,7 +121,9 @@ fn walk(type_: TypeRef<'_>, old: Option<&Value>, new: Option<&Value>) -> Marks {
             if nothing || matches!(kind, ListKind::Atomic) {
                 return leaf(old, new);
             }
-            lists(type_, kind, element, l.map_or(&[][..], Vec::as_slice), r.map_or(&[][..], Vec::as_slice))
+            let step = |item: &Value| type_.elements(kind, std::slice::from_ref(item)).unwrap_or_default().pop();
+            let by_step = |items: Option<_>| by_step(items.map_or(&[][..], Vec::as_slice), step);
+            lists(&by_step(l), &by_step(r), |old, new| walk(element, old, new))
         }
         Atom::Map(map) => {
             let (l, r) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
@@ -109,12 +134,7 @@ fn walk(type_: TypeRef<'_>, old: Option<&Value>, new: Option<&Value>) -> Marks {
             maps(map, l, r)
         }
     };
-    match (old, new) {
-        (None, _) => marks.0[ADDED].member = true,
-        (_, None) => marks.0[REMOVED].member = true,
-        _ => {}
-    }
-    marks
+    marks.of(old.is_some(), new.is_some())
 }
 
 /// A value without a type of its own that became something else: what was below it goes, what is below it now comes.
@@ -140,26 +160,31 @@ fn maps(map: MapType<'_>, old: Option<&Map<String, Value>>, new: Option<&Map<Str
     below.finish()
 }
 
+/// The elements of a list with their steps.
+type Steps<'v, T> = [(PathElement, &'v T)];
+
 /// Elements that cannot be told apart are compared as one.
-fn lists(type_: TypeRef<'_>, kind: ListKind<'_>, element: TypeRef<'_>, old: &[Value], new: &[Value]) -> Marks {
-    let (old, new) = (by_step(type_, kind, old), by_step(type_, kind, new));
-    let (mut left, mut right) = (&old[..], &new[..]);
+pub(super) fn lists<T: PartialEq>(
+    mut left: &Steps<'_, T>,
+    mut right: &Steps<'_, T>,
+    walk: impl Fn(Option<&T>, Option<&T>) -> Marks,
+) -> Marks {
     let mut below = Below::default();
     while let Some(step) = left.first().into_iter().chain(right.first()).map(|(step, _)| step).min() {
         let (l, r) = (take_all(&mut left, step), take_all(&mut right, step));
         match (l, r) {
-            ([] | [_], [] | [_]) => below.push(step, walk(element, l.first().map(|l| l.1), r.first().map(|r| r.1))),
+            ([] | [_], [] | [_]) => below.push(step, walk(l.first().map(|l| l.1), r.first().map(|r| r.1))),
             ([_, _, ..], [_, _, ..]) if l != r => below.push_one(MODIFIED, step),
             ([_, _, ..], [_, _, ..]) => {}
             ([_, _, ..], r) => {
                 if let [(_, one)] = r {
-                    below.push(step, walk(element, None, Some(one)));
+                    below.push(step, walk(None, Some(one)));
                 }
                 below.push_one(REMOVED, step);
             }
             (l, _) => {
                 if let [(_, one)] = l {
-                    below.push(step, walk(element, Some(one), None));
+                    below.push(step, walk(Some(one), None));
                 }
                 below.push_one(ADDED, step);
             }
@@ -169,7 +194,7 @@ fn lists(type_: TypeRef<'_>, kind: ListKind<'_>, element: TypeRef<'_>, old: &[Va
 }
 
 /// Takes the elements at the front that have the step.
-fn take_all<'s, 'v>(items: &mut &'s [(PathElement, &'v Value)], step: &PathElement) -> &'s [(PathElement, &'v Value)] {
+fn take_all<'s, 'v, T>(items: &mut &'s Steps<'v, T>, step: &PathElement) -> &'s Steps<'v, T> {
     let count = items.iter().take_while(|(other, _)| other == step).count();
     let (taken, rest) = items.split_at(count);
     *items = rest;
@@ -177,9 +202,8 @@ fn take_all<'s, 'v>(items: &mut &'s [(PathElement, &'v Value)], step: &PathEleme
 }
 
 /// The elements of a list with their steps, sorted by them. An element without a step cannot be spoken of; validation has named it.
-fn by_step<'v>(type_: TypeRef<'_>, kind: ListKind<'_>, items: &'v [Value]) -> Vec<(PathElement, &'v Value)> {
-    let steps = |item: &'v Value| type_.elements(kind, std::slice::from_ref(item)).unwrap_or_default().pop().map(|step| (step, item));
-    let mut found: Vec<(PathElement, &'v Value)> = items.iter().filter_map(steps).collect();
+pub(super) fn by_step<T>(items: &[T], step: impl Fn(&T) -> Option<PathElement>) -> Vec<(PathElement, &T)> {
+    let mut found: Vec<(PathElement, &T)> = items.iter().filter_map(|item| step(item).map(|step| (step, item))).collect();
     found.sort_by(|left, right| left.0.cmp(&right.0));
     found
 }

@@ -2,21 +2,20 @@
 
 use super::entry::{ManagedFieldsEntry, Manager};
 use super::set::{Node, Set};
+use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeSet, HashSet};
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// So many sets are kept before those that nobody uses are dropped.
 const FIRST_SWEEP: usize = 1024;
 
-type FixedHasher = BuildHasherDefault<DefaultHasher>;
-
 /// Keeps one of each set, and one of each manager. Parts of sets are shared too.
 #[derive(Debug)]
 pub struct Interner {
-    sets: HashSet<Interned, FixedHasher>,
+    sets: HashSet<Interned, FxBuildHasher>,
     /// The addresses of the sets that are kept.
-    known: HashSet<usize, FixedHasher>,
+    known: HashSet<usize, FxBuildHasher>,
     managers: BTreeSet<Arc<Manager>>,
     sweep_at: usize,
 }

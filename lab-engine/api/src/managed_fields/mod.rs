@@ -7,7 +7,7 @@
 //!
 //! A set of fields is a tree whose parts are shared between objects ([`Interner`]): the Pods of a ReplicaSet have one set in common for
 //! what the controller wrote, and differ in a few steps in what the kubelet wrote. Comparing walks only the fields that differ
-//! ([`Object::changed`](crate::Object::changed)).
+//! ([`Object::compare`](crate::Object::compare)).
 //!
 //! **Simplified here:** each kind has one version, so entries of other versions are dropped as upstream drops those of versions that are no
 //! longer served. Fields of Go's zero value that `omitempty` does not hide count as set.
@@ -21,14 +21,16 @@ mod interner;
 mod merge;
 mod path;
 mod set;
+mod typed;
 mod updater;
 mod upgrade;
 
-pub use compare::Comparison;
+pub use compare::{Comparison, Marks};
 pub use custom::{CustomKey, CustomList, CustomMap, CustomType};
 pub use entry::{ManagedFields, ManagedFieldsEntry, Manager, Operation};
 pub use interner::Interner;
 pub use path::{Name, PathElement, Scalar};
 pub use set::{Node, Set};
+pub use typed::{Fields, Place};
 pub use updater::{Applied, ApplyError, Conflict, Made, Writing};
 pub use upgrade::{annotation_owners, upgrade};

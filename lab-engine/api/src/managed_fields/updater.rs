@@ -8,6 +8,7 @@ use super::entry::{ManagedFields, ManagedFieldsEntry, Manager, Operation};
 use super::merge::{merge, remove, with_named_fields};
 use super::path::PathElement;
 use super::set::Set;
+use super::typed::Place;
 use crate::Object;
 use crate::kinds::KindInfo;
 use crate::meta::Timestamp;
@@ -137,8 +138,7 @@ impl Writing<'_> {
     fn fields_of(&self, new: &Object, before: Option<&Made>) -> Set {
         let type_ = self.type_ref();
         if let Some(Made { object, fields }) = before {
-            let (old, new) = object.changed(new);
-            let Comparison { added, removed, .. } = compare(type_, &old, &new);
+            let Comparison { added, removed, .. } = object.compare(new, Place::from(type_)).below();
             return fields.difference(&removed).union(&added);
         }
         let Comparison { added, modified, .. } = compare(type_, &Value::Object(Map::new()), &new.to_json_without_managed_fields());
@@ -169,8 +169,7 @@ impl Writing<'_> {
             // Whoever dropped the record does not get a new one before the first apply.
             return ManagedFields::Absent;
         }
-        let (old, new) = live.changed(new);
-        let Comparison { added, modified, removed } = compare(self.type_ref(), &old, &new).without(self.ignored);
+        let Comparison { added, modified, removed } = live.compare(new, Place::from(self.type_ref())).below().without(self.ignored);
         cap(self.updated(entries.to_vec(), &added.union(&modified), &removed, self.manager)).into()
     }
 

@@ -2,7 +2,12 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+use mimalloc::MiMalloc;
 use std::time::Duration;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The processor time that this program's one thread has used: what a clock would show on a machine that does nothing else. `None` where the
 /// system does not tell.

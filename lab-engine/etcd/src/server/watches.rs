@@ -79,8 +79,12 @@ impl Watches {
     /// The watches that a change is in range of.
     fn of<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = WatchId> + 'a {
         let key: &str = &event.key;
-        let ends = key.char_indices().map(|(at, _)| at).chain([key.len()]);
-        let prefixes = ends.filter_map(|end| self.by_prefix.get(&key[..end]));
+        // Mostly there are fewer prefixes that are watched than the key has.
+        let few = self.by_prefix.len() < key.len();
+        let watched = few.then(|| self.by_prefix.iter().filter(|(prefix, _)| key.starts_with(&***prefix)).map(|(_, group)| group));
+        let ends = (!few).then(|| key.char_indices().map(|(at, _)| at).chain([key.len()]));
+        let looked_up = ends.into_iter().flatten().filter_map(|end| self.by_prefix.get(&key[..end]));
+        let prefixes = watched.into_iter().flatten().chain(looked_up);
         self.by_key.get(key).into_iter().chain(prefixes).flatten().chain(self.by_range.at(key)).copied()
     }
 

@@ -49,13 +49,13 @@ pub(crate) struct Scores {
 
 impl Scores {
     /// What each plugin gave the node at this place, in the order of the profile.
-    pub(crate) fn of(&self, place: usize) -> Vec<PluginScore> {
-        let of = |(plugin, weight, scores): &(&'static str, i64, Vec<i64>)| PluginScore {
+    pub(crate) fn of(&self, place: usize) -> impl Iterator<Item = PluginScore> {
+        let of = move |(plugin, weight, scores): &(&'static str, i64, Vec<i64>)| PluginScore {
             plugin,
             score: scores.get(place).copied().unwrap_or(0),
             weight: *weight,
         };
-        self.by_plugin.iter().map(of).collect()
+        self.by_plugin.iter().map(of)
     }
 }
 
