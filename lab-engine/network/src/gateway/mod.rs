@@ -19,7 +19,8 @@
 //! **Simplified here:** it runs beside the Pods and not in one, so a Gateway has no Deployment and no Service of its own, and its address, which
 //! the cluster's own network has, comes at once. Only HTTPRoutes, over `HTTP` and `HTTPS`; the filters `RequestMirror`, `CORS` and
 //! `ExtensionRef`, and timeouts, are not carried out; a route with a rule that is not supported is not accepted as a whole
-//! (`PartiallyInvalid` does not occur). A host that no listener is for gets a certificate that nobody believes.
+//! (`PartiallyInvalid` does not occur). The name that a client of TLS asks for (SNI) is its
+//! header `Host`; one that no listener is for gets a certificate that nobody believes.
 
 mod controller;
 mod filters;
