@@ -2,11 +2,13 @@
 //!
 //! A plan is a list of phases. The calls of a phase go out together; the next phase follows when all of them are answered, and not at
 //! all when one failed. Then the controller may add a last call, for the status. Only then is the key done: as upstream, no key is
-//! worked on twice at a time. A failure queues the key again with back-off.
+//! worked on twice at a time. A failure queues the key again with back-off, and so does a cache that does not show yet what was written for
+//! the key, where the controller [waits for that](Controller::READS_OWN_WRITES).
 
 use crate::caches::Caches;
 use crate::claims::{self, Claims};
-use api::http::{Body, Request, Response};
+use crate::consistency::ConsistencyStore;
+use api::http::{Body, Method, Request, Response};
 use api::{Object, Resource};
 use client::{EventRecorder, Input, ObjectKey, Outbox, QueueStatus, RequestId, WorkQueue};
 use sim::{ObjectRef, Time, What};
@@ -79,6 +81,9 @@ pub(crate) trait Controller {
     /// Whether it is asked to proceed after a failure, too.
     const PERSISTS: bool = false;
 
+    /// Whether it looks at a key only when the caches show what it wrote before (`StaleControllerConsistency…`): a controller of Pods.
+    const READS_OWN_WRITES: bool = false;
+
     /// Decides what to do about the key; writes down what it expects to see, and tells what it saw.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Self::Note>;
 
@@ -137,7 +142,9 @@ pub(crate) struct Driver<C: Controller> {
     agent: Arc<str>,
     events: EventRecorder,
     runs: BTreeMap<ObjectKey, Run<C::Note>>,
-    owners: BTreeMap<RequestId, ObjectKey>,
+    /// Whose a request is, and whether the watch will show what comes of it.
+    owners: BTreeMap<RequestId, (ObjectKey, bool)>,
+    written: ConsistencyStore,
 }
 
 impl<C: Controller> Driver<C> {
@@ -152,6 +159,7 @@ impl<C: Controller> Driver<C> {
             events,
             runs: BTreeMap::new(),
             owners: BTreeMap::new(),
+            written: ConsistencyStore::default(),
         }
     }
 
@@ -174,7 +182,7 @@ impl<C: Controller> Driver<C> {
         let Input::Response(id, answer) = input else {
             return false;
         };
-        let Some(key) = self.owners.remove(id) else {
+        let Some((key, shows)) = self.owners.remove(id) else {
             return false;
         };
         let run = self.runs.get_mut(&key).expect("a request belongs to a run until it is answered");
@@ -183,6 +191,11 @@ impl<C: Controller> Driver<C> {
             Ok(response) => outcome(response.clone()),
             Err(transport) => Err(Refusal { code: 0, message: transport.to_string(), namespace_terminating: false }),
         };
+        if let Ok(object) = outcome.as_ref()
+            && shows
+        {
+            self.written.wrote(&key, object);
+        }
         let judged = self.controller.answered(now, &key, &note, outcome, &mut Sink { events: &mut self.events, out });
         if let Err(message) = judged {
             run.failure.get_or_insert(message);
@@ -194,6 +207,11 @@ impl<C: Controller> Driver<C> {
     /// Works on every key that is due.
     pub(crate) fn work(&mut self, now: Time, caches: &Caches, out: &mut Outbox) {
         while let Some(key) = self.queue.get(now) {
+            if !self.written.is_ready(&key, caches) {
+                self.queue.add_rate_limited(now, key.clone());
+                self.queue.done(&key);
+                continue;
+            }
             let plan = self.controller.reconcile(now, caches, &key, &mut Sink { events: &mut self.events, out });
             if let Some((object, decision)) = plan.decision {
                 out.trace_as(&self.name, What::Reconciled { object, decision: decision.into() });
@@ -229,9 +247,10 @@ impl<C: Controller> Driver<C> {
             }
         }
         for call in phase {
+            let shows = C::READS_OWN_WRITES && matches!(call.request.method, Method::Post | Method::Put | Method::Patch);
             let id = out.request(call.request.agent(&self.agent));
             run.in_flight.insert(id, call.note);
-            self.owners.insert(id, key.clone());
+            self.owners.insert(id, (key.clone(), shows));
         }
         if run.in_flight.is_empty() {
             let failed = run.failure.is_some();

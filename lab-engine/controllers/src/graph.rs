@@ -3,8 +3,8 @@
 //! One watch per kind keeps the graph; kinds that CustomResourceDefinitions make are followed as the definitions come and go. What changed is told as [`GraphEvent`]s; who looks after it is the business of the garbage collector
 //! and of the namespace controller.
 //!
-//! **Simplified here:** one graph for both controllers; upstream, the namespace controller asks the server each time. Owners that are not
-//! in the graph have no node of their own.
+//! **Simplified here:** one graph for both controllers; upstream, the namespace controller asks the server each time, here only before it
+//! lets a namespace go. Owners that are not in the graph have no node of their own.
 
 use api::Object;
 use api::kinds::{KINDS, Kind, KindInfo, Names};
@@ -113,6 +113,11 @@ impl Graph {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let custom = || self.monitors.iter().map(|monitor| &monitor.info).find(|info| info.custom && info.group_kind() == (group, kind));
         api::kinds::find_kind(api_version, kind).map(Kind::BuiltIn).or_else(|| custom().cloned())
+    }
+
+    /// The kinds whose objects are in namespaces.
+    pub(crate) fn namespaced_kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.monitors.iter().map(|monitor| &monitor.info).filter(|info| info.namespaced)
     }
 
     /// The object of this UID.

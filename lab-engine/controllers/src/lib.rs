@@ -12,6 +12,7 @@ mod caches;
 mod certificates;
 mod claims;
 mod cluster_role_aggregation;
+mod consistency;
 mod cron_job;
 mod daemon_set;
 mod deployment;

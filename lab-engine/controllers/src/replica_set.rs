@@ -241,6 +241,7 @@ fn some_unless_zero(count: i32) -> Option<i32> {
 
 impl<K: Replicates> Controller for ReplicaSetController<K> {
     type Note = Note<K>;
+    const READS_OWN_WRITES: bool = true;
 
     /// Models `syncReplicaSet` and `manageReplicas`.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note<K>> {

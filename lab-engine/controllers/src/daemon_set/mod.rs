@@ -167,6 +167,7 @@ impl DaemonSetController {
 
 impl Controller for DaemonSetController {
     type Note = Note;
+    const READS_OWN_WRITES: bool = true;
 
     /// Models `syncDaemonSet`.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Note> {

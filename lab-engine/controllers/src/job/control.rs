@@ -375,6 +375,10 @@ impl<'a> Look<'a> {
         if self.finish.is_some() {
             decision.delete = self.active.iter().map(|pod| Arc::clone(pod)).collect();
             decision.counts_deleted = true;
+            if !settled {
+                // There may be Pods that are not seen yet: it is too early to say that the Job has ended.
+                self.finish = None;
+            }
             return;
         }
         let manages = settled && !self.job.metadata.is_deleting();

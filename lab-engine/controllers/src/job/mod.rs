@@ -69,7 +69,7 @@ enum Step {
     Pods,
     /// The status is being written.
     Flush,
-    /// Its last write before the finalizers failed.
+    /// Its last write before the finalizers failed, or a Pod could not be deleted that has to go first.
     Stuck,
     /// Finalizers are being removed.
     Finalizers,
@@ -211,6 +211,13 @@ impl JobController {
         status.terminating = status.terminating.map(|count| count + terminating);
     }
 
+    /// A Pod of a Job that has ended is still there: the Job cannot be said to have ended yet, so the look is given up.
+    fn not_deleted(&mut self, key: &ObjectKey) {
+        if let Some(look) = self.looks.get_mut(key).filter(|look| look.decision.counts_deleted) {
+            look.step = Step::Stuck;
+        }
+    }
+
     /// The calls that remove the finalizers of counted Pods.
     fn release(&mut self, key: &ObjectKey) -> Vec<Call<Note>> {
         let Some(look) = self.looks.get(key) else { return Vec::new() };
@@ -244,6 +251,7 @@ impl JobController {
 impl Controller for JobController {
     type Note = Note;
     const PERSISTS: bool = true;
+    const READS_OWN_WRITES: bool = true;
 
     /// Models `syncJob`.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
@@ -325,6 +333,7 @@ impl Controller for JobController {
                     return Ok(());
                 }
                 self.correct(key, 1, -1);
+                self.not_deleted(key);
                 (job, EventType::Warning, "FailedDelete", format!("Error deleting: {}", refusal.message), Err(refusal.message))
             }
         };

@@ -193,6 +193,7 @@ impl StatefulSetController {
 
 impl Controller for StatefulSetController {
     type Note = Note;
+    const READS_OWN_WRITES: bool = true;
 
     /// Models `syncStatefulSet`.
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Note> {
