@@ -261,12 +261,12 @@ kinds! {
 /// The kind with this `apiVersion` and `kind`, as a manifest names it.
 pub fn find_kind(api_version: &str, kind: &str) -> Option<&'static KindInfo> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    KINDS.iter().find(|info| info.group == group && info.version == version && info.kind == kind)
+    KINDS.iter().find(|info| info.kind == kind && info.version == version && info.group == group)
 }
 
 /// The kind with this group, version and plural name, as a URL names it.
 pub fn find_resource(group: &str, version: &str, plural: &str) -> Option<&'static KindInfo> {
-    KINDS.iter().find(|info| info.group == group && info.version == version && info.plural == plural)
+    KINDS.iter().find(|info| info.plural == plural && info.version == version && info.group == group)
 }
 
 #[cfg(test)]

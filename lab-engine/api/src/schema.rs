@@ -212,8 +212,8 @@ impl TypeSchema {
     }
 
     /// The field with this name, and the name for as long as the program lives.
-    pub fn entry(&self, name: &str) -> Option<(&'static str, &'static Field)> {
-        table().types.get(self.name)?.fields.get_key_value(name).map(|(name, field)| (*name, field))
+    pub fn entry(&'static self, name: &str) -> Option<(&'static str, &'static Field)> {
+        self.fields.get_key_value(name).map(|(name, field)| (*name, field))
     }
 
     /// All fields, in name order.
