@@ -93,15 +93,20 @@ fn per_second(mut work: impl FnMut(u64)) -> f64 {
 fn rates() {
     let (state, first) = (state(1, 100), packet(1));
     for mode in [ProxyMode::Iptables, ProxyMode::Ipvs, ProxyMode::Nftables] {
-        let mut plane = DataPlane::new(mode, &config(), Seed(1).stream("kernel"));
-        plane.install(&config(), &state);
+        let fresh = || {
+            let mut plane = DataPlane::new(mode, &config(), Seed(1).stream("kernel"));
+            plane.install(&config(), &state);
+            plane
+        };
+        let mut plane = fresh();
         let client = |number: u64| {
             let [.., host, high, low] = number.to_be_bytes();
             Packet { source: ([10, 244, 200, host], u16::from_be_bytes([high, low])).into(), ..first }
         };
         let connections = per_second(|number| {
-            black_box(plane.send(client(number), Time::ZERO, false));
+            black_box(plane.send(client(number), Time::ZERO + Duration::from_micros(number), false));
         });
+        let mut plane = fresh();
         let known = MAX_ENTRIES as u64;
         (0..known).for_each(|number| drop(plane.send(client(number), Time::ZERO, false)));
         let packets = per_second(|number| {

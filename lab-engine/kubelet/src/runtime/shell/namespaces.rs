@@ -3,7 +3,8 @@
 //! The containers of a Pod share one network namespace, and so one `eth0`. Each has a PID namespace of its own, in which its first process is
 //! number 1, unless the Pod sets `shareProcessNamespace`: then number 1 is the sandbox's `/pause`, and all see one another's processes.
 //!
-//! **Simplified here:** of each container the first process and its background jobs are seen, and of commands the one that looks with its own; `ip` knows `addr` and `route`.
+//! **Simplified here:** of each container the first process and its background jobs are seen, and of commands the one that looks with its
+//! own; `ip` knows `addr` and `route`; there is no `/proc`.
 
 use super::super::sandbox::Ctx;
 use super::machine::Child;
