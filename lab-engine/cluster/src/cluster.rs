@@ -37,8 +37,9 @@ const COMMAND_STEPS: u64 = 20_000_000;
 /// How many keys and changes the store holds, besides what belongs to nodes: a bound on memory, as etcd's own quota is.
 const STORE_QUOTA: usize = 60_000;
 
-/// How many more it holds for each node, whose kubelet renews its Lease and reports its status.
-const STORE_QUOTA_PER_NODE: usize = 1_000;
+/// How many more it holds for each node: of 110 Pods each leaves six keys and ten changes until the next compaction, and the kubelet renews its
+/// Lease and reports its status.
+const STORE_QUOTA_PER_NODE: usize = 2_500;
 
 /// How many schedulers or controller managers there may be.
 const MAX_REPLICAS: u32 = 5;

@@ -168,3 +168,27 @@ fn files_in_memory_count_as_memory_of_the_container() {
     assert_eq!(last, "OOMKilled");
     assert_eq!(line("kubectl exec p -- sh -c 'ls /m'").stdout, "f\n", "the volume outlives the container");
 }
+
+#[test]
+fn a_node_takes_no_pod_for_which_it_has_no_room() {
+    let mut cluster = booted();
+    let on_node = |name: &str, cpu: &str| {
+        let resources = format!("resources: {{requests: {{cpu: {cpu}}}}}");
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: node-1\n  containers: [{{name: app, image: nginx, {resources}}}]"
+        )
+    };
+    apply(&mut cluster, &on_node("first", "3"));
+    printed(&mut cluster, "kubectl wait --for=condition=Ready pod/first");
+    apply(&mut cluster, &on_node("second", "1500m"));
+    apply(&mut cluster, &on_node("third", "1"));
+    printed(&mut cluster, "kubectl wait --for=condition=Ready pod/third");
+    let second = pod(&cluster, "second");
+    let message = "Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 3000, capacity: 4000";
+    assert_eq!(
+        (second.status.phase.as_str(), second.status.reason.as_str(), second.status.message.as_str()),
+        ("Failed", "OutOfcpu", message)
+    );
+    let shown = printed(&mut cluster, "kubectl get pod second --no-headers");
+    assert!(shown.contains("OutOfcpu"), "{shown}");
+}

@@ -325,12 +325,17 @@ impl Kubelet {
 
     /// What the other Pods of the node were given; counted only when this one is to be resized.
     fn others_if_resized(&self, uid: &Arc<str>) -> Amounts {
-        let resized = self.managed.get(uid).is_some_and(|managed| managed.worker.wants_resize());
-        let others = self.managed.iter().filter(|(other, managed)| resized && *other != uid && managed.worker.stage != Stage::Finished);
+        if !self.managed.get(uid).is_some_and(|managed| managed.worker.wants_resize()) {
+            return Amounts::default();
+        }
+        self.others(uid)
+    }
+
+    /// What the Pods of the node hold, but this one.
+    pub(crate) fn others(&self, uid: &str) -> Amounts {
+        let others = self.managed.iter().filter(|(other, managed)| &***other != uid && managed.worker.stage != Stage::Finished);
         others.fold(Amounts::default(), |mut sum, (_, managed)| {
-            let given = managed.worker.allocated();
-            sum.cpu_milli = sum.cpu_milli.saturating_add(given.cpu_milli);
-            sum.memory = sum.memory.saturating_add(given.memory);
+            sum.add(managed.worker.allocated());
             sum
         })
     }

@@ -10,7 +10,7 @@
 use crate::kubelet::KubeletConfig;
 use crate::pod_worker::{Cx, PodWorker, Role, Step};
 use crate::status::Draft;
-use api::core::{Container, ResourceRequirements};
+use api::core::{Container, Pod, ResourceRequirements};
 use std::time::Duration;
 
 /// When a deferred change is looked at again.
@@ -32,7 +32,21 @@ impl Amounts {
         Amounts { cpu_milli: amount("cpu", true), memory: amount("memory", false) }
     }
 
-    fn add(&mut self, other: Amounts) {
+    /// What a new Pod asks for: its containers and sidecars together, or an init container that asks for more.
+    pub(crate) fn of_pod(pod: &Pod) -> Self {
+        let (mut sum, mut most) = (Amounts::default(), Amounts::default());
+        pod.spec.containers.iter().for_each(|container| sum.add(Amounts::of(&container.resources)));
+        for container in &pod.spec.init_containers {
+            let own = Amounts::of(&container.resources);
+            if crate::status::is_sidecar(container) {
+                sum.add(own);
+            }
+            most = Amounts { cpu_milli: most.cpu_milli.max(own.cpu_milli), memory: most.memory.max(own.memory) };
+        }
+        Amounts { cpu_milli: sum.cpu_milli.max(most.cpu_milli), memory: sum.memory.max(most.memory) }
+    }
+
+    pub(crate) fn add(&mut self, other: Amounts) {
         self.cpu_milli = self.cpu_milli.saturating_add(other.cpu_milli);
         self.memory = self.memory.saturating_add(other.memory);
     }
@@ -137,20 +151,22 @@ pub(crate) fn memory_limit(resources: &ResourceRequirements) -> Option<u64> {
     resources.limits.get("memory").and_then(|quantity| u64::try_from(quantity.value()).ok())
 }
 
-/// Why the node cannot hold so much, beside what others use: reason and message.
+/// Why a resize must wait on a node, beside what others use: reason and message.
 fn refusal(wanted: Amounts, others: Amounts, config: &KubeletConfig) -> Option<(&'static str, String)> {
-    let kinds =
-        [("cpu", wanted.cpu_milli, others.cpu_milli, config.cpu_milli), ("memory", wanted.memory, others.memory, config.memory_bytes)];
-    for (name, wanted, _, capacity) in kinds {
+    for (name, wanted, capacity) in [("cpu", wanted.cpu_milli, config.cpu_milli), ("memory", wanted.memory, config.memory_bytes)] {
         if wanted > capacity {
             return Some(("Infeasible", format!("Node didn't have enough capacity: {name}, requested: {wanted}, capacity: {capacity}")));
         }
     }
-    for (name, wanted, used, capacity) in kinds {
-        if wanted.saturating_add(used) > capacity {
-            let message = format!("Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, capacity: {capacity}");
-            return Some(("Deferred", message));
-        }
-    }
-    None
+    lack(wanted, others, config).map(|(_, message)| ("Deferred", message))
+}
+
+/// What a node has too little of, beside what others use: the resource and the message (`InsufficientResourceError`).
+pub(crate) fn lack(wanted: Amounts, others: Amounts, config: &KubeletConfig) -> Option<(&'static str, String)> {
+    let kinds =
+        [("cpu", wanted.cpu_milli, others.cpu_milli, config.cpu_milli), ("memory", wanted.memory, others.memory, config.memory_bytes)];
+    let is_short = |(_, wanted, used, capacity): &(&str, u64, u64, u64)| *wanted > 0 && wanted.saturating_add(*used) > *capacity;
+    let (name, wanted, used, capacity) = kinds.into_iter().find(is_short)?;
+    let message = format!("Node didn't have enough resource: {name}, requested: {wanted}, used: {used}, capacity: {capacity}");
+    Some((name, message))
 }
