@@ -159,7 +159,7 @@ impl ControllerManager {
         }
         for delta in self.caches.claims.handle(now, input, out).into_iter().flatten() {
             self.claim_changed(&delta);
-            self.volumes.claim_changed(&delta);
+            self.volumes.claim_changed(&self.caches, &delta);
         }
         for delta in self.caches.pods.handle(now, input, out).into_iter().flatten() {
             self.caches.pod_tally.learn(&delta);

@@ -1,6 +1,6 @@
 //! The normal form of a cluster's state: what two runs must agree in, whatever names and times were dealt to them.
 //!
-//! UIDs, resource versions, times and addresses go. A generated name becomes its stem and a star, wherever it stands; the name of a node is
+//! UIDs, resource versions, times and addresses go. A generated name (a Pod's volume for its token is one, too) becomes its stem and a star, wherever it stands; the name of a node is
 //! just some node, except on Nodes and what DaemonSets make. `observedGeneration` becomes whether the last generation was observed: how
 //! often a spec was written does not count. Lists that are sets are sorted. Events and Leases are left out, as are the
 //! default roles.
@@ -41,6 +41,9 @@ const SETS: &[&str] =
 /// which its reason was first set, so after a rollout that was over before anybody looked it names the ReplicaSet of the one before.
 const BY_CHANCE: &[(&str, &str)] = &[("Deployment", ".status.conditions[Progressing].message")];
 
+/// What the name of a Pod's volume for its token begins with; the rest is drawn.
+const TOKEN_VOLUME: &str = "kube-api-access-";
+
 /// What names stand for.
 struct Names {
     exact: BTreeMap<String, String>,
@@ -62,6 +65,10 @@ impl Names {
             let name = if stem.is_empty() { metadata.name.clone() } else { format!("{stem}*") };
             if !stem.is_empty() {
                 exact.insert(metadata.name.clone(), name.clone());
+            }
+            if let Object::Pod(pod) = object {
+                let volumes = pod.spec.volumes.iter().filter(|volume| volume.name.starts_with(TOKEN_VOLUME));
+                exact.extend(volumes.map(|volume| (volume.name.clone(), format!("{TOKEN_VOLUME}*"))));
             }
             if object.kind() == "Node" {
                 nodes.push(metadata.name.clone());

@@ -12,7 +12,7 @@ pub mod matching;
 mod protection;
 mod provisioner;
 
-use crate::caches::Caches;
+use crate::caches::{BY_CLAIM, Caches};
 use crate::driver::Driver;
 use api::core::{PersistentVolume, PersistentVolumeClaim, Pod, Volume};
 use api::storage::StorageClass;
@@ -105,8 +105,14 @@ impl VolumeControllers {
         }
     }
 
-    pub(crate) fn claim_changed(&mut self, delta: &Delta<PersistentVolumeClaim>) {
+    pub(crate) fn claim_changed(&mut self, caches: &Caches, delta: &Delta<PersistentVolumeClaim>) {
         let claim = delta.object();
+        if matches!(delta, Delta::Deleted(..)) {
+            // Its Pod gets another one; or a Pod whose claim had its name already gets its own.
+            let key = ObjectKey::of(claim.as_ref()).to_string();
+            let users = caches.pods.lister().by_index(BY_CLAIM, &key);
+            users.for_each(|pod| self.ephemeral.queue.add(ObjectKey::of(pod.as_ref())));
+        }
         self.claim_concerned(claim);
         self.protection.queue.add(ObjectKey::of(claim.as_ref()));
         if !claim.spec.volume_name.is_empty() {

@@ -21,6 +21,7 @@ use crate::node_info::NodeInfo;
 use crate::pod_info::{PodInfo, namespace_of};
 use crate::pod_volume::PodVolume;
 use crate::views::{Claim, StorageClass, Volume};
+use api::core::Pod;
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::kinds::find_resource;
 use client::ObjectKey;
@@ -59,14 +60,27 @@ fn not_found(kind: &str, name: &str) -> Status {
 /// The claims of the Pod's volumes, in order.
 fn claims_of<'a>(pod: &'a PodInfo, listers: &'a Listers<'_>) -> impl Iterator<Item = Result<&'a Arc<Claim>, Status>> {
     pod.volumes.iter().filter_map(|volume| volume.claim().map(|name| (volume, name))).map(move |(volume, name)| {
-        let claim = listers.claims.get(&ObjectKey::new(namespace_of(&pod.pod), name));
-        claim.ok_or_else(|| match volume {
-            PodVolume::Ephemeral(_) => {
-                Status::unresolvable(format!("waiting for ephemeral volume controller to create the persistentvolumeclaim {name:?}"))
+        let namespace = namespace_of(&pod.pod);
+        let claim = listers.claims.get(&ObjectKey::new(namespace, name));
+        match (volume, claim) {
+            (PodVolume::Ephemeral(_), None) => {
+                let message = format!("waiting for ephemeral volume controller to create the persistentvolumeclaim {name:?}");
+                Err(Status::unresolvable(message))
             }
-            _ => not_found("persistentvolumeclaim", name),
-        })
+            // `VolumeIsForPod`: somebody's claim may have the name.
+            (PodVolume::Ephemeral(_), Some(claim)) if !is_owned_by(claim, &pod.pod) => {
+                let owner = &pod.pod.metadata.name;
+                let (claim, owner) = (format!("{namespace}/{name}"), format!("{namespace}/{owner}"));
+                Err(Status::unresolvable(format!("PVC {claim:?} was not created for pod {owner:?} (pod is not owner)")))
+            }
+            (_, claim) => claim.ok_or_else(|| not_found("persistentvolumeclaim", name)),
+        }
     })
+}
+
+/// Whether a claim was made for the Pod.
+fn is_owned_by(claim: &Claim, pod: &Pod) -> bool {
+    claim.metadata.controller().is_some_and(|owner| *owner.uid == *pod.metadata.uid)
 }
 
 /// Whether a claim is wholly bound: to a volume, and the controller has said so (`isPVCFullyBound`).
