@@ -23,6 +23,7 @@ use protection::ProtectionController;
 use provisioner::Provisioner;
 use sim::Time;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Says that the controller chose the other side of a binding, not a user.
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
@@ -51,6 +52,9 @@ fn driver_of(provisioner: &str) -> &str {
     MIGRATED.iter().find(|(old, _)| *old == provisioner).map_or(provisioner, |(_, driver)| driver)
 }
 
+/// How often the binder looks at everything (`PVClaimBinderSyncPeriod`).
+const RESYNC: Duration = Duration::from_secs(15);
+
 /// The controllers of volumes. Claims are named by namespace and name, volumes by their name alone.
 #[derive(Debug)]
 pub(crate) struct VolumeControllers {
@@ -58,6 +62,8 @@ pub(crate) struct VolumeControllers {
     provisioner: Driver<Provisioner>,
     protection: Driver<ProtectionController>,
     ephemeral: Driver<EphemeralVolumeController>,
+    /// When the binder looks at everything again; `None` while there is nothing to look at.
+    resync_at: Option<Time>,
 }
 
 impl VolumeControllers {
@@ -67,6 +73,7 @@ impl VolumeControllers {
             provisioner: Driver::new("csi-provisioner", agent, Provisioner::default()),
             protection: Driver::new("pvc-protection-controller", agent, ProtectionController),
             ephemeral: Driver::new("ephemeral_volume", agent, EphemeralVolumeController),
+            resync_at: None,
         }
     }
 
@@ -141,7 +148,21 @@ impl VolumeControllers {
             || self.ephemeral.handle(now, input, caches, out)
     }
 
+    /// Looks at all claims and volumes from time to time (`resync`): a claim that is gone before anybody wrote down its volume is missed by
+    /// that volume otherwise.
+    fn resync(&mut self, now: Time, caches: &Caches) {
+        let claims = caches.claims.lister().list().map(|claim| ObjectKey::of(claim.as_ref()));
+        let mut keys = claims.chain(caches.volumes.lister().list().map(|volume| ObjectKey::of(volume.as_ref()))).peekable();
+        if keys.peek().is_none() {
+            self.resync_at = None;
+        } else if *self.resync_at.get_or_insert(now + RESYNC) <= now {
+            self.resync_at = Some(now + RESYNC);
+            keys.for_each(|key| self.binder.queue.add(key));
+        }
+    }
+
     pub(crate) fn work(&mut self, now: Time, caches: &Caches, out: &mut Outbox) {
+        self.resync(now, caches);
         self.binder.work(now, caches, out);
         self.provisioner.work(now, caches, out);
         self.protection.work(now, caches, out);
@@ -150,7 +171,7 @@ impl VolumeControllers {
 
     pub(crate) fn next_wake(&self) -> Option<Time> {
         let wakes = [self.binder.next_wake(), self.provisioner.next_wake(), self.protection.next_wake(), self.ephemeral.next_wake()];
-        wakes.into_iter().flatten().min()
+        wakes.into_iter().flatten().chain(self.resync_at).min()
     }
 }
 
