@@ -119,10 +119,9 @@ impl Controller for EndpointsController {
         let path = || ResourcePath::object(Endpoints::INFO, &key.namespace, &key.name);
         let Some(service) = caches.services.lister().get(key) else {
             self.replaced.remove(key);
-            if let Some(endpoints) = current {
-                plan.decision = Some((endpoints.object_ref(), "delete it: its Service is gone".to_owned()));
-                plan.phases.push_back(vec![Call { request: Request::new(Method::Delete, path()), note: Note::Delete }]);
-            }
+            plan.decision = current.map(|endpoints| (endpoints.object_ref(), "delete it: its Service is gone".to_owned()));
+            // Even if the cache has none: it may be behind, and nobody would ever ask again.
+            plan.phases.push_back(vec![Call { request: Request::new(Method::Delete, path()), note: Note::Delete }]);
             return plan;
         };
         if service.spec.type_ == "ExternalName" || !has_selector(service) {
