@@ -34,8 +34,8 @@ mod restart;
 mod runtime;
 #[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod serve;
-#[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod service_links;
+#[allow(clippy::result_large_err, reason = "a refusal is rare and is sent on at once")]
 mod sessions;
 mod shutdown;
 mod static_pods;
