@@ -73,7 +73,8 @@ async fn the_informers_of_a_component_can_be_looked_into() {
     let choose =
         "let e = document.querySelector(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change', {bubbles: true}))";
     stage.run(choose, vec![json!(".cb-component-choice"), json!("kubelet/node-2")]).await;
-    stage.until("document.querySelectorAll('.cb-informer-table tbody tr').length === 1").await;
+    // Pods, and the Services for the variables of containers.
+    stage.until("document.querySelectorAll('.cb-informer-table tbody tr').length === 2").await;
     let selector = "document.querySelector(\".cb-stage[data-stage='reflector']\").innerText";
     stage.until(&format!("{selector}.includes('spec.nodeName=node-2')")).await;
     assert_eq!(count(&stage, ".cb-stage").await, 4, "a kubelet has no work queue");
