@@ -9,6 +9,7 @@
 use crate::Object;
 use crate::kinds::{Gvr, KindInfo};
 use crate::status::Status;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
@@ -175,8 +176,7 @@ pub struct List {
 }
 
 impl List {
-    /// The list as JSON.
-    pub fn to_json(&self) -> Value {
+    fn metadata(&self) -> Value {
         let mut metadata = json!({"resourceVersion": self.resource_version.to_string()});
         if !self.continue_token.is_empty() {
             metadata["continue"] = json!(self.continue_token);
@@ -184,8 +184,38 @@ impl List {
         if let Some(remaining) = self.remaining {
             metadata["remainingItemCount"] = json!(remaining);
         }
+        metadata
+    }
+
+    fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
+    }
+
+    /// The list as JSON. To write it as text, serialise the list itself: that never holds more than one of its objects as JSON.
+    pub fn to_json(&self) -> Value {
         let items: Vec<Value> = self.items.iter().map(Object::to_json).collect();
-        json!({"apiVersion": self.api_version, "kind": format!("{}List", self.kind), "metadata": metadata, "items": items})
+        json!({"apiVersion": self.api_version, "kind": self.list_kind(), "metadata": self.metadata(), "items": items})
+    }
+}
+
+/// The fields in the order of [`List::to_json`].
+impl Serialize for List {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("List", 4)?;
+        fields.serialize_field("apiVersion", &self.api_version)?;
+        fields.serialize_field("items", &Items(&self.items))?;
+        fields.serialize_field("kind", &self.list_kind())?;
+        fields.serialize_field("metadata", &self.metadata())?;
+        fields.end()
+    }
+}
+
+/// The objects of a list, each of which becomes JSON when it is its turn.
+struct Items<'a>(&'a [Object]);
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Object::to_json))
     }
 }
 

@@ -9,6 +9,7 @@
 use api::http::{Body, Credentials, Method, PatchType, Path, Request, ResourcePath, Response};
 use client::dial::{Caller, Dial, DialError, HttpCall, Payload, Reply};
 use client::{Component, Input, Outbox, RequestId, Transport};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sim::{ObjectRef, PacketStep, Time};
 use std::borrow::Cow;
@@ -104,7 +105,7 @@ fn answer(status: u16, body: String) -> Reply {
     Reply::Http { status, server: String::new(), headers: Vec::new(), body, delay: Duration::ZERO }
 }
 
-fn pretty(value: &Value) -> String {
+fn pretty(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
@@ -123,7 +124,7 @@ fn reply(response: Response) -> Reply {
     let body = match response.result {
         Err(status) => pretty(&status.to_json()),
         Ok(Body::Object(object)) => pretty(&object.to_json()),
-        Ok(Body::List(list)) => pretty(&list.to_json()),
+        Ok(Body::List(list)) => pretty(&*list),
         Ok(Body::Json(value) | Body::Patch(_, value)) => pretty(&value),
         Ok(Body::Text(text)) => text.to_string(),
         Ok(Body::Empty) => String::new(),
