@@ -10,8 +10,9 @@
 //! **Simplified here:** no descriptions and no lists of allowed values.
 
 use crate::kinds::KindInfo;
+use rustc_hash::FxBuildHasher;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 /// A struct of the API.
@@ -249,8 +250,8 @@ impl TypeSchema {
 
 #[derive(Default)]
 struct Table {
-    kinds: BTreeMap<(&'static str, &'static str, &'static str), &'static str>,
-    types: BTreeMap<&'static str, TypeSchema>,
+    kinds: HashMap<(&'static str, &'static str, &'static str), &'static str, FxBuildHasher>,
+    types: HashMap<&'static str, TypeSchema, FxBuildHasher>,
 }
 
 fn table() -> &'static Table {

@@ -273,7 +273,10 @@ pub(crate) fn bound(pod: &Pod, node: &str, uid: &str, now: Time) -> Result<Pod, 
     };
     match pod.status.conditions.iter_mut().find(|condition| condition.type_ == "PodScheduled") {
         Some(condition) => *condition = scheduled,
-        None => pod.status.conditions.push(scheduled),
+        None => {
+            pod.status.conditions.reserve_exact(1);
+            pod.status.conditions.push(scheduled);
+        }
     }
     Ok(pod)
 }

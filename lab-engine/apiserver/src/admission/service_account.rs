@@ -100,6 +100,8 @@ impl TokenVolume {
         pod.spec.containers.amend(&mut add);
         if mounted && present.is_none() {
             let projected = ProjectedVolumeSource { sources: self.sources.clone(), default_mode: Some(0o644), ..Default::default() };
+            // Room for one more and no others: most Pods have no other volume, and each keeps its list.
+            pod.spec.volumes.reserve_exact(1);
             pod.spec.volumes.push(Volume { name, projected: Some(projected), ..Volume::default() });
         }
     }

@@ -413,6 +413,8 @@ impl Sandbox {
         let meter = Meter::new(now, config.cpu_milli);
         let (log, wake) = (Log::default(), Some(now));
         let (image_bytes, image_entries) = (root.size(), root.entry_count());
+        // Most Pods have one container, which is large.
+        self.containers.reserve_exact(1);
         self.containers.push(Container {
             config,
             started: now,
