@@ -6,7 +6,7 @@
 //! | `categorize-endpoints` | `node`, `service`, `endpointSlices` | `clusterEndpoints`, `localEndpoints`, `allEndpoints`, `hasAnyEndpoints` |
 //! | `sync` | `proxyConfig`, `services`, `endpointSlices` | `virtualServers`, or `virtualServerCount` and `virtualServersInclude` |
 //! | `node-ips` | `ipFamily`, `deviceAddresses` | `nodeIPs` as a set |
-//! | `service-map` | `services` | `servicePortCount`, `healthCheckNodePorts` |
+//! | `service-map`, `health-check-node-ports` | `services` | `servicePortCount`, `healthCheckNodePorts` |
 //! | `route` | `ingresses`, `request` | `matched`, `backend` |
 //!
 //! A packet's flow is found by walking rules: those of mode `iptables`, as they read back from their text.
@@ -35,7 +35,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
         "categorize-endpoints" => categorize(input, expect),
         "sync" => sync(input, expect),
         "node-ips" => node_ips(input, expect),
-        "service-map" => service_map(input, expect),
+        "service-map" | "health-check-node-ports" => service_map(input, expect),
         "route" => ingress(input, expect),
         other => Err(Miss::Malformed(format!("the op {other} is not known"))),
     }
@@ -179,7 +179,7 @@ fn sync(input: &Value, expect: &Value) -> Outcome {
     let scheduler = text("scheduler", &input["proxyConfig"]["scheduler"])?;
     let scheduler = Scheduler::parse(scheduler).ok_or_else(|| Miss::Malformed(format!("the scheduler {scheduler} is not known")))?;
     let ipvs = ipvs::build(&config, &state(&config, input)?, scheduler);
-    let found: BTreeSet<String> = ipvs
+    let found: Vec<Value> = ipvs
         .servers
         .iter()
         .map(|((protocol, address), server)| {
@@ -187,20 +187,26 @@ fn sync(input: &Value, expect: &Value) -> Outcome {
                 server.real_servers.iter().map(|real| json!({"address": real.ip(), "port": real.port(), "weight": 1})).collect();
             let (address, port, protocol) = (address.ip(), address.port(), protocol.upper());
             json!({"address": address, "port": port, "protocol": protocol, "scheduler": server.scheduler.name(), "realServers": real})
-                .to_string()
         })
         .collect();
-    let expected = |key: &str| -> Result<BTreeSet<String>, Miss> {
-        Ok(items(key, &expect[key])?.iter().map(|server| in_order(server).to_string()).collect())
-    };
-    if !expect["virtualServers"].is_null() {
-        Miss::unless_equal("virtualServers", &expected("virtualServers")?, &found)?;
-    }
     if let Some(count) = expect["virtualServerCount"].as_u64() {
         Miss::unless_equal("virtualServerCount", &count, &(found.len() as u64))?;
     }
-    let missing: Vec<String> = expected("virtualServersInclude")?.into_iter().filter(|server| !found.contains(server)).collect();
-    if missing.is_empty() { Ok(()) } else { Err(Miss::failed("virtualServersInclude", format!("{missing:?}"), format!("{found:?}"))) }
+    for (key, all) in [("virtualServers", true), ("virtualServersInclude", false)] {
+        let wanted = items(key, &expect[key])?;
+        let wrong_count = all && !expect[key].is_null() && wanted.len() != found.len();
+        if wrong_count || wanted.iter().any(|server| !is_among(server, &found)) {
+            return Err(Miss::failed(key, &expect[key], Value::from(found)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a virtual server was found that is all that the expected one says.
+fn is_among(wanted: &Value, found: &[Value]) -> bool {
+    let wanted = in_order(wanted);
+    let fits = |server: &Value| wanted.as_object().is_some_and(|said| said.iter().all(|(key, value)| server[key.as_str()] == *value));
+    found.iter().any(fits)
 }
 
 /// A virtual server with its real servers in the order of their addresses' text.
@@ -223,7 +229,7 @@ fn node_ips(input: &Value, expect: &Value) -> Outcome {
 }
 
 fn service_map(input: &Value, expect: &Value) -> Outcome {
-    only_keys("input", input, &["services", "proxyConfig"])?;
+    only_keys("input", input, &["services", "proxyConfig", "endpointSlices"])?;
     only_keys("expect", expect, &["servicePortCount", "healthCheckNodePorts"])?;
     let config = match &input["proxyConfig"] {
         Value::Null => ProxyConfig::new(IpFamily::V4, "node", IpAddr::from([192, 168, 0, 1])),
@@ -243,8 +249,8 @@ fn service_map(input: &Value, expect: &Value) -> Outcome {
         Value::Null => return Ok(()),
         Value::Object(by_service) => by_service.values().filter_map(Value::as_u64).collect(),
         other => list("healthCheckNodePorts", other, |entry| {
-            let port = entry.as_u64().or_else(|| entry["port"].as_u64()).or_else(|| entry["healthCheckNodePort"].as_u64());
-            port.ok_or_else(|| Miss::Malformed(format!("healthCheckNodePorts: {entry} has no port")))
+            let named = ["port", "healthCheckNodePort", "nodePort"].iter().find_map(|key| entry[*key].as_u64());
+            entry.as_u64().or(named).ok_or_else(|| Miss::Malformed(format!("healthCheckNodePorts: {entry} has no port")))
         })?,
     };
     let expected: BTreeSet<u64> = expected.into_iter().collect();

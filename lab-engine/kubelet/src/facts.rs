@@ -20,6 +20,6 @@ pub mod prober {
 
 /// Whether images are pulled.
 pub mod images {
-    pub use crate::image_pull::{Decision, ImageEvent, PullGate};
+    pub use crate::image_pull::{Decision, ImageEvent, PullGate, pull_failure};
     pub use crate::runtime::reference::apply_default_tag;
 }

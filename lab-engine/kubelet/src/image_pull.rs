@@ -75,6 +75,18 @@ impl Throttle {
     }
 }
 
+/// Why a container waits after a failed pull: the reason and the message. Errors of the runtime that begin with a name of their own keep it
+/// (`evalCRIPullErr`).
+pub fn pull_failure(image: &str, error: &str) -> (&'static str, String) {
+    const NAMED: [(&str, &str); 2] =
+        [("RegistryUnavailable", "the registry is unavailable"), ("SignatureValidationFailed", "the signature validation failed")];
+    let named = NAMED.into_iter().find_map(|(name, why)| error.strip_prefix(name).map(|rest| (name, why, rest)));
+    match named {
+        Some((name, why, rest)) => (name, format!("image pull failed for {image} because {why}{rest}")),
+        None => ("ErrImagePull", error.to_owned()),
+    }
+}
+
 /// Decides on pulls, for all Pods of a node.
 #[derive(Clone, Debug)]
 pub struct PullGate {
@@ -133,7 +145,7 @@ impl PullGate {
         if let Some(until) = self.backoff.waits_since_update(&key, now) {
             let told = format!("Back-off pulling image {image:?}");
             let message = match self.failures.get(&key) {
-                Some(error) => format!("{told}: ErrImagePull: {error}"),
+                Some(error) => format!("{told}: {error}"),
                 None => told.clone(),
             };
             let waits = Decision::Waits { reason: "ImagePullBackOff", message, until: Some(until) };
@@ -159,10 +171,11 @@ impl PullGate {
         ImageEvent::new(Normal, "Pulled", message)
     }
 
-    /// A pull failed: the next one waits. The container waits with the reason `ErrImagePull` and the error as its message.
+    /// A pull failed: the next one waits. The container waits as [`pull_failure`] says.
     pub fn failed(&mut self, uid: &str, image: &str, error: &str, now: Time) -> ImageEvent {
         let key = (uid.to_owned(), image.to_owned());
-        self.failures.insert(key.clone(), error.to_owned());
+        let (reason, message) = pull_failure(image, error);
+        self.failures.insert(key.clone(), format!("{reason}: {message}"));
         self.backoff.next(key, now, now);
         ImageEvent::new(Warning, "Failed", format!("Failed to pull image {image:?}: {error}"))
     }
@@ -184,5 +197,17 @@ mod tests {
         assert_eq!(gate.begin(Time::ZERO), Ok(()));
         assert_eq!(gate.begin(Time::from_millis(499)), Err("pull QPS exceeded".to_owned()));
         assert_eq!(gate.begin(Time::from_millis(500)), Ok(()));
+    }
+
+    #[test]
+    fn some_errors_of_the_runtime_have_a_name() {
+        let said = "image pull failed for web because the signature validation failed: no key";
+        assert_eq!(pull_failure("web", "SignatureValidationFailed: no key"), ("SignatureValidationFailed", said.to_owned()));
+        assert_eq!(pull_failure("web", "404"), ("ErrImagePull", "404".to_owned()));
+        let mut gate = PullGate::default();
+        gate.failed("uid", "web", "SignatureValidationFailed: no key", Time::ZERO);
+        let (decision, _) = gate.decide("uid", "web", "Always", Ok(false), Time::from_secs(1));
+        let message = format!("Back-off pulling image \"web\": SignatureValidationFailed: {said}");
+        assert_eq!(decision, Decision::Waits { reason: "ImagePullBackOff", message, until: Some(Time::from_secs(10)) });
     }
 }

@@ -229,7 +229,8 @@ fn log_run(worker: &PodWorker, index: usize, previous: bool) -> Result<usize, St
     latest.copied().ok_or_else(|| {
         let default = if worker.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
         let why = match &record.waiting {
-            Some(("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull", _)) => "trying and failing to pull image",
+            Some(("ErrImagePull", _)) => "image can't be pulled",
+            Some(("ImagePullBackOff", _)) => "trying and failing to pull image",
             Some((reason, _)) => reason,
             None => default,
         };

@@ -3,7 +3,7 @@
 use crate::backoff::go_duration;
 use crate::credentials::Keyring;
 use crate::env::{self, Source};
-use crate::image_pull::ImageEvent;
+use crate::image_pull::{ImageEvent, pull_failure};
 use crate::images::{Ensured, Pulled};
 use crate::kubelet::KubeletConfig;
 use crate::node::{node_ip, pod_network};
@@ -397,8 +397,9 @@ impl PodWorker {
                 self.create(index, cx);
             }
             Err(error) => {
-                self.event(index, Warning, "Failed", "Error: ErrImagePull", cx);
-                self.records[index].waiting = Some(("ErrImagePull", error));
+                let (reason, message) = pull_failure(&pulled.image, &error);
+                self.event(index, Warning, "Failed", &format!("Error: {reason}"), cx);
+                self.records[index].waiting = Some((reason, message));
                 self.records[index].step = Step::Waits(Some(cx.now + LOOK_AGAIN));
             }
         }

@@ -9,7 +9,7 @@ use super::{number, seconds};
 use crate::keys::only;
 use crate::read::{items, text, texts};
 use crate::{Miss, Outcome};
-use ::kubelet::facts::images::{Decision, ImageEvent, PullGate, apply_default_tag};
+use ::kubelet::facts::images::{Decision, ImageEvent, PullGate, apply_default_tag, pull_failure};
 use serde_json::{Value, json};
 use sim::Time;
 use std::time::Duration;
@@ -107,7 +107,7 @@ fn call(gate: &mut PullGate, runtime: &mut Runtime<'_>, image: &str, policy: &st
             if pulled.is_ok() && !runtime.present.contains(&named) {
                 runtime.present.push(named);
             }
-            pulled.err().map(|_| "ErrImagePull")
+            pulled.err().map(|error| pull_failure(image, &error).0)
         }
     };
     let reasons: Vec<&str> = events.iter().map(|event: &ImageEvent| event.reason).collect();

@@ -44,6 +44,9 @@ impl fmt::Display for Reference {
 /// The message of the reference parser, for example `invalid reference format`.
 pub(crate) fn parse(image: &str) -> Result<Reference, String> {
     const BAD: &str = "invalid reference format";
+    if image.len() == 64 && image.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(format!("invalid repository name ({image}), cannot specify 64-byte hexadecimal strings"));
+    }
     let (name, digest) = image.split_once('@').unwrap_or((image, ""));
     if name.is_empty() || image.ends_with('@') || (!digest.is_empty() && !is_digest(digest)) {
         return Err(BAD.to_owned());
@@ -123,5 +126,8 @@ mod tests {
         for image in ["", "nginx:", "ngi nx", "nginx:-x", "/nginx", "a//b", "nginx@sha256:12", "nginx:l:a"] {
             assert_eq!(parse(image), Err("invalid reference format".to_owned()), "{image}");
         }
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(parse(&id), Err(format!("invalid repository name ({id}), cannot specify 64-byte hexadecimal strings")));
+        assert!(parse(&id[1..]).is_ok());
     }
 }

@@ -91,15 +91,12 @@ impl Ipvs {
 /// The device that has the addresses of Services.
 pub const DUMMY_DEVICE: &str = "kube-ipvs0";
 
-/// The addresses of a node that can have node ports: those of its devices, without the loopback and link-local ones and without those that
-/// kube-proxy itself put on `kube-ipvs0`.
+/// The addresses of a node that can have node ports: those of its devices, without the loopback ones, the link-local ones of IPv6, and those
+/// that kube-proxy itself put on `kube-ipvs0`.
 pub fn node_ips(devices: &BTreeMap<String, Vec<IpAddr>>, family: IpFamily) -> BTreeSet<IpAddr> {
     let own = devices.get(DUMMY_DEVICE).map_or(&[][..], Vec::as_slice);
     let usable = |ip: &&IpAddr| {
-        let link_local = match ip {
-            IpAddr::V4(ip) => ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        };
+        let link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
         IpFamily::of(**ip) == family && !link_local && !ip.is_loopback() && !own.contains(ip)
     };
     devices.values().flatten().filter(usable).copied().collect()

@@ -45,9 +45,6 @@ enum Topology {
 /// Sorts the endpoints of a port by the traffic that may use them.
 pub fn categorize_endpoints<'a>(endpoints: &'a [Endpoint], port: &ServicePort, config: &ProxyConfig) -> Categorized<'a> {
     let mut found = Categorized::default();
-    if endpoints.is_empty() {
-        return found;
-    }
     let fallback = |endpoint: &&Endpoint| endpoint.serving && endpoint.terminating;
     let first_with = |ready: Vec<&'a Endpoint>, others: &dyn Fn() -> Vec<&'a Endpoint>| if ready.is_empty() { others() } else { ready };
     if port.uses_cluster_endpoints() {
