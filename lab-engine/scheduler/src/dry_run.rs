@@ -338,9 +338,10 @@ impl Scene {
             return Ok(Preemption { nominated_node: None, code: Code::Unschedulable });
         }
         let may_help = |node: &NodeInfo| refused.get(&*node.name).is_none_or(|code| *code == Code::Unschedulable);
-        let (found, _) = DefaultPreemption::default().candidates(&state, &pod, may_help, &framework, &handle);
+        let (found, refusals) = DefaultPreemption::default().candidates(&state, &pod, may_help, &framework, &handle);
         Ok(match plugins::pick(found) {
             Some(best) => Preemption { nominated_node: Some(best.node.to_string()), code: Code::Success },
+            None if plugins::failure(&refusals).is_some() => Preemption { nominated_node: None, code: Code::Error },
             None => Preemption { nominated_node: None, code: Code::Unschedulable },
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::pod_volume::{PodVolume, pod_volumes};
 use crate::resources::{Resources, pod_requests};
-use api::core::{Container, Pod, PodAffinityTerm, WeightedPodAffinityTerm};
+use api::core::{Container, Pod, PodAffinity, PodAffinityTerm, WeightedPodAffinityTerm};
 use api::labels::{Operator, Requirement, Selector};
 use api::meta::StringMap;
 use client::ObjectKey;
@@ -98,6 +98,8 @@ pub(crate) struct PodInfo {
     pub(crate) preferred_affinity: Vec<WeightedAffinityTerm>,
     /// Pods that it should be far from.
     pub(crate) preferred_anti_affinity: Vec<WeightedAffinityTerm>,
+    /// What is wrong with the selectors of these wishes; `None` when they can be read.
+    pub(crate) affinity_error: Option<String>,
     /// Its volumes, as far as they bear on where it can run.
     pub(crate) volumes: Vec<PodVolume>,
 }
@@ -125,6 +127,7 @@ impl PodInfo {
             required_anti_affinity: far.map(|far| required(&far.required)).unwrap_or_default(),
             preferred_affinity: near.map(|near| near.preferred.iter().map(weighted).collect()).unwrap_or_default(),
             preferred_anti_affinity: far.map(|far| far.preferred.iter().map(weighted).collect()).unwrap_or_default(),
+            affinity_error: affinity_error(near, far),
             volumes: pod_volumes(&pod),
             pod,
         }
@@ -157,6 +160,28 @@ impl PodInfo {
 /// The namespace of a Pod; `default` when it has none.
 pub(crate) fn namespace_of(pod: &Pod) -> &str {
     if pod.metadata.namespace.is_empty() { "default" } else { &pod.metadata.namespace }
+}
+
+/// What is wrong with the selectors of the wishes about other Pods: the first error of each kind of wish (`PodInfo.Update`).
+fn affinity_error(near: Option<&PodAffinity>, far: Option<&PodAffinity>) -> Option<String> {
+    let wrong = |term: &PodAffinityTerm| {
+        let selectors = [term.label_selector.as_ref(), term.namespace_selector.as_ref()];
+        selectors.into_iter().find_map(|selector| Selector::from_label_selector(selector).err())
+    };
+    let required = |wishes: Option<&PodAffinity>| wishes?.required.iter().find_map(wrong);
+    let preferred = |wishes: Option<&PodAffinity>| wishes?.preferred.iter().find_map(|term| wrong(&term.pod_affinity_term));
+    let errors = [
+        ("requiredAffinityTerms", required(near)),
+        ("requiredAntiAffinityTerms", required(far)),
+        ("preferredAffinityTerms", preferred(near)),
+        ("preferredAntiAffinityTerms", preferred(far)),
+    ];
+    let errors: Vec<String> = errors.into_iter().filter_map(|(kind, error)| Some(format!("{kind}: {}", error?))).collect();
+    match errors.as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        several => Some(format!("[{}]", several.join(", "))),
+    }
 }
 
 /// A selector that cannot be read selects nothing.

@@ -80,6 +80,16 @@ impl DefaultPreemption {
     }
 }
 
+/// What went wrong on the nodes themselves, all together; `None` when each node merely does not help (the error of `DryRunPreemption`).
+pub(crate) fn failure(refusals: &NodeStatuses) -> Option<String> {
+    let failed = refusals.by_node.values().filter(|status| status.code == Code::Error);
+    match failed.map(Status::message).collect::<Vec<_>>().as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        several => Some(format!("[{}]", several.join(", "))),
+    }
+}
+
 /// A node on which the Pod fits without these Pods, the most important first.
 #[derive(Debug)]
 pub(crate) struct Candidate {
@@ -215,6 +225,9 @@ impl PostFilter for DefaultPreemption {
         let (candidates, mut refusals) = self.candidates(state, pod, may_help, runtime, handle);
         if let Some(Candidate { node, victims, .. }) = pick(candidates) {
             return PostFilterResult::Nominated(Nomination { node, victims });
+        }
+        if let Some(failure) = failure(&refusals) {
+            return PostFilterResult::Refused(Status::new(Code::Error, format!("preemption: {failure}")), false);
         }
         refusals.absent = Status::unresolvable("Preemption is not helpful for scheduling");
         let diagnosis = Diagnosis { nodes: handle.nodes.len(), statuses: refusals, ..Diagnosis::default() };

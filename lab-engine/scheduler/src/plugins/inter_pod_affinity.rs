@@ -149,6 +149,9 @@ impl Plugin for InterPodAffinity {
 
 impl PreFilter for InterPodAffinity {
     fn pre_filter(&self, state: &mut CycleState, pod: &PodInfo, handle: &Handle<'_>) -> Result<PreFilterResult, Status> {
+        if let Some(error) = &pod.affinity_error {
+            return Err(Status::unresolvable(format!("parsing pod: {error}")));
+        }
         let mut counts = Counts::default();
         let wishless = pod.required_affinity.is_empty() && pod.required_anti_affinity.is_empty();
         if wishless {
@@ -186,9 +189,9 @@ impl PreFilter for InterPodAffinity {
 }
 
 impl Filter for InterPodAffinity {
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
+    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> Result<(), Status> {
         let Some(counts) = state.read::<Counts>() else { return Ok(()) };
-        if !is_near(counts, pod, node) {
+        if !is_near(counts, pod, node, handle) {
             return Err(Status::unresolvable("node(s) didn't match pod affinity rules"));
         }
         if pod.required_anti_affinity.iter().any(|term| counts.anti.of(&term.topology_key, node) > 0) {
@@ -203,12 +206,12 @@ impl Filter for InterPodAffinity {
 
 /// Whether the Pods that the Pod must be near are there (`satisfyPodAffinity`). The first of a group of Pods that want to be near each
 /// other may go anywhere.
-fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo) -> bool {
+fn is_near(counts: &Counts, pod: &PodInfo, node: &NodeInfo, handle: &Handle<'_>) -> bool {
     let terms = &pod.required_affinity;
     if terms.iter().any(|term| node.label(&term.topology_key).is_none()) {
         return false;
     }
-    let matches_itself = |term: &AffinityTerm| term.matches(&pod.pod, &crate::listers::NO_LABELS);
+    let matches_itself = |term: &AffinityTerm| term.matches(&pod.pod, handle.listers.namespace_labels(namespace_of(&pod.pod)));
     terms.iter().all(|term| counts.affinity.of(&term.topology_key, node) > 0)
         || (counts.affinity.0.is_empty() && terms.iter().all(matches_itself))
 }

@@ -22,7 +22,7 @@ mod volume_restrictions;
 mod volume_zone;
 
 pub(crate) use default_binder::DefaultBinder;
-pub(crate) use default_preemption::{Candidate, DefaultPreemption, eligible, pick};
+pub(crate) use default_preemption::{Candidate, DefaultPreemption, eligible, failure, pick};
 pub(crate) use dynamic_resources::DynamicResources;
 pub(crate) use image_locality::{ImageLocality, normalized_image_name};
 pub(crate) use inter_pod_affinity::InterPodAffinity;

@@ -151,6 +151,7 @@ mod tests {
             (json!([{"matchExpressions": [many]}, {"matchExpressions": [ssd]}]), true),
             (json!([{}]), false),
             (json!([{"matchExpressions": [{"key": "gpu", "operator": "NotIn", "values": ["x"]}]}]), true),
+            (json!([{"matchExpressions": [{"key": "gpu", "operator": "NotIn", "values": ["no label!"]}]}]), false),
             (json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}]), true),
         ] {
             assert_eq!(matches_required(&required(terms.clone()).pod, &disk), fits, "{terms}");

@@ -343,9 +343,8 @@ impl Score for PodTopologySpread {
                 continue;
             }
             for (constraint, domains) in constraints.iter().zip(&mut domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
-                if let Some(value) = node.label(&constraint.key) {
-                    add(domains, value, 0);
-                }
+                // With the system's constraints nodes without the label are a domain of their own, whose Pods nobody counts.
+                add(domains, node.label(&constraint.key).unwrap_or_default(), 0);
             }
         }
         let weight = |(constraint, domains): (&Constraint, &BTreeMap<String, i64>)| {
