@@ -79,7 +79,19 @@ pub(crate) fn bare<T: Json + Default>(at: &str, value: &Value) -> Result<T, Miss
         fields.remove("apiVersion");
         fields.remove("kind");
     }
+    number_version(&mut value);
     part(at, &value)
+}
+
+/// Resource versions are opaque to whoever reads them, the engine's are numbers: one that is no number gets one.
+fn number_version(object: &mut Value) {
+    if let Some(Value::String(version)) = object.pointer_mut("/metadata/resourceVersion")
+        && !version.is_empty()
+        && version.parse::<u64>().is_err()
+    {
+        let number = version.bytes().fold(0_u64, |number, byte| number.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        *version = number.to_string();
+    }
 }
 
 /// The case with all its times moved into those that the engine knows, which begin in 2026: 28 years on, when the calendar is the same.

@@ -6,7 +6,7 @@
 pub mod deployment {
     pub use crate::deployment::revision::beyond_history;
     pub use crate::deployment::rolling::{
-        desired, max_unavailable, min_available, new_size, old_sizes, resolve_fenceposts, scale_down, size,
+        cleaned_sizes, desired, grown_size, max_unavailable, min_available, new_size, old_sizes, resolve_fenceposts, scale_down, size,
     };
     pub use crate::deployment::same_version;
     pub use crate::deployment::scaling::{fraction, scale};

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `most-recent-schedule` | `cronJob`, `now`, `includeStartingDeadlineSeconds` | `earliestTime`, `mostRecentTime`, `missed`, or `error` |
 //! | `next-schedule` | `cronJob`, `now` | `nextScheduleTime`, `secondsUntilNext` |
-//! | `unmet-starts` | `cronJob`, `now` | `unmetStarts` |
+//! | `unmet-starts` | `cronJob`, `now` | `unmetStarts`, or `error` when they are too many |
 //! | `cronjob-sync` | `cronJob`, `jobs`, `now` | what a look does: see [`sync`] |
 
 use super::{compare, object, objects, parts, time, unknown};
@@ -59,9 +59,11 @@ pub(crate) fn run(case: &Value) -> Outcome {
         }
         "unmet-starts" => {
             let since = cron_job.status.last_schedule_time.or(cron_job.metadata.creation_timestamp).unwrap_or_default();
-            let starts = std::iter::successors(schedule.next(since.0.unix_seconds(), &zone), |at| schedule.next(*at, &zone));
-            let starts: Vec<String> = starts.take_while(|at| *at <= seconds).take(MOST_STARTS).map(shown).collect();
-            json!({"unmetStarts": starts})
+            let deadline = cron_job.spec.starting_deadline_seconds.map_or(i64::MIN, |deadline| seconds.saturating_sub(deadline));
+            let since = since.0.unix_seconds().max(deadline);
+            let starts = std::iter::successors(schedule.next(since, &zone), |at| schedule.next(*at, &zone));
+            let starts: Vec<String> = starts.take_while(|at| *at <= seconds).take(MOST_STARTS + 1).map(shown).collect();
+            if starts.len() > MOST_STARTS { json!({"error": true}) } else { json!({"unmetStarts": starts, "error": false}) }
         }
         other => return Err(unknown(other)),
     };

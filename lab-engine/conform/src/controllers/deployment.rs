@@ -5,7 +5,8 @@
 //! | `resolve-fenceposts` | `maxSurge`, `maxUnavailable`, `replicas` | both as numbers, or `error` |
 //! | `max-unavailable`, `min-available` | `deployment` | `maxUnavailable`, `minAvailable` |
 //! | `new-rs-replicas` | `deployment`, `newRS`, `allRSs` | `newRSReplicas` |
-//! | `reconcile-new-rs`, `reconcile-old-rs`, `cleanup-unhealthy`, `scale-down-old-rolling` | and `oldRSs` | `scaled`, the size |
+//! | `reconcile-new-rs`, `reconcile-old-rs`, `scale-down-old-rolling` | and `oldRSs` | `scaled`, the size |
+//! | `cleanup-unhealthy` | and `maxCleanupCount` | the same, and `cleanupCount` |
 //! | `rs-fraction`, `scale` | `replicaSet`; `newRS`, `oldRSs` | `delta`; `replicasByRS` by name |
 //! | `cleanup-history` | `oldRSs` | `deletedCount`, `deleted` |
 //! | `deployment-complete`, `-progressing`, `-timed-out` | `deployment`; `oldStatus`, `newStatus`; `now` | the answer |
@@ -57,7 +58,7 @@ fn found(op: &str, input: &Value) -> Result<Value, Miss> {
         "new-rs-replicas" => {
             let all: Vec<Arc<ReplicaSet>> = objects("allRSs", &input["allRSs"])?;
             let total = all.iter().map(|set| facts::size(set)).sum();
-            json!({"newRSReplicas": facts::new_size(&deployment(input)?, facts::size(&new()?), total)})
+            json!({"newRSReplicas": facts::grown_size(&deployment(input)?, facts::size(&new()?), total)})
         }
         "reconcile-new-rs" => {
             let size = facts::size(&new()?);
@@ -112,8 +113,7 @@ fn shrunk(op: &str, input: &Value) -> Result<Value, Miss> {
         "reconcile-old-rs" => facts::old_sizes(&deployment, &object("newRS", &input["newRS"])?, &old).first().copied().unwrap_or(0),
         "cleanup-unhealthy" => {
             let most = i32::try_from(input["maxCleanupCount"].as_i64().unwrap_or(0)).unwrap_or(0);
-            let unhealthy = before - old.first().and_then(|set| set.status.available_replicas).unwrap_or(0);
-            before - unhealthy.clamp(0, most)
+            facts::cleaned_sizes(&old, most).first().copied().unwrap_or(0)
         }
         _ => {
             let mut sizes: Vec<i32> = old.iter().map(|set| facts::size(set)).collect();
@@ -122,5 +122,9 @@ fn shrunk(op: &str, input: &Value) -> Result<Value, Miss> {
             sizes.first().copied().unwrap_or(0)
         }
     };
-    Ok(json!({"scaled": after != before, "oldRSReplicas": after}))
+    let mut told = json!({"scaled": after != before, "oldRSReplicas": after});
+    if op == "cleanup-unhealthy" {
+        told["cleanupCount"] = json!(before - after);
+    }
+    Ok(told)
 }

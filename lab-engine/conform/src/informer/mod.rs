@@ -38,7 +38,7 @@ pub(crate) fn run(case: &Value) -> Outcome {
         "indexer" => known(&["index", "steps"]).and_then(|()| store::indexer(case)),
         "store_rv" => known(&["steps"]).and_then(|()| store::resource_version(case)),
         "object_name" => known(&["input", "expect"]).and_then(|()| store::object_name(case)),
-        "shared_informer" => known(&["handlers", "steps"]).and_then(|()| shared::run(case)),
+        "shared_informer" => known(&["default_s", "handlers", "steps"]).and_then(|()| shared::run(case)),
         "resync_check_period" => known(&["default_s", "handlers_s", "expect"]).and_then(|()| shared::check_period(case)),
         other => Err(Miss::Malformed(format!("unknown kind {other:?}"))),
     }

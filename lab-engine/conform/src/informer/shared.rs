@@ -78,7 +78,12 @@ impl Scene {
             // The informer does not hear of it until it lists again.
             "server_change_unseen" => Ok(()),
             "advance_s" => {
-                self.now = self.now.saturating_add(Duration::from_secs(seconds(&step["by"])?));
+                let until = self.now.saturating_add(Duration::from_secs(seconds(&step["by"])?));
+                while let Some(wake) = self.shared.next_wake().filter(|wake| *wake > self.now && *wake < until) {
+                    self.now = wake;
+                    self.send(&Input::Wake);
+                }
+                self.now = until;
                 self.send(&Input::Wake);
                 Ok(())
             }
@@ -110,10 +115,12 @@ impl Scene {
     }
 }
 
-/// Runs a case of kind `shared_informer`.
+/// Runs a case of kind `shared_informer`. Where it does not say how often the informer looks for resyncs, it is each second, as in the
+/// tests of upstream.
 pub(super) fn run(case: &Value) -> Outcome {
+    let default = if case["default_s"].is_null() { 1 } else { seconds(&case["default_s"])? };
     let mut scene = Scene {
-        shared: SharedInformer::new(informer(), Duration::ZERO),
+        shared: SharedInformer::new(informer(), Duration::from_secs(default)),
         handlers: BTreeMap::new(),
         now: Time::ZERO,
         out: Outbox::new(1),

@@ -176,6 +176,14 @@ fn start(now: Time, cron_job: &CronJob, jobs: &[Arc<Job>], decision: &mut Decisi
     if spec.suspend == Some(true) {
         return;
     }
+    if spec.schedule.contains("TZ") {
+        let message = format!(
+            "CRON_TZ or TZ used in schedule {:?} is not officially supported, see \
+             https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details",
+            spec.schedule
+        );
+        decision.events.push((EventType::Warning, "UnsupportedSchedule", message));
+    }
     let schedule = match Schedule::parse(&spec.schedule) {
         Ok(schedule) => schedule,
         Err(error) => {
@@ -310,6 +318,12 @@ mod tests {
         assert_eq!(job.metadata.annotations[SCHEDULED], "2026-05-04T10:05:00+02:00");
         assert_eq!(decision.again, Some(Duration::from_millis(86_399_100)));
         assert_eq!(job.metadata.owner_references[0].kind, "CronJob");
+    }
+
+    #[test]
+    fn a_zone_in_the_schedule_is_used_and_warned_of() {
+        let decision = look(json!({"schedule": "TZ=UTC 0 * * * *"}), "2026-05-04T09:00:30Z");
+        assert_eq!((decision.events[0].1, decision.create.is_some()), ("UnsupportedSchedule", true));
     }
 
     #[test]

@@ -51,14 +51,20 @@ pub fn min_available(deployment: &Deployment) -> i32 {
     if is_rolling(deployment) { desired(deployment) - max_unavailable(deployment) } else { 0 }
 }
 
-/// The size that the new ReplicaSet should have (`reconcileNewReplicaSet`, `NewRSNewReplicas`), given the Pods of all ReplicaSets.
-pub fn new_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
+/// The size up to which the new ReplicaSet may grow (`NewRSNewReplicas`), given the Pods of all ReplicaSets.
+pub fn grown_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
     let desired = desired(deployment);
-    if !is_rolling(deployment) || new >= desired {
+    if !is_rolling(deployment) {
         return desired;
     }
     let room = desired.saturating_add(max_surge(deployment)).saturating_sub(total);
-    if room <= 0 { new } else { new + room.min(desired - new) }
+    if room <= 0 { new } else { new.saturating_add(room.min(desired.saturating_sub(new))) }
+}
+
+/// The size that the new ReplicaSet should have (`reconcileNewReplicaSet`): no more than is wanted, and as far as it may grow.
+pub fn new_size(deployment: &Deployment, new: i32, total: i32) -> i32 {
+    let desired = desired(deployment);
+    if new >= desired { desired } else { grown_size(deployment, new, total) }
 }
 
 /// The sizes that the old ReplicaSets should have, in the given order, oldest first (`reconcileOldReplicaSets`): unhealthy Pods go
@@ -72,16 +78,21 @@ pub fn old_sizes(deployment: &Deployment, new: &ReplicaSet, old: &[Arc<ReplicaSe
     if budget <= 0 {
         return sizes;
     }
-    // `cleanupUnhealthyReplicas`
-    let mut cleaned = 0;
-    for (size, rs) in sizes.iter_mut().zip(old) {
-        let unhealthy = (*size - available(rs)).clamp(0, budget - cleaned);
-        *size -= unhealthy;
-        cleaned += unhealthy;
-    }
+    sizes = cleaned_sizes(old, budget);
     let total_available = old.iter().map(|rs| available(rs)).sum::<i32>() + available(new);
     scale_down(&mut sizes, total_available - min_available);
     sizes
+}
+
+/// The sizes of the old ReplicaSets without their unhealthy Pods, of which at most `most` go (`cleanupUnhealthyReplicas`).
+pub fn cleaned_sizes(old: &[Arc<ReplicaSet>], most: i32) -> Vec<i32> {
+    let mut left = most.max(0);
+    let clean = |rs: &Arc<ReplicaSet>| {
+        let unhealthy = (size(rs) - rs.status.available_replicas.unwrap_or(0)).clamp(0, left);
+        left -= unhealthy;
+        size(rs) - unhealthy
+    };
+    old.iter().map(clean).collect()
 }
 
 /// Takes as many Pods away as may go, of the first ReplicaSets first (`scaleDownOldReplicaSetsForRollingUpdate`).
@@ -121,6 +132,7 @@ mod tests {
     fn the_new_version_grows_into_the_room_there_is() {
         let new = |surge, total, new| new_size(&deployment(10, json!(surge), json!(0)), new, total);
         assert_eq!((new(0, 10, 0), new(2, 10, 0), new(2, 5, 0), new(2, 10, 2), new(2, 12, 12)), (0, 2, 7, 4, 10));
+        assert_eq!(grown_size(&deployment(1, json!(1), json!(1)), 5, 5), 5);
     }
 
     #[test]

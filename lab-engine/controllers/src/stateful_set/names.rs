@@ -92,13 +92,12 @@ pub(crate) fn set_identity(set: &StatefulSet, pod: &mut Pod) {
     pod.metadata.labels.insert(POD_INDEX.to_owned(), ordinal);
 }
 
-/// Whether a Pod is the set's by name and label (`identityMatches`).
+/// Whether a Pod is the set's by name, namespace and the label with its name (`identityMatches`). The label with its number does not
+/// count: a Pod from before there was one is left as it is.
 pub fn identity_matches(set: &StatefulSet, pod: &Pod) -> bool {
-    let label = |key: &str| pod.metadata.labels.get(key).map(String::as_str);
     is_member_of(set, pod)
         && pod.metadata.namespace == set.metadata.namespace
-        && label(POD_NAME) == Some(pod.metadata.name.as_str())
-        && label(POD_INDEX) == Some(ordinal_of(pod).to_string().as_str())
+        && pod.metadata.labels.get(POD_NAME) == Some(&pod.metadata.name)
 }
 
 /// Gives a Pod the volumes of its claims (`updateStorage`).
@@ -175,6 +174,12 @@ mod tests {
         let claims: Vec<_> = pod.spec.volumes.iter().map(|v| v.persistent_volume_claim.as_ref().map(|c| c.claim_name.as_str())).collect();
         assert_eq!(claims, [Some("www-web-2"), None]);
         assert!(identity_matches(&set, &pod));
+        let labelled = |key: &str| {
+            let mut pod = pod.clone();
+            pod.metadata.labels.remove(key);
+            identity_matches(&set, &pod)
+        };
+        assert_eq!((labelled(POD_INDEX), labelled(POD_NAME)), (true, false));
         assert_eq!(claims_of(&set, 2).next().unwrap().metadata.labels["app"], "web");
     }
 
