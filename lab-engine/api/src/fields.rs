@@ -16,7 +16,7 @@ pub struct FieldRequirement {
 /// Requirements of which all must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSelector {
-    /// The requirements, in the order written.
+    /// The requirements; those that were read are in the order of their texts.
     pub requirements: Vec<FieldRequirement>,
 }
 
@@ -27,7 +27,9 @@ impl FieldSelector {
     /// The message of upstream.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut requirements = Vec::new();
-        for term in terms(text).into_iter().filter(|term| !term.is_empty()) {
+        let mut terms = terms(text);
+        terms.sort_unstable();
+        for term in terms.into_iter().filter(|term| !term.is_empty()) {
             let invalid = || format!("invalid selector: '{text}'; can't understand '{term}'");
             let (field, equal, value) = split_term(term).ok_or_else(invalid)?;
             let value = unescape(value).map_err(|bad| format!("invalid field selector: {bad} in {value:?}"))?;
@@ -126,6 +128,7 @@ mod tests {
         assert_eq!(selector.requirements[0].value, "a,b=c\\");
         assert_eq!(selector.to_string(), text);
         assert_eq!(FieldSelector::parse("a==b").unwrap().to_string(), "a=b");
+        assert_eq!(FieldSelector::parse("b=1,a=2").unwrap().to_string(), "a=2,b=1");
         assert_eq!(FieldSelector::parse("").unwrap(), FieldSelector::default());
         assert_eq!(FieldSelector::parse("a").unwrap_err(), "invalid selector: 'a'; can't understand 'a'");
         for text in ["a=b=c", "x=a||y=b", "x==a==b", "a=b\\", "a=\\x"] {

@@ -101,7 +101,11 @@ impl Quantity {
         }
         let (magnitude, format) = match scale(suffix).ok_or(WRONG_SUFFIX)? {
             Scale::Ten(exponent, format) => (decimal(whole, fraction, exponent), format),
-            Scale::Two(power) => (binary(whole, fraction, power), Format::BinarySi),
+            Scale::Two(power) => {
+                let magnitude = binary(whole, fraction, power);
+                // Less than one unit has no binary form.
+                (magnitude, if (1..NANO).contains(&magnitude) { Format::DecimalSi } else { Format::BinarySi })
+            }
         };
         Ok(Quantity { nanos: if negative { -magnitude } else { magnitude }, format })
     }
@@ -332,6 +336,8 @@ mod tests {
         let quantity = |text| Quantity::parse(text).unwrap();
         assert_eq!(quantity("1Ki"), quantity("1024"));
         assert!(quantity("100m") < quantity("0.2"));
+        let formats = ["0Ki", "0.5Ki", "0.0005Ki", "-0.0005Ki"].map(|text| quantity(text).format());
+        assert_eq!(formats, [Format::BinarySi, Format::BinarySi, Format::DecimalSi, Format::DecimalSi]);
         let mut sum = Quantity::default();
         sum.add(quantity("1Gi"));
         sum.sub(quantity("512Mi"));

@@ -98,29 +98,36 @@ fn limited(value: &Value) -> Result<LimitedResource, Miss> {
     })
 }
 
+fn quotas_of(list: &Value) -> Result<Vec<ResourceQuota>, Miss> {
+    let quota = |item: &Value| -> Result<ResourceQuota, Miss> {
+        match object("quotas", item)? {
+            Object::ResourceQuota(quota) => Ok(ResourceQuota::clone(&quota)),
+            other => Err(Miss::Malformed(format!("a {} is no quota", other.kind()))),
+        }
+    };
+    items("quotas", list)?.iter().map(quota).collect()
+}
+
 fn quota(input: &Value, expect: &Value) -> Outcome {
     only_keys("input", input, &["operation", "namespace", "object", "oldObject", "quotas", "limitedResources"])?;
     only_keys("expect", expect, &["allowed", "used", "message"])?;
+    let namespace = text("namespace", &input["namespace"])?;
+    // Only the quotas of the namespace are asked.
+    let (mut quotas, elsewhere): (Vec<_>, Vec<_>) =
+        quotas_of(&input["quotas"])?.into_iter().partition(|quota| quota.metadata.namespace == namespace);
+    if input["operation"] == "DELETE" {
+        // The plugin looks at creations and updates only; a deletion need not bring an object.
+        Miss::unless_equal("allowed", &truth("allowed", &expect["allowed"])?, &true)?;
+        return used(&expect["used"], &[quotas, elsewhere].concat());
+    }
     let mut subject = object("object", &input["object"])?;
-    text("namespace", &input["namespace"])?.clone_into(&mut subject.metadata_mut().namespace);
+    namespace.clone_into(&mut subject.metadata_mut().namespace);
     if let Object::Pod(pod) = &mut subject {
         name_containers(Arc::make_mut(pod));
     }
     let old = if input["oldObject"].is_null() { None } else { Some(object("oldObject", &input["oldObject"])?) };
-    let mut quotas: Vec<ResourceQuota> = Vec::new();
-    for item in items("quotas", &input["quotas"])? {
-        match object("quotas", item)? {
-            Object::ResourceQuota(quota) => quotas.push(ResourceQuota::clone(&quota)),
-            other => return Err(Miss::Malformed(format!("a {} is no quota", other.kind()))),
-        }
-    }
     let limited = items("limitedResources", &input["limitedResources"])?.iter().map(limited).collect::<Result<Vec<_>, _>>()?;
     let operation = match (text("operation", &input["operation"])?, &old) {
-        // The plugin looks at creations and updates only.
-        ("DELETE", _) => {
-            Miss::unless_equal("allowed", &truth("allowed", &expect["allowed"])?, &true)?;
-            return used(&expect["used"], &quotas);
-        }
         ("CREATE", _) => Operation::Create,
         ("UPDATE", Some(old)) => Operation::Update(old),
         (other, _) => return Err(Miss::Malformed(format!("the operation {other} is not known, or lacks oldObject"))),
@@ -131,7 +138,7 @@ fn quota(input: &Value, expect: &Value) -> Outcome {
             for (index, status) in charged {
                 quotas[index].status = status;
             }
-            used(&expect["used"], &quotas)
+            used(&expect["used"], &[quotas, elsewhere].concat())
         }
         (false, Err(_)) => Ok(()),
         (expected, Ok(_)) => Err(Miss::failed("allowed", expected, true)),

@@ -111,7 +111,7 @@ impl Bench {
                 self.ask(|call| Request::Txn(call, Txn { success, ..Txn::default() }))
             }
         };
-        judge(at, text(&step["op"])?, &step["expect"], response)
+        judge(at, step, response)
     }
 
     fn reopen(&mut self, at: &str) -> Outcome {
@@ -313,7 +313,8 @@ fn event_json(event: &Event) -> Value {
 }
 
 /// Compares an answer with what a step expects of it.
-fn judge(at: &str, op: &str, expect: &Value, response: Response) -> Outcome {
+fn judge(at: &str, step: &Value, response: Response) -> Outcome {
+    let (op, expect) = (text(&step["op"])?, &step["expect"]);
     let actual = match response {
         Response::Error(_, error) => json!({"error": word(error)}),
         Response::Compacted(_) => json!({"ok": true}),
@@ -322,6 +323,14 @@ fn judge(at: &str, op: &str, expect: &Value, response: Response) -> Outcome {
         Response::Txn(_, txn) => {
             let mut json = txn.responses.first().map_or(json!({}), response_json);
             json["rev"] = txn.revision.into();
+            if !flag(&step["prev_kv"]) {
+                // What was there before is told to those who ask.
+                for (key, none) in [("prev", Value::Null), ("prev_keys", json!([]))] {
+                    if let Some(told) = json.get_mut(key) {
+                        *told = none;
+                    }
+                }
+            }
             json
         }
         other => return Err(Miss::Malformed(format!("an answer to something else: {other:?}"))),

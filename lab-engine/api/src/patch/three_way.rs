@@ -75,10 +75,10 @@ fn diff_maps(schema: Option<Schema<'_>>, last: &Fields, modified: &Fields, curre
                 let empty = Map::new();
                 let last = last.get(name).and_then(Value::as_object).unwrap_or(&empty);
                 let mut below = diff_maps(plan.below, last, wanted, found)?;
+                if plan.patch.retain_keys {
+                    retain_keys(&mut below, wanted, found);
+                }
                 if !below.is_empty() {
-                    if plan.patch.retain_keys {
-                        below.insert("$retainKeys".to_owned(), wanted.keys().cloned().collect());
-                    }
                     patch.insert(name.clone(), Value::Object(below));
                 }
             }
@@ -93,6 +93,15 @@ fn diff_maps(schema: Option<Schema<'_>>, last: &Fields, modified: &Fields, curre
         }
     }
     Ok(patch)
+}
+
+/// Tells of a union which fields it keeps, when something in it changes or others have added to it.
+fn retain_keys(below: &mut Fields, wanted: &Fields, found: &Fields) {
+    let kept: Vec<&str> = wanted.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str()).collect();
+    let foreign = found.iter().any(|(name, value)| !value.is_null() && !wanted.contains_key(name));
+    if !kept.is_empty() && (foreign || !below.is_empty()) {
+        below.insert("$retainKeys".to_owned(), json!(kept));
+    }
 }
 
 /// The patch for a merged list, from the last applied, the wanted and the found elements.
@@ -118,28 +127,33 @@ fn diff_lists(plan: FieldPlan<'_>, name: &str, [last, wanted, found]: [&[Value];
     };
     let (last, mut items, found) = (by_key(last, key)?, Vec::new(), by_key(found, key)?);
     let wanted = by_key(wanted, key)?;
-    let at = |list: &[(&Value, &Fields)], id: &Value| list.iter().position(|(other, _)| *other == id);
-    for (id, item) in &wanted {
-        let Some(index) = at(&found, id) else {
+    // Of elements with the same key the first is the counterpart of the first, the second that of the second.
+    let counterpart = |list: &[(&Value, &Fields)], place: usize| {
+        let id = wanted[place].0;
+        let before = wanted[..place].iter().filter(|(other, _)| *other == id).count();
+        list.iter().enumerate().filter(|(_, (other, _))| *other == id).map(|(index, _)| index).nth(before)
+    };
+    let mut places = Vec::new();
+    for (place, (id, item)) in wanted.iter().enumerate() {
+        let Some(index) = counterpart(&found, place) else {
             items.push(Value::Object((*item).clone()));
             continue;
         };
+        places.push(index);
         let empty = Map::new();
-        let last = at(&last, id).map_or(&empty, |index| last[index].1);
+        let last = counterpart(&last, place).map_or(&empty, |index| last[index].1);
         let mut below = diff_maps(plan.below, last, item, found[index].1)?;
-        let foreign = plan.patch.retain_keys && found[index].1.keys().any(|name| !item.contains_key(name));
-        if !below.is_empty() || foreign {
-            if plan.patch.retain_keys {
-                below.insert("$retainKeys".to_owned(), item.keys().cloned().collect());
-            }
+        if plan.patch.retain_keys {
+            retain_keys(&mut below, item, found[index].1);
+        }
+        if !below.is_empty() {
             below.insert(key.to_owned(), (*id).clone());
             items.push(Value::Object(below));
         }
     }
-    for (id, _) in last.iter().filter(|(id, _)| at(&wanted, id).is_none()) {
+    for (id, _) in last.iter().filter(|(id, _)| wanted.iter().all(|(other, _)| other != id)) {
         items.push(json!({"$patch": "delete", key: id}));
     }
-    let places: Vec<usize> = wanted.iter().filter_map(|(id, _)| at(&found, id)).collect();
     if !wanted.is_empty() && (!items.is_empty() || wanted.len() != found.len() || !places.is_sorted()) {
         patch.insert(format!("{ORDER_PREFIX}{name}"), wanted.iter().map(|(id, _)| json!({key: id})).collect());
     }
@@ -221,6 +235,23 @@ mod tests {
         let modified = json!({"spec": {"strategy": {"type": "Recreate"}}});
         let patch = three_way_strategic(deployment, &json!({}), &modified, &current).unwrap();
         assert_eq!(strategic_merge(deployment, current, &patch).unwrap(), modified);
+    }
+
+    #[test]
+    fn a_union_to_which_others_added_is_told_what_it_keeps() {
+        let deployment = find_kind("apps/v1", "Deployment").unwrap();
+        let wanted = json!({"spec": {"strategy": {"type": "RollingUpdate"}}});
+        let current = json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
+        let patch = three_way_strategic(deployment, &wanted, &wanted, &current).unwrap();
+        assert_eq!(patch, json!({"spec": {"strategy": {"$retainKeys": ["type"]}}}));
+    }
+
+    #[test]
+    fn elements_with_the_same_key_are_compared_in_their_order() {
+        let pod = find_kind("v1", "Pod").unwrap();
+        let of = |env: Value| json!({"spec": {"containers": [{"name": "x", "env": env}]}});
+        let twice = of(json!([{"name": "A", "value": "1"}, {"name": "B"}, {"name": "A", "value": "2"}]));
+        assert_eq!(three_way_strategic(pod, &twice, &twice, &twice), Ok(json!({})));
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub(crate) fn run(case: &Value) -> Outcome {
         }
         "fieldselector-split" => {
             case.keys(&["selector"], &["terms"])?;
-            case.same("terms", json!(terms(case.text("selector")?)))
+            let terms = terms(case.text("selector")?);
+            // No terms may be written as a list that is not there.
+            if terms.is_empty() && case.expect.get("terms").is_some_and(Value::is_null) { Ok(()) } else { case.same("terms", json!(terms)) }
         }
         "fieldselector-escape" => {
             case.keys(&["value"], &["escaped"])?;

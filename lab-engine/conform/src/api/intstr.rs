@@ -11,6 +11,9 @@ fn decoded(value: &Value) -> Result<IntOrString, Miss> {
 }
 
 fn number(case: &Case<'_>) -> Outcome {
+    if case.value("value")?.is_null() {
+        return case.valid(Err::<(), _>("nil value specified")).map(|_| ());
+    }
     let value = decoded(case.value("value")?)?;
     if case.op == "intstr-scaled" {
         case.keys(&["value", "total", "roundUp"], &["valid", "number"])?;

@@ -17,6 +17,8 @@ struct Run {
     server: Server,
     /// What `save_rv` and `save_continue` named.
     saved: BTreeMap<String, String>,
+    /// The UIDs that the server gave, by those that the case wrote.
+    uids: BTreeMap<String, String>,
     watches: BTreeMap<String, u64>,
     /// What watches have seen and nobody looked at.
     seen: BTreeMap<String, VecDeque<WatchEvent>>,
@@ -27,7 +29,7 @@ pub(super) fn run(case: &Value) -> Outcome {
     // Events can be selected by a field of their own, but an update makes one that is not there.
     let selects = steps.iter().any(|step| step["field"].as_str().is_some_and(|field| field.starts_with(NODE)));
     let server = Server::new(if selects { "events" } else { "configmaps" });
-    let mut run = Run { server, saved: BTreeMap::new(), watches: BTreeMap::new(), seen: BTreeMap::new() };
+    let mut run = Run { server, saved: BTreeMap::new(), uids: BTreeMap::new(), watches: BTreeMap::new(), seen: BTreeMap::new() };
     let namespaces: BTreeSet<&str> = steps.iter().filter_map(|step| step["key"].as_str()?.split_once('/')).map(|(ns, _)| ns).collect();
     namespaces.into_iter().for_each(|namespace| run.server.namespace(namespace));
     for (number, step) in steps.iter().enumerate() {
@@ -42,7 +44,7 @@ pub(super) fn run(case: &Value) -> Outcome {
 
 /// The object with this content: fields of both resources, as the API server drops those that a kind does not have.
 fn object(namespace: &str, name: &str, version: Option<&str>, content: &Value) -> Result<Value, Miss> {
-    only("object", content, &["nodeName", "note", "uid", "resourceVersion"])?;
+    only("object", content, &["nodeName", "note", "uid", "resourceVersion", "labels", "annotations"])?;
     let field = |name: &str| content[name].as_str().unwrap_or_default();
     let mut object = json!({
         "metadata": {"namespace": namespace, "name": name},
@@ -51,6 +53,11 @@ fn object(namespace: &str, name: &str, version: Option<&str>, content: &Value) -
         "message": field("note"),
         "data": {"nodeName": field("nodeName"), "note": field("note")},
     });
+    for key in ["labels", "annotations"] {
+        if !content[key].is_null() {
+            object["metadata"][key] = content[key].clone();
+        }
+    }
     if let Some(version) = content["resourceVersion"].as_str().or(version).filter(|version| !version.is_empty()) {
         object["metadata"]["resourceVersion"] = json!(version);
     }
@@ -184,6 +191,9 @@ impl Run {
             false => self.server.update(namespace, name, object),
         };
         let Some(written) = expected_success(step, result)? else { return Ok(()) };
+        if let Some(uid) = step["object"]["uid"].as_str() {
+            self.uids.insert(uid.to_owned(), written.metadata().uid.clone());
+        }
         self.save(step, "save_rv", version_of(&written));
         self.judge_version(&step["expect"], written.metadata().resource_version.0)
     }
@@ -191,7 +201,8 @@ impl Run {
     fn delete(&mut self, step: &Value, (namespace, name): (&str, &str)) -> Outcome {
         only("delete", step, &["op", "key", "precondition_uid", "save_rv", "expect"])?;
         only("expect", &step["expect"], &["error", "rv_greater_than"])?;
-        let result = self.server.delete(namespace, name, step["precondition_uid"].as_str());
+        let uid = step["precondition_uid"].as_str().map(|uid| self.uids.get(uid).map_or(uid, String::as_str));
+        let result = self.server.delete(namespace, name, uid);
         let Some(body) = expected_success(step, result)? else { return Ok(()) };
         // Most resources answer with a Status; the deletion is then the newest revision.
         let version = match body {
@@ -273,11 +284,13 @@ impl Run {
     }
 
     fn watch(&mut self, step: &Value) -> Outcome {
-        only("watch", step, &["op", "watch", "prefix", "rv", "match", "field", "label", "bookmarks", "send_initial_events"])?;
+        only("watch", step, &["op", "watch", "prefix", "rv", "match", "field", "label", "bookmarks", "send_initial_events", "expect"])?;
+        only("expect", &step["expect"], &["error"])?;
         let (namespace, query) = self.query(step)?;
         let query: Vec<_> = query.into_iter().chain([("watch".to_owned(), "true".to_owned())]).collect();
-        let id = self.server.watch(&namespace, &query).map_err(|status| Miss::failed("the watch", "a watch", status.message))?;
-        self.watches.insert(text(&step["watch"]), id);
+        if let Some(id) = expected_success(step, self.server.watch(&namespace, &query))? {
+            self.watches.insert(text(&step["watch"]), id);
+        }
         Ok(())
     }
 

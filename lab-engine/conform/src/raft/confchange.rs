@@ -18,6 +18,7 @@ pub(super) struct ConfChangeCase {
 #[serde(deny_unknown_fields)]
 struct Op {
     op: Kind,
+    #[serde(default)]
     changes: Vec<Change>,
     #[serde(default)]
     auto_leave: bool,

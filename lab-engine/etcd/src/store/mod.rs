@@ -336,9 +336,10 @@ impl Store {
     /// Forgets what no read at `revision` or later can see. Costs as much as was changed since the last compaction.
     ///
     /// # Errors
-    /// [`EtcdError::Compacted`] when that was done already, [`EtcdError::FutureRev`] when the revision does not exist yet.
+    /// [`EtcdError::Compacted`] when that was done already, [`EtcdError::FutureRev`] when the revision does not exist yet. Revision 0 forgets
+    /// nothing, and is refused only once there was a compaction.
     pub fn compact(&mut self, revision: Revision) -> Result<(), EtcdError> {
-        if revision <= self.compacted {
+        if revision <= self.compacted && self.compacted > 0 {
             return Err(EtcdError::Compacted);
         }
         if revision > self.revision {

@@ -30,7 +30,10 @@ fn the_past_can_be_read_until_it_is_compacted() {
     assert_eq!(read(&store, "a", 4).unwrap(), ["a=2", "ab=x"]);
     assert_eq!(read(&store, "a", 0).unwrap(), ["ab=x"]);
     assert_eq!(read(&store, "a", 6).unwrap_err(), EtcdError::FutureRev);
+    store.compact(0).unwrap();
+    assert_eq!(read(&store, "a", 2).unwrap(), ["a=1"], "nothing came before revision 0");
     store.compact(4).unwrap();
+    assert_eq!(store.compact(0), Err(EtcdError::Compacted));
     assert_eq!(read(&store, "a", 3).unwrap_err(), EtcdError::Compacted);
     assert_eq!(read(&store, "a", 4).unwrap(), ["a=2", "ab=x"]);
     store.compact(5).unwrap();
