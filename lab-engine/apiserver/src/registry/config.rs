@@ -5,6 +5,9 @@ use api::core::{ConfigMap, Secret, ServiceAccount};
 use api::meta::StringMap;
 use api::names;
 use api::status::{FieldError, FieldErrorKind};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// How many bytes the values may have together (`MaxSecretSize`).
@@ -14,6 +17,12 @@ fn keys<'a>(keys: impl Iterator<Item = &'a String>, path: &str, errors: &mut Vec
     for key in keys {
         errors.extend(names::config_key(key).into_iter().map(|detail| FieldError::invalid(format!("{path}[{key}]"), key, detail)));
     }
+}
+
+/// How many bytes a text in base64 stands for.
+fn decoded_len(text: &str) -> usize {
+    let padding = text.bytes().rev().take_while(|&byte| byte == b'=').count();
+    (text.len() / 4 * 3).saturating_sub(padding)
 }
 
 fn size(bytes: usize, path: &str, errors: &mut Vec<FieldError>) {
@@ -42,7 +51,9 @@ impl Strategy for ConfigMap {
         for key in self.binary_data.keys().filter(|key| self.data.contains_key(*key)) {
             errors.push(FieldError::invalid(format!("data[{key}]"), key, "duplicate of key present in binaryData"));
         }
-        size(self.data.values().chain(self.binary_data.values()).map(String::len).sum(), "", errors);
+        let bytes = self.binary_data.values().map(|value| decoded_len(value));
+        // Upstream names the object as a whole by a path without a name.
+        size(self.data.values().map(String::len).chain(bytes).sum(), "[]", errors);
     }
 
     fn validate_update(&self, old: &Self, errors: &mut Vec<FieldError>) {
@@ -64,7 +75,7 @@ impl Strategy for Secret {
 
     fn validate(&self, errors: &mut Vec<FieldError>) {
         keys(self.data.keys(), "data", errors);
-        size(self.data.values().map(|value| value.len() / 4 * 3).sum(), "data", errors);
+        size(self.data.values().map(|value| decoded_len(value)).sum(), "data", errors);
         let account = "kubernetes.io/service-account.name";
         if self.type_ == "kubernetes.io/service-account-token" && self.metadata.annotations.get(account).is_none_or(String::is_empty) {
             errors.push(FieldError::required(format!("metadata.annotations[{account}]"), ""));
@@ -86,13 +97,30 @@ impl Strategy for Secret {
 /// The keys that Secrets of some types must have.
 fn required_keys(type_: &str, data: &StringMap, errors: &mut Vec<FieldError>) {
     let required: &[&str] = match type_ {
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
         "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
         "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        "kubernetes.io/ssh-auth" if data.get("ssh-privatekey").is_none_or(String::is_empty) => {
+            return errors.push(FieldError::required("data[ssh-privatekey]", ""));
+        }
+        // One of both is enough.
+        "kubernetes.io/basic-auth" if !["username", "password"].iter().any(|key| data.contains_key(*key)) => &["username", "password"],
         _ => &[],
     };
-    for key in required.iter().filter(|key| !data.contains_key(**key)) {
-        errors.push(FieldError::required(format!("data[{key}]"), ""));
+    for key in required {
+        match data.get(*key) {
+            None => errors.push(FieldError::required(format!("data[{key}]"), "")),
+            Some(value) if key.starts_with(".docker") => registry_config(value, &format!("data[{key}]"), errors),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Appends that credentials for registries are not written as JSON.
+fn registry_config(value: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let bytes = STANDARD.decode(value).unwrap_or_default();
+    if let Err(error) = serde_json::from_slice::<Map<String, Value>>(&bytes) {
+        errors.push(FieldError::invalid(path, "<secret contents redacted>", error.to_string()));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! **Simplified here:** of a success policy the number of rules and that each says something is checked, not the text of its indexes.
 
-use super::{meta, pod_spec};
+use super::{meta, pod_annotations, pod_spec};
 use api::batch::{JobSpec, PodFailurePolicyRule};
 use api::status::{FieldError, FieldErrorKind};
 
@@ -54,6 +54,7 @@ pub(super) fn job_spec(spec: &JobSpec, path: &str, errors: &mut Vec<FieldError>)
     let template = format!("{path}.template");
     meta::labels(&spec.template.metadata.labels, &format!("{template}.labels"), errors);
     meta::annotations(&spec.template.metadata, &format!("{template}.annotations"), errors);
+    pod_annotations::annotations(&spec.template.metadata.annotations, &spec.template.spec, &format!("{template}.annotations"), errors);
     pod_spec::pod_spec(&spec.template.spec, &format!("{template}.spec"), errors);
     let restart = spec.template.spec.restart_policy.as_str();
     let path = format!("{template}.spec.restartPolicy");

@@ -65,9 +65,13 @@ pub(super) fn validate(object: &Object, errors: &mut Vec<FieldError>) {
 fn namespace(object: &Object, errors: &mut Vec<FieldError>) {
     let namespace = &object.metadata().namespace;
     let Some(kind) = object.info() else { return };
-    if kind.namespaced && namespace.is_empty() {
+    if !kind.namespaced {
+        if !namespace.is_empty() {
+            errors.push(FieldError::forbidden("metadata.namespace", "not allowed on this type"));
+        }
+    } else if namespace.is_empty() {
         errors.push(FieldError::required("metadata.namespace", ""));
-    } else if kind.namespaced {
+    } else {
         let wrong = names::dns1123_label(namespace).into_iter();
         errors.extend(wrong.map(|detail| FieldError::invalid("metadata.namespace", namespace, detail)));
     }
@@ -130,6 +134,19 @@ pub(super) fn label_selector(selector: &LabelSelector, path: &str, errors: &mut 
 /// Appends what is wrong with a change of metadata (`ValidateObjectMetaUpdate`).
 pub(super) fn validate_update(new: &Object, old: &Object, errors: &mut Vec<FieldError>) {
     let (new, old) = (new.metadata(), old.metadata());
+    if let Some(seconds) = new.deletion_grace_period_seconds.filter(|seconds| old.deletion_grace_period_seconds != Some(*seconds)) {
+        let detail = "field is immutable; may only be changed via deletion";
+        errors.push(FieldError::invalid_number("metadata.deletionGracePeriodSeconds", seconds, detail));
+    }
+    immutable(&new.name, &old.name, "metadata.name", errors);
+    immutable(&new.namespace, &old.namespace, "metadata.namespace", errors);
+    // Who leaves these out means what is there.
+    if !new.uid.is_empty() {
+        immutable(&new.uid, &old.uid, "metadata.uid", errors);
+    }
+    if new.creation_timestamp.is_some() {
+        immutable(&new.creation_timestamp, &old.creation_timestamp, "metadata.creationTimestamp", errors);
+    }
     immutable(&new.deletion_timestamp, &old.deletion_timestamp, "metadata.deletionTimestamp", errors);
     if old.is_deleting() {
         let added: Vec<&String> = new.finalizers.iter().filter(|finalizer| !old.finalizers.contains(finalizer)).collect();

@@ -27,6 +27,7 @@ mod networking;
 mod node;
 pub(crate) mod patch;
 mod pod;
+mod pod_annotations;
 mod pod_defaults;
 mod pod_parts;
 mod pod_spec;
@@ -238,6 +239,8 @@ pub(crate) fn update_rules(new: &Object, old: &Object) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if let (Object::Pod(new_pod), Object::Pod(old_pod)) = (new, old) {
         meta::validate_update(new, old, &mut errors);
+        meta::labels(&new_pod.metadata.labels, "metadata.labels", &mut errors);
+        meta::annotations(&new_pod.metadata, "metadata.annotations", &mut errors);
         pod::update_rules(new_pod, old_pod, &mut errors);
         return errors;
     }

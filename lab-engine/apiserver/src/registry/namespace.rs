@@ -1,7 +1,10 @@
 //! Namespaces (`pkg/registry/core/namespace/strategy.go`).
 
 use super::Strategy;
+use super::report::Report;
 use api::core::Namespace;
+use api::names;
+use api::status::FieldError;
 use std::borrow::Cow;
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -16,6 +19,16 @@ impl Strategy for Namespace {
         self.status.phase = "Active".to_owned();
         if !self.spec.finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
             self.spec.finalizers.push(FINALIZER.to_owned());
+        }
+    }
+
+    fn validate(&self, errors: &mut Vec<FieldError>) {
+        for name in &self.spec.finalizers {
+            let wrong = names::qualified_name(name);
+            if wrong.is_empty() && !name.contains('/') && !matches!(name.as_str(), FINALIZER | "orphan" | "foregroundDeletion") {
+                errors.invalid("spec.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified");
+            }
+            errors.malformed("spec.finalizers", name, wrong);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Pods (`pkg/registry/core/pod/strategy.go`).
 
 use super::report::Report;
-use super::{Strategy, pod_defaults, pod_spec};
+use super::{Strategy, pod_annotations, pod_defaults, pod_spec};
 use api::core::{Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec};
 use api::json::Json;
 use api::meta::Condition;
@@ -34,6 +34,7 @@ impl Strategy for Pod {
         if !self.spec.node_name.is_empty() && !self.spec.scheduling_gates.is_empty() {
             errors.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared");
         }
+        pod_annotations::fields(&self.metadata, &self.spec, errors);
     }
 
     fn prepare_for_update(&mut self, old: &Self) {
@@ -103,6 +104,7 @@ pub(super) fn qos_class(pod: &Pod) -> &'static str {
 
 /// Only a few fields of a Pod's spec may change (`ValidatePodUpdate`).
 pub(super) fn update_rules(new: &Pod, old: &Pod, errors: &mut Vec<FieldError>) {
+    pod_annotations::changes(&new.metadata.annotations, &old.metadata.annotations, errors);
     for (field, new, old) in [
         ("spec.containers", &new.spec.containers, &old.spec.containers),
         ("spec.initContainers", &new.spec.init_containers, &old.spec.init_containers),
@@ -168,7 +170,14 @@ fn tolerations(new: &PodSpec, old: &PodSpec, errors: &mut Vec<FieldError>) {
         })
     });
     if !kept {
-        errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
+        return errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
+    }
+    let mut wrong = Vec::new();
+    pod_spec::tolerations(&new.tolerations, "spec.tolerations", &mut wrong);
+    for error in wrong {
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! ReplicaSets (`pkg/registry/apps/replicaset/strategy.go`).
 
-use super::{Strategy, meta, pod_spec};
+use super::{Strategy, meta, pod_annotations, pod_spec};
 use api::apps::{ReplicaSet, ReplicaSetStatus};
 use api::core::PodTemplateSpec;
 use api::json::Json;
@@ -63,6 +63,7 @@ pub(super) fn selector_and_template(kind: &str, selector: &LabelSelector, templa
     }
     meta::labels(&template.metadata.labels, "spec.template.labels", errors);
     meta::annotations(&template.metadata, "spec.template.annotations", errors);
+    pod_annotations::annotations(&template.metadata.annotations, &template.spec, "spec.template.annotations", errors);
     // Upstream does not look into the template of a StatefulSet, whose containers may mount volumes of its claims.
     if kind != "StatefulSet" {
         pod_spec::pod_spec(&template.spec, "spec.template.spec", errors);

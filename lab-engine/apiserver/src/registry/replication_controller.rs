@@ -1,6 +1,6 @@
 //! ReplicationControllers (`pkg/registry/core/replicationcontroller/strategy.go`).
 
-use super::{Strategy, meta, pod_spec};
+use super::{Strategy, meta, pod_annotations, pod_spec};
 use api::core::{ReplicationController, ReplicationControllerStatus};
 use api::json::Json;
 use api::labels::Selector;
@@ -46,6 +46,7 @@ impl Strategy for ReplicationController {
         }
         meta::labels(&template.metadata.labels, "spec.template.labels", errors);
         meta::annotations(&template.metadata, "spec.template.annotations", errors);
+        pod_annotations::annotations(&template.metadata.annotations, &template.spec, "spec.template.annotations", errors);
         pod_spec::pod_spec(&template.spec, "spec.template.spec", errors);
         if template.spec.restart_policy != "Always" {
             errors.push(FieldError::not_supported("spec.template.spec.restartPolicy", &template.spec.restart_policy, &["Always"]));

@@ -17,6 +17,9 @@ const MAX_AFFINITY_SECONDS: i64 = 86_400;
 
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
+/// Whether traffic stays in its zone; the second is the older name.
+const TOPOLOGY: [&str; 2] = ["service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints"];
+
 /// Appends what is wrong with a Service.
 pub(super) fn service(service: &Service, errors: &mut Vec<FieldError>) {
     let spec = &service.spec;
@@ -50,11 +53,18 @@ pub(super) fn service(service: &Service, errors: &mut Vec<FieldError>) {
     node_ports(spec, errors);
     load_balancer(service, errors);
     traffic(spec, errors);
+    let [mode, hints] = TOPOLOGY;
+    let annotations = &service.metadata.annotations;
+    if let (Some(value), Some(older)) = (annotations.get(mode), annotations.get(hints))
+        && value != older
+    {
+        errors.invalid(format!("metadata.annotations[{mode}]"), value, format!("must match annotations[{hints}] when both are specified"));
+    }
 }
 
 fn external_name(spec: &ServiceSpec, errors: &mut Vec<FieldError>) {
     for (field, set) in [
-        ("clusterIPs", !spec.cluster_ips.is_empty()),
+        ("clusterIPs", !spec.cluster_ips.is_empty() || !spec.cluster_ip.is_empty()),
         ("ipFamilies", !spec.ip_families.is_empty()),
         ("ipFamilyPolicy", spec.ip_family_policy.is_some()),
     ] {

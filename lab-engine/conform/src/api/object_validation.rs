@@ -7,10 +7,14 @@ use api::status::FieldError;
 use serde_json::{Value, json};
 
 /// Cases of the old release that v1.36 no longer agrees with.
-const SUPERSEDED: &[(&str, &str)] = &[(
-    "validate/pod/invalid-labelselector-in-preferredduringschedulingignoredduringexecution-in-podaffinity-annotations-values-sho",
-    "the path of a label selector in a Pod affinity term is labelSelector.matchExpressions now, no longer matchExpressions.matchExpressions",
-)];
+const SUPERSEDED: &[(&str, &str)] = &[
+    (
+        "validate/pod/invalid-labelselector-in-preferredduringschedulingignoredduringexecution-in-podaffinity-annotations-values-sho",
+        "the path of a label selector in a Pod affinity term is labelSelector.matchExpressions now, no longer matchExpressions.matchExpressions",
+    ),
+    ("validate/node/multiple-pre-allocated-hugepages", "nodes may have huge pages of more than one size"),
+    ("validate/service/invalid-port-type-loadbalancer", "load balancers may expose port 10250"),
+];
 
 fn object(case: &Case<'_>, key: &str) -> Result<Object, Miss> {
     let value = case.value(key)?;
@@ -22,6 +26,13 @@ fn object(case: &Case<'_>, key: &str) -> Result<Object, Miss> {
 
 /// Errors that a later release gives another type: the field, the type of v1.15 and that of v1.36.
 const RETYPED: &[(&str, &str, &str)] = &[("spec.externalTrafficPolicy", "FieldValueInvalid", "FieldValueNotSupported")];
+
+/// Fields that a later release reports in another place, without indices: where v1.15 does and where v1.36 does.
+const MOVED: &[(&str, &str)] = &[
+    ("spec.clusterIP", "spec.clusterIPs"),
+    ("spec.podCIDR", "spec.podCIDRs"),
+    ("spec.containers.ports.containerPort", "spec.containers.ports.hostPort"),
+];
 
 /// An error: its type and its field.
 type Pair = (String, String);
@@ -44,7 +55,9 @@ fn without_indices(path: &str) -> String {
 /// Whether `found` is the error that is listed. Later releases say more exactly in which entry of a list it is.
 fn fits(listed: &Pair, found: &Pair) -> bool {
     let retyped = RETYPED.contains(&(listed.1.as_str(), &listed.0, &found.0));
-    let place = listed.1 == found.1 || (!listed.1.contains('[') && listed.1 == without_indices(&found.1));
+    let (was, is) = (without_indices(&listed.1), without_indices(&found.1));
+    let moved = MOVED.contains(&(was.as_str(), is.as_str()));
+    let place = listed.1 == found.1 || (!listed.1.contains('[') && listed.1 == is) || moved;
     place && (listed.0 == found.0 || retyped)
 }
 
@@ -114,5 +127,6 @@ mod tests {
         let of = |field: &str| ("FieldValueInvalid".to_owned(), field.to_owned());
         assert!(fits(&of("spec.hostAliases.hostnames"), &of("spec.hostAliases[0].hostnames[0]")));
         assert!(!fits(&of("spec.ports[1]"), &of("spec.ports[0]")));
+        assert!(fits(&of("spec.clusterIP"), &of("spec.clusterIPs[0]")) && !fits(&of("spec.clusterIPs"), &of("spec.clusterIP")));
     }
 }

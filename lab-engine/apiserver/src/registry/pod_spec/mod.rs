@@ -2,7 +2,7 @@
 //! in which order. One file for each part.
 //!
 //! **Simplified here:** the rules of fields that came after v1.34 and that nothing simulates (`podCertificate`, `hostnameOverride`,
-//! restart rules of containers) are not checked; nor are annotations for seccomp and AppArmor, which the fields replaced.
+//! restart rules of containers) are not checked.
 
 mod affinity;
 mod environment;
@@ -17,7 +17,7 @@ pub(super) use affinity::{node_selector, tolerations};
 pub(super) use probes::port;
 
 use super::report::{Report, list, text};
-use super::{claim, meta};
+use super::{claim, meta, pod_annotations};
 use api::core::{Container, ContainerPort, PodSpec};
 use api::json::{Json, decode};
 use api::meta::ObjectMeta;
@@ -45,6 +45,7 @@ struct Around<'a> {
 
 /// Appends what is wrong with the spec of a Pod (`validatePodMetadataAndSpec`).
 pub(super) fn pod(metadata: &ObjectMeta, spec: &PodSpec, errors: &mut Vec<FieldError>) {
+    pod_annotations::annotations(&metadata.annotations, spec, "metadata.annotations", errors);
     check(spec, Some(metadata), "spec", errors);
     if spec.service_account_name.is_empty() {
         for (index, volume) in spec.volumes.iter().enumerate() {
@@ -260,7 +261,7 @@ fn container(container: &Container, around: &Around<'_>, path: &str, errors: &mu
     mounts::mounts(container, &around.volumes, path, errors);
     errors.choice(format!("{path}.imagePullPolicy"), &container.image_pull_policy, &["Always", "IfNotPresent", "Never"]);
     resources::requirements(&container.resources, &around.claims, &format!("{path}.resources"), errors);
-    resources::resize_policy(container.rest.get("resizePolicy"), around.never, &format!("{path}.resizePolicy"), errors);
+    resources::resize_policy(&container.resize_policy, around.never, &format!("{path}.resizePolicy"), errors);
     security::container(container.rest.get("securityContext"), around.own_users, &format!("{path}.securityContext"), errors);
 }
 

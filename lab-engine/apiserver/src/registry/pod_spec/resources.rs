@@ -1,7 +1,7 @@
 //! Amounts of resources (`ValidateContainerResourceRequirements`, `ValidateResourceQuantityValue`).
 
 use super::super::report::{Report, text};
-use api::core::{ResourceList, ResourceRequirements};
+use api::core::{ContainerResizePolicy, ResourceList, ResourceRequirements};
 use api::names;
 use api::quantity::Quantity;
 use api::status::{FieldError, FieldErrorKind};
@@ -33,6 +33,41 @@ const STANDARD: [&str; 21] = [
     "hugepages",
 ];
 
+/// Resources that are numbers of objects (`integerResources`).
+const COUNTED: [&str; 9] = [
+    "pods",
+    "services",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+/// Whether an amount of the resource is a number of things (`IsIntegerResourceName`).
+pub(in super::super) fn is_whole(name: &str) -> bool {
+    COUNTED.contains(&name) || is_extended(name)
+}
+
+/// Whether a quota can limit the resource (`IsStandardQuotaResourceName`).
+pub(in super::super) fn is_quota(name: &str) -> bool {
+    let huge_pages = is_huge_pages(name.strip_prefix("requests.").unwrap_or(name));
+    huge_pages || (STANDARD.contains(&name) && !matches!(name, "storage" | "hugepages"))
+}
+
+/// Appends what is wrong with the name of a resource (`validateResourceName`).
+pub(in super::super) fn resource_name(name: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let wrong = names::qualified_name(name);
+    if !wrong.is_empty() {
+        return errors.malformed(path, name, wrong);
+    }
+    if !name.contains('/') && !STANDARD.contains(&name) && !is_quota(name) {
+        errors.invalid(path, name, "must be a standard resource type or fully qualified");
+    }
+}
+
 /// Whether the resource is one of Kubernetes itself (`IsNativeResource`).
 fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
@@ -48,12 +83,12 @@ fn is_huge_pages(name: &str) -> bool {
 }
 
 /// Whether more may be asked for than there is (`IsOvercommitAllowed`).
-fn can_be_overcommitted(name: &str) -> bool {
+pub(in super::super) fn can_be_overcommitted(name: &str) -> bool {
     is_native(name) && !is_huge_pages(name)
 }
 
 /// Appends what is wrong with the name of a container's resource (`validateContainerResourceName`).
-fn container_name(name: &str, path: &str, errors: &mut Vec<FieldError>) {
+pub(in super::super) fn container_name(name: &str, path: &str, errors: &mut Vec<FieldError>) {
     let wrong = names::qualified_name(name);
     if !wrong.is_empty() {
         return errors.malformed(path, name, wrong);
@@ -191,10 +226,10 @@ pub(super) fn pod_claims<'v>(claims: Option<&'v Value>, path: &str, errors: &mut
 }
 
 /// Appends what is wrong with what is to happen at a change of resources (`validateResizePolicy`).
-pub(super) fn resize_policy(policies: Option<&Value>, never: bool, path: &str, errors: &mut Vec<FieldError>) {
+pub(super) fn resize_policy(policies: &[ContainerResizePolicy], never: bool, path: &str, errors: &mut Vec<FieldError>) {
     let mut seen = BTreeSet::new();
-    for (index, policy) in policies.and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let (resource, restart) = (text(policy, "resourceName"), text(policy, "restartPolicy"));
+    for (index, policy) in policies.iter().enumerate() {
+        let (resource, restart) = (policy.resource_name.as_str(), policy.restart_policy.as_str());
         if !seen.insert(resource) {
             errors.duplicate(format!("{path}[{index}]"), resource);
         }
