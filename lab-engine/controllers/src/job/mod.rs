@@ -7,6 +7,9 @@
 //! finalizer first); what has ended is noted in the status;
 //! finalizers go; the status with the new numbers is written. What happens to Pods leads to a look a second later, so that several are
 //! counted at once and the caches have caught up; so does a failed write, later and later.
+//!
+//! **Simplified here:** a Pod of a Job that has ended, and is seen only then, loses its finalizer at the next look; upstream waits until the
+//! Job changes or the Pod is deleted. Here as there nobody deletes it.
 
 pub(crate) mod control;
 mod indexes;
