@@ -1,6 +1,8 @@
 //! The disruption controller: how many Pods of a PodDisruptionBudget may be evicted (`pkg/controller/disruption/disruption.go`).
 //!
-//! **Simplified here:** a condition `DisruptionTarget` of a Pod that is not deleted after all is not taken back.
+//! Its other half, [`stale`], looks at Pods that were to be disrupted and are still there.
+
+pub(crate) mod stale;
 
 use crate::caches::Caches;
 use crate::driver::{Call, Controller, Plan, Refusal, Sink};
@@ -190,8 +192,9 @@ impl DisruptionController {
         let mut overdue = Vec::new();
         status.disrupted_pods = disrupted(now, caches, budget, |pod| overdue.push(pod.clone()));
         for pod in overdue {
-            let message =
-                format!("Pod was expected by PDB {}/{} to be deleted but it wasn't", budget.metadata.namespace, budget.metadata.name);
+            // Upstream names the namespace twice, and not the budget.
+            let namespace = &budget.metadata.namespace;
+            let message = format!("Pod was expected by PDB {namespace}/{namespace} to be deleted but it wasn't");
             sink.events.event(now, &pod, EventType::Warning, "NotDeleted", &message, sink.out);
         }
         let goes = |pod: &Pod| pod.metadata.is_deleting() || status.disrupted_pods.contains_key(&pod.metadata.name);

@@ -55,6 +55,7 @@ use cron_job::CronJobController;
 use daemon_set::DaemonSetController;
 use deployment::DeploymentController;
 use disruption::DisruptionController;
+use disruption::stale::{self, StaleDisruptions};
 use driver::Driver;
 use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
@@ -95,6 +96,7 @@ pub struct ControllerManager {
     endpoints: EndpointControllers,
     autoscalers: Driver<AutoscalerController>,
     disruption: Driver<DisruptionController>,
+    stale_disruptions: Driver<StaleDisruptions>,
     volumes: VolumeControllers,
     load_balancers: Driver<ServiceLoadBalancers>,
     namespace_content: Driver<NamespaceContent>,
@@ -125,6 +127,7 @@ impl ControllerManager {
             endpoints: EndpointControllers::new(&agent),
             autoscalers: Driver::new("horizontal-pod-autoscaler", &agent, AutoscalerController::default()),
             disruption: Driver::new("controllermanager", &agent, DisruptionController::default()),
+            stale_disruptions: Driver::new("disruption-controller", &agent, StaleDisruptions),
             volumes: VolumeControllers::new(&agent),
             load_balancers: Driver::new("service-controller", &agent, ServiceLoadBalancers::default()),
             namespace_content: Driver::new("root-ca-cert-publisher", &agent, NamespaceContent),
@@ -168,6 +171,7 @@ impl ControllerManager {
             self.taint_eviction.pod_changed(now, &delta, out);
             self.endpoints.pod_changed(&self.caches, &delta);
             self.budgeted_pod_changed(&delta);
+            stale::enqueue(now, &delta, &mut self.stale_disruptions.queue);
             self.volumes.pod_changed(&delta);
         }
         for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
@@ -358,6 +362,7 @@ impl ControllerManager {
         }
         if self.caches.budgets_synced() {
             self.disruption.work(now, &self.caches, out);
+            self.stale_disruptions.work(now, &self.caches, out);
         }
         if self.caches.autoscalers_synced() {
             self.autoscalers.work(now, &self.caches, out);
@@ -410,6 +415,7 @@ impl Component for ControllerManager {
             || self.endpoints.handle(now, &input, &self.caches, out)
             || self.autoscalers.handle(now, &input, &self.caches, out)
             || self.disruption.handle(now, &input, &self.caches, out)
+            || self.stale_disruptions.handle(now, &input, &self.caches, out)
             || self.volumes.handle(now, &input, &self.caches, out)
             || self.load_balancers.handle(now, &input, &self.caches, out)
             || self.namespace_content.handle(now, &input, &self.caches, out)
@@ -438,7 +444,8 @@ impl Component for ControllerManager {
         let roles = self.cluster_roles.next_wake().filter(|_| self.caches.cluster_roles.has_synced());
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
-        let disruption = self.disruption.next_wake().filter(|_| self.caches.budgets_synced());
+        let of_disruption = [self.disruption.next_wake(), self.stale_disruptions.next_wake()];
+        let disruption = of_disruption.into_iter().flatten().min().filter(|_| self.caches.budgets_synced());
         let endpoints = self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced());
         let autoscalers = self.autoscalers.next_wake().filter(|_| self.caches.autoscalers_synced());
         let volumes = self.volumes.next_wake().filter(|_| self.caches.volumes_synced());
@@ -461,7 +468,7 @@ impl Component for ControllerManager {
             self.cron_jobs.status(),
         ];
         queues.extend(self.endpoints.statuses());
-        queues.extend([self.autoscalers.status(), self.disruption.status()]);
+        queues.extend([self.autoscalers.status(), self.disruption.status(), self.stale_disruptions.status()]);
         queues.extend(self.volumes.statuses());
         queues.extend([self.load_balancers.status(), self.namespace_content.status()]);
         Inspection { informers: self.caches.statuses(), queues }
