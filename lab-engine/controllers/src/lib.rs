@@ -27,6 +27,7 @@ mod job;
 mod namespace;
 mod namespace_content;
 mod node_lifecycle;
+mod pod_control;
 mod pod_deletion;
 mod pod_gc;
 mod pod_tally;
@@ -143,18 +144,18 @@ impl ControllerManager {
             self.deployments.queue.add(ObjectKey::of(delta.object().as_ref()));
         }
         for delta in self.caches.replica_sets.handle(now, input, out).into_iter().flatten() {
-            changed(&delta, &mut self.replica_sets.queue, Some(&mut self.replica_sets.controller.expectations));
+            changed(&delta, &mut self.replica_sets.queue, Some(&mut self.replica_sets.controller.pod_control.expectations));
             route(&delta, self.caches.deployments.lister(), &mut self.deployments.queue);
         }
         for delta in self.caches.replication_controllers.handle(now, input, out).into_iter().flatten() {
-            let expectations = &mut self.replication.controller.expectations;
+            let expectations = &mut self.replication.controller.pod_control.expectations;
             changed(&delta, &mut self.replication.queue, Some(expectations));
         }
         for delta in self.caches.stateful_sets.handle(now, input, out).into_iter().flatten() {
             changed(&delta, &mut self.stateful_sets.queue, None);
         }
         for delta in self.caches.daemon_sets.handle(now, input, out).into_iter().flatten() {
-            changed(&delta, &mut self.daemon_sets.queue, Some(&mut self.daemon_sets.controller.expectations));
+            changed(&delta, &mut self.daemon_sets.queue, Some(&mut self.daemon_sets.controller.pod_control.expectations));
         }
         for delta in self.caches.revisions.handle(now, input, out).into_iter().flatten() {
             route(&delta, self.caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
@@ -292,7 +293,7 @@ impl ControllerManager {
             Delta::Updated(old, new) if old.metadata.generation == new.metadata.generation => {
                 self.jobs.queue.add_after(now, ObjectKey::of(new.as_ref()), job::BATCH_PERIOD);
             }
-            _ => changed(delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.expectations)),
+            _ => changed(delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.pod_control.expectations)),
         }
     }
 
@@ -306,7 +307,7 @@ impl ControllerManager {
         let caches = &self.caches;
         route(delta, caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
         if let Some(key) = route(delta, caches.daemon_sets.lister(), &mut self.daemon_sets.queue) {
-            observe(delta, &key, &mut self.daemon_sets.controller.expectations);
+            observe(delta, &key, &mut self.daemon_sets.controller.pod_control.expectations);
         }
         for key in concerned(delta, caches.jobs.lister()) {
             self.jobs.queue.add_after(now, key, job::BATCH_PERIOD);
@@ -320,10 +321,10 @@ impl ControllerManager {
             return;
         }
         if let Some(key) = route(delta, caches.replication_controllers.lister(), &mut self.replication.queue) {
-            observe(delta, &key, &mut self.replication.controller.expectations);
+            observe(delta, &key, &mut self.replication.controller.pod_control.expectations);
         }
         let Some(key) = route(delta, caches.replica_sets.lister(), &mut self.replica_sets.queue) else { return };
-        observe(delta, &key, &mut self.replica_sets.controller.expectations);
+        observe(delta, &key, &mut self.replica_sets.controller.pod_control.expectations);
         // A Deployment with the strategy Recreate waits for the last old Pod.
         if matches!(delta, Delta::Deleted(..))
             && let Some(rs) = caches.replica_sets.lister().get(&key)

@@ -5,11 +5,10 @@
 //! true: a Job's policy would take the Pod's later failure for a disruption.
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded};
+use api::Resource;
 use api::core::Pod;
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::{Condition, condition};
-use api::{Object, Resource};
 use client::{Delta, ObjectKey, WorkQueue};
 use sim::Time;
 use std::time::Duration;
@@ -42,8 +41,8 @@ pub(crate) fn enqueue(now: Time, delta: &Delta<Pod>, queue: &mut WorkQueue<Objec
     }
 }
 
-/// The write that says the Pod is not to go.
-fn reset(now: Time, pod: &Pod) -> Request {
+/// The Pod with a status that says it is not to go.
+fn reset(now: Time, pod: &Pod) -> Pod {
     let mut pod = pod.clone();
     if let Some(target) = pod.status.conditions.iter_mut().find(|condition| condition.type_ == "DisruptionTarget") {
         *target = Condition {
@@ -54,8 +53,7 @@ fn reset(now: Time, pod: &Pod) -> Request {
             ..Condition::default()
         };
     }
-    let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name).with_subresource("status");
-    Request::new(Method::Put, path).body(Body::Object(pod.into()))
+    pod
 }
 
 impl Controller for StaleDisruptions {
@@ -64,16 +62,16 @@ impl Controller for StaleDisruptions {
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<()> {
         let mut plan = Plan::default();
         let Some(pod) = caches.pods.lister().get(key).filter(|pod| time_left(now, pod) == Some(Duration::ZERO)) else { return plan };
-        plan.phases.push_back(vec![Call { request: reset(now, pod), note: () }]);
+        plan.phases.push_back(vec![Call::update_status(reset(now, pod), ())]);
         plan.decision = Some((pod.object_ref(), "take back its DisruptionTarget: it was not disrupted".to_owned()));
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, _: &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        outcome.map(drop).map_err(|refusal| refusal.message)
+    fn answered(&mut self, _: &ObjectKey, _: &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded(answer)
     }
 
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> Conclusion<()> {
         let left = caches.pods.lister().get(key).and_then(|pod| time_left(now, pod));
         (None, left.filter(|left| !left.is_zero()))
     }
@@ -82,6 +80,7 @@ impl Controller for StaleDisruptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::Object;
     use api::json::decode;
     use serde_json::{Value, json};
 
@@ -114,10 +113,9 @@ mod tests {
 
     #[test]
     fn it_is_said_to_be_false_without_the_old_reason() {
-        let request = reset(at("2026-05-04T08:12:00Z"), &pod(&json!({}), &json!({})));
-        let Body::Object(changed) = request.body else { panic!("a Pod is sent") };
+        let changed = reset(at("2026-05-04T08:12:00Z"), &pod(&json!({}), &json!({})));
         let wanted = json!([{"type": "Ready", "status": "True"}, {"type": "DisruptionTarget", "status": "False", "observedGeneration": 2,
             "lastTransitionTime": "2026-05-04T08:12:00Z"}]);
-        assert_eq!(changed.to_json()["status"]["conditions"], wanted);
+        assert_eq!(Object::from(changed).to_json()["status"]["conditions"], wanted);
     }
 }
