@@ -206,9 +206,10 @@ fn job(args: &[String], environment: &Environment<'_>, kinds: &Discovery, identi
     let mut namespace = explicit.map(str::to_owned);
     // The flags that choose a context or a user are here what is to be written down.
     if verb.words != "config" {
-        let access = environment.config.access(&parsed).map_err(Usage)?;
+        let global = parsed.beyond(verb.flags);
+        let access = environment.config.access(&global).map_err(Usage)?;
         namespace.get_or_insert_with(|| access.namespace.clone());
-        *identity = Identity::read(&parsed, access, environment.files).map_err(Usage)?;
+        *identity = Identity::read(&global, access, environment.files).map_err(Usage)?;
     }
     let namespace = namespace.unwrap_or_default();
     let context = Context { namespace, explicit: explicit.is_some(), environment: *environment, kinds };
