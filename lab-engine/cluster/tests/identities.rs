@@ -86,3 +86,33 @@ fn a_quota_holds_a_deployment_back_until_it_is_raised() {
     run(&mut cluster, "kubectl rollout status deployment/web --timeout=50s");
     assert_eq!(run(&mut cluster, "kubectl get pods -o name").lines().count(), 3);
 }
+
+/// A request for a certificate of `/O=dev/CN=jane`, as `openssl req -new` writes it, in base64.
+const REQUEST: &str = "\
+    LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIV01IOENBUUF3SFRFTU1Bb0dBMVVFQ2d3RFpHVjJNUTB3Q3dZRFZRUUREQVJxWVc1bE1Ga3dFd1lIS2\
+    9aSQp6ajBDQVFZSUtvWkl6ajBEQVFjRFFnQUVlOGNRM0NHTjJnRmNzbWRtRXNmalpBZTB6QXdCME50RVpMVEpUMGMxCkJEZkg5dTFJeU1kK1U1WFZ6Z2R5V3lKbUo1Nnhr\
+    TDdyZXpoR2ZJOHhGcFR1NEtBQU1Bb0dDQ3FHU000OUJBTUMKQTBjQU1FUUNJQWxWa05wR2FpUXR4OGZBSGR2dC92MWlrUmJIRjhNdnlkb2JjWWtnSGZzbkFpQTZkUzBJYT\
+    UzSwpMSUlTMU1zUkhLOW5CZWFzeFpXcUtOM0VlYzlYbXcvRDNnPT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==";
+
+/// As the documentation of certificates for API clients does it.
+#[test]
+fn a_user_comes_in_with_a_certificate_of_the_cluster() {
+    let mut cluster = Cluster::booted(&ClusterConfig::default()).expect("a cluster");
+    let request = format!(
+        "kubectl apply -f - <<EOF\napiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {{name: jane}}\nspec:\n  \
+         request: {REQUEST}\n  signerName: kubernetes.io/kube-apiserver-client\n  usages: [client auth]\nEOF\n"
+    );
+    run(&mut cluster, &request);
+    run(&mut cluster, "kubectl certificate approve jane");
+    cluster.advance(Duration::from_secs(2), 100_000);
+    run(&mut cluster, "kubectl get csr jane -o jsonpath='{.status.certificate}' | base64 -d > jane.crt; echo KEY > jane.key");
+    run(&mut cluster, "kubectl create rolebinding jane --clusterrole=view --user=jane");
+    run(&mut cluster, "kubectl config set-credentials jane --client-key=jane.key --client-certificate=jane.crt --embed-certs=true");
+    run(&mut cluster, "kubectl config set-context jane --cluster=kubernetes --user=jane");
+    let who = run(&mut cluster, "kubectl --context jane auth whoami");
+    assert!(who.contains(" jane\n") && who.contains("[dev system:authenticated]"), "{who}");
+    run(&mut cluster, "kubectl config use-context jane");
+    assert_eq!(run(&mut cluster, "kubectl get pods"), "No resources found in default namespace.\n");
+    let refused = "Error from server (Forbidden): nodes is forbidden: User \"jane\" cannot list resource \"nodes\" in API group \"\" at the cluster scope\n";
+    assert_eq!(run(&mut cluster, "kubectl get nodes"), refused);
+}

@@ -6,11 +6,11 @@
 //!
 //! **Simplified here:** a look that adopts or releases does nothing else; what that changes leads to the next look.
 
-use crate::driver::Refusal;
+use crate::driver::Answer;
+use api::Resource;
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::labels::Selector;
 use api::meta::OwnerReference;
-use api::{Object, Resource};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ pub(crate) fn recheck<C: Resource>(controller: &C) -> Request {
 ///
 /// # Errors
 /// Why the controller must not adopt.
-pub(crate) fn may_adopt<C: Resource>(controller: &C, answer: Result<Object, Refusal>) -> Result<(), String> {
+pub(crate) fn may_adopt<C: Resource>(controller: &C, answer: Answer) -> Result<(), String> {
     let known = controller.metadata();
     let cannot = |why: String| Err(format!("can't recheck DeletionTimestamp: {why}"));
     match answer {
@@ -99,7 +99,7 @@ pub(crate) fn may_adopt<C: Resource>(controller: &C, answer: Result<Object, Refu
 ///
 /// # Errors
 /// The refusal.
-pub(crate) fn claimed(answer: Result<Object, Refusal>) -> Result<(), String> {
+pub(crate) fn claimed(answer: Answer) -> Result<(), String> {
     match answer {
         Err(refusal) if !matches!(refusal.code, 404 | 422) => Err(refusal.message),
         _ => Ok(()),

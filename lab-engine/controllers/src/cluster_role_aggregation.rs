@@ -4,11 +4,11 @@
 //! Whatever happens to a ClusterRole, all collected ones are looked at: one may be collected from another.
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Controller, Plan, Sink, succeeded};
+use api::Resource;
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::json::Json;
 use api::rbac::{ClusterRole, GROUP, aggregated};
-use api::{Object, Resource};
 use client::{Indexer, ObjectKey, WorkQueue};
 use serde_json::{Value, json};
 use sim::Time;
@@ -46,7 +46,7 @@ impl Controller for ClusterRoleAggregation {
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        outcome.map(drop).map_err(|refusal| refusal.message)
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded(answer)
     }
 }

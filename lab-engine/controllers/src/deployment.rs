@@ -16,14 +16,13 @@ pub(crate) mod status;
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims::{self, controller_reference};
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
 use crate::history::safe_hash;
+use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::PodTemplateSpec;
-use api::http::{Body, Method, Request, ResourcePath};
 use api::json::Json;
 use api::labels::Selector;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use revision::{REVISION, beyond_history, next_revision, revision};
 use rolling::{desired, is_rolling, max_surge, new_size, old_sizes, size};
@@ -128,14 +127,7 @@ fn create(deployment: &Arc<Deployment>, replicas: i32, revision: i64) -> Call<No
     revision::annotate(deployment, &mut rs, revision);
     annotate(&mut rs, deployment);
     let note = Note::Create { deployment: deployment.clone(), name: rs.metadata.name.clone(), to: replicas };
-    let path = ResourcePath::collection(ReplicaSet::INFO, &deployment.metadata.namespace);
-    Call { request: Request::new(Method::Post, path).body(Body::Object(rs.into())), note }
-}
-
-fn put<R: Resource>(object: R, subresource: &'static str) -> Request {
-    let metadata = object.metadata();
-    let path = ResourcePath::object(R::INFO, &metadata.namespace, &metadata.name).with_subresource(subresource);
-    Request::new(Method::Put, path).body(Body::Object(Arc::new(object).into_object()))
+    Call::create(rs, note)
 }
 
 /// Brings a ReplicaSet's size and the annotations about the Deployment's size up to date; `None` when they are (`scaleReplicaSet`).
@@ -151,7 +143,7 @@ fn scale(deployment: &Arc<Deployment>, rs: &ReplicaSet, to: i32) -> Call<Note> {
     changed.spec.replicas = Some(to);
     annotate(&mut changed, deployment);
     let note = Note::Scale { deployment: deployment.clone(), name: rs.metadata.name.clone(), from: size(rs), to };
-    Call { request: put(changed, ""), note }
+    Call::update(changed, note)
 }
 
 /// The calls that bring annotations and `minReadySeconds` of the new version, and the Deployment's revision, up to date; empty when they
@@ -163,23 +155,20 @@ fn revise(deployment: &Deployment, new: &ReplicaSet, wanted: i64) -> Vec<Call<No
     changed.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
     let shown = revision(&changed).to_string();
     if changed != *new {
-        calls.push(Call { request: put(changed, ""), note: Note::Quiet });
+        calls.push(Call::update(changed, Note::Quiet));
     }
     if deployment.metadata.annotations.get(REVISION) != Some(&shown) {
         let mut changed = deployment.clone();
         changed.metadata.annotations.insert(REVISION.to_owned(), shown);
-        calls.push(Call { request: put(changed, ""), note: Note::Quiet });
+        calls.push(Call::update(changed, Note::Quiet));
     }
     calls
 }
 
 /// Removes the old ReplicaSets beyond the history limit (`cleanupDeployment`).
 fn cleanup(deployment: &Deployment, versions: &Versions) -> (Vec<Call<Note>>, String) {
-    let delete = |rs: &Arc<ReplicaSet>| {
-        let path = ResourcePath::object(ReplicaSet::INFO, &rs.metadata.namespace, &rs.metadata.name);
-        Call { request: Request::new(Method::Delete, path), note: Note::Quiet }
-    };
-    let calls = beyond_history(deployment, &versions.old).into_iter().map(delete).collect();
+    let gone = beyond_history(deployment, &versions.old);
+    let calls = gone.iter().map(|rs| Call::delete(rs.as_ref(), Note::Quiet)).collect();
     (calls, "remove old ReplicaSets beyond the history limit".to_owned())
 }
 
@@ -264,17 +253,10 @@ impl Controller for DeploymentController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let (deployment, name, from, to) = match (note, outcome) {
-            (Note::Recheck(deployment), outcome) => return claims::may_adopt(deployment.as_ref(), outcome),
-            (Note::Claim, outcome) => return claims::claimed(outcome),
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        let (deployment, name, from, to) = match (note, answer) {
+            (Note::Recheck(deployment), answer) => return claims::may_adopt(deployment.as_ref(), answer),
+            (Note::Claim, answer) => return claims::claimed(answer),
             (_, Err(refusal)) => return Err(refusal.message),
             (Note::Quiet, Ok(_)) => return Ok(()),
             (Note::Create { deployment, name, to }, Ok(_)) => {
@@ -286,20 +268,20 @@ impl Controller for DeploymentController {
         if from != to {
             let direction = if to > from { "up" } else { "down" };
             let message = format!("Scaled {direction} replica set {name} from {from} to {to}");
-            sink.events.event(now, deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message, sink.out);
+            sink.event(deployment.as_ref(), EventType::Normal, "ScalingReplicaSet", &message);
         }
         Ok(())
     }
 
     /// Models `syncRolloutStatus`, and looks again when the rollout would have failed.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> Conclusion<Note> {
         let created = self.created.remove(key);
         let Some(deployment) = caches.deployments.lister().get(key).filter(|_| failure.is_none()) else {
             return (None, None);
         };
         if let Some(name) = created {
             // Before anything else is known of the new version: its rollout begins (the end of `getNewReplicaSet`).
-            return (status::begun(now, deployment, &name).map(|begun| Call { request: put(begun, "status"), note: Note::Quiet }), None);
+            return (status::begun(now, deployment, &name).map(|begun| Call::update_status(begun, Note::Quiet)), None);
         }
         let versions = versions(caches, deployment);
         let shown = deployment.metadata.annotations.get(REVISION);
@@ -321,7 +303,7 @@ impl Controller for DeploymentController {
         }
         let mut changed = Deployment::clone(deployment);
         changed.status = status;
-        (Some(Call { request: put(changed, "status"), note: Note::Quiet }), again)
+        (Some(Call::update_status(changed, Note::Quiet)), again)
     }
 }
 

@@ -1,19 +1,21 @@
 //! The disruption controller: how many Pods of a PodDisruptionBudget may be evicted (`pkg/controller/disruption/disruption.go`).
 //!
-//! **Simplified here:** a condition `DisruptionTarget` of a Pod that is not deleted after all is not taken back.
+//! Its other half, [`stale`], looks at Pods that were to be disrupted and are still there.
+
+pub(crate) mod stale;
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded};
 use crate::pods::is_ready;
+use api::Resource;
 use api::apps::{Deployment, ReplicaSet};
 use api::core::Pod;
-use api::http::{Body, Method, Request, ResourcePath};
+use api::http::{Method, Request, ResourcePath};
 use api::intstr::IntOrString;
 use api::kinds::{KINDS, KindInfo};
 use api::labels::Selector;
 use api::meta::{Condition, OwnerReference, Timestamp};
 use api::policy::{PodDisruptionBudget, PodDisruptionBudgetStatus};
-use api::{Object, Resource};
 use client::{Delta, EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeMap;
@@ -155,7 +157,7 @@ fn set_allowed(status: &mut PodDisruptionBudgetStatus, now: Time, generation: Op
 impl DisruptionController {
     /// The status that the budget should have (`trySync`, `failSafe`).
     fn status(&self, now: Time, caches: &Caches, budget: &Arc<PodDisruptionBudget>, sink: &mut Sink<'_>) -> PodDisruptionBudgetStatus {
-        let mut tell = |kind, reason: &str, message: &str| sink.events.event(now, budget.as_ref(), kind, reason, message, sink.out);
+        let mut tell = |kind, reason: &str, message: &str| sink.event(budget.as_ref(), kind, reason, message);
         let look = self.looks.get(&ObjectKey::of(budget.as_ref()));
         let scale = |owner: &OwnerReference| {
             let asked = || look.and_then(|look| look.scales.get(&owner.uid)).map(|scale| (owner.uid.clone(), *scale));
@@ -190,9 +192,10 @@ impl DisruptionController {
         let mut overdue = Vec::new();
         status.disrupted_pods = disrupted(now, caches, budget, |pod| overdue.push(pod.clone()));
         for pod in overdue {
-            let message =
-                format!("Pod was expected by PDB {}/{} to be deleted but it wasn't", budget.metadata.namespace, budget.metadata.name);
-            sink.events.event(now, &pod, EventType::Warning, "NotDeleted", &message, sink.out);
+            // Upstream names the namespace twice, and not the budget.
+            let namespace = &budget.metadata.namespace;
+            let message = format!("Pod was expected by PDB {namespace}/{namespace} to be deleted but it wasn't");
+            sink.event(&pod, EventType::Warning, "NotDeleted", &message);
         }
         let goes = |pod: &Pod| pod.metadata.is_deleting() || status.disrupted_pods.contains_key(&pod.metadata.name);
         let healthy = pods.iter().filter(|pod| !goes(pod) && is_ready(pod)).count();
@@ -237,18 +240,11 @@ impl Controller for DisruptionController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        _now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        _sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, _sink: &mut Sink<'_>) -> Result<(), String> {
         match note {
-            Note::Status => outcome.map(drop).map_err(|refusal| refusal.message),
+            Note::Status => succeeded(answer),
             Note::Scale(uid) => {
-                if let (Some(look), Ok(scale)) = (self.looks.get_mut(key), outcome) {
+                if let (Some(look), Ok(scale)) = (self.looks.get_mut(key), answer) {
                     let scale = scale.to_json();
                     let same = scale["metadata"]["uid"].as_str().is_none_or(|found| found == uid);
                     if let Some(replicas) = scale["spec"]["replicas"].as_i64().filter(|_| same) {
@@ -270,12 +266,11 @@ impl Controller for DisruptionController {
             return Vec::new();
         }
         let changed = PodDisruptionBudget { status, ..PodDisruptionBudget::clone(budget) };
-        let path = ResourcePath::object(PodDisruptionBudget::INFO, &key.namespace, &key.name).with_subresource("status");
-        vec![Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: Note::Status }]
+        vec![Call::update_status(changed, Note::Status)]
     }
 
     /// Looks again when a granted eviction is overdue.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let granted = caches.budgets.lister().get(key).and_then(|budget| budget.status.disrupted_pods.values().min().copied());
         (None, granted.map(|granted| (granted.0 + DELETION_TIMEOUT + Duration::from_secs(1)).since(now).max(Duration::from_secs(1))))
     }

@@ -8,9 +8,9 @@
 use crate::caches::Caches;
 use crate::claims::{self, Claims};
 use crate::consistency::ConsistencyStore;
-use api::http::{Body, Method, Request, Response};
+use api::http::{Body, Method, Request, ResourcePath, Response};
 use api::{Object, Resource};
-use client::{EventRecorder, Input, ObjectKey, Outbox, QueueStatus, RequestId, WorkQueue};
+use client::{EventRecorder, EventType, Input, ObjectKey, Outbox, QueueStatus, RequestId, WorkQueue};
 use sim::{ObjectRef, Time, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,6 +21,42 @@ use std::time::Duration;
 pub(crate) struct Call<N> {
     pub(crate) request: Request,
     pub(crate) note: N,
+}
+
+impl<N> Call<N> {
+    /// Makes the object.
+    pub(crate) fn create<R: Resource>(object: R, note: N) -> Self {
+        Call::to(Method::Post, ResourcePath::collection(R::INFO, &object.metadata().namespace), object, note)
+    }
+
+    /// Writes the object, but for its status if the kind has that apart.
+    pub(crate) fn update<R: Resource>(object: R, note: N) -> Self {
+        Call::to(Method::Put, path_of(&object), object, note)
+    }
+
+    /// Writes the object's status.
+    pub(crate) fn update_status<R: Resource>(object: R, note: N) -> Self {
+        Call::to(Method::Put, path_of(&object).with_subresource("status"), object, note)
+    }
+
+    /// Deletes the object.
+    pub(crate) fn delete<R: Resource>(object: &R, note: N) -> Self {
+        Call { request: Request::new(Method::Delete, path_of(object)), note }
+    }
+
+    /// Reads the object anew.
+    pub(crate) fn get<R: Resource>(object: &R, note: N) -> Self {
+        Call { request: Request::new(Method::Get, path_of(object)), note }
+    }
+
+    fn to<R: Resource>(method: Method, path: ResourcePath, object: R, note: N) -> Self {
+        Call { request: Request::new(method, path).body(Body::Object(Arc::new(object).into_object())), note }
+    }
+}
+
+fn path_of<R: Resource>(object: &R) -> ResourcePath {
+    let metadata = object.metadata();
+    ResourcePath::object(R::INFO, &metadata.namespace, &metadata.name)
 }
 
 /// What a controller decided.
@@ -73,6 +109,25 @@ pub(crate) struct Refusal {
     pub(crate) namespace_terminating: bool,
 }
 
+/// What came of a call: the object, or why it failed.
+pub(crate) type Answer = Result<Object, Refusal>;
+
+/// Judges an answer where every failure counts.
+pub(crate) fn succeeded(answer: Answer) -> Result<(), String> {
+    answer.map(drop).map_err(|refusal| refusal.message)
+}
+
+/// Judges an answer where nothing was left to do if the object is gone.
+pub(crate) fn succeeded_or_gone(answer: Answer) -> Result<(), String> {
+    match answer {
+        Err(refusal) if refusal.code != 404 => Err(refusal.message),
+        _ => Ok(()),
+    }
+}
+
+/// The last call of a look, if there is one; and when to look again.
+pub(crate) type Conclusion<N> = (Option<Call<N>>, Option<Duration>);
+
 /// A controller: decides from the caches.
 pub(crate) trait Controller {
     /// What it remembers of a write.
@@ -88,14 +143,7 @@ pub(crate) trait Controller {
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Self::Note>;
 
     /// Takes the outcome of one call; tells why it counts as a failure, if it does.
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Self::Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String>;
+    fn answered(&mut self, key: &ObjectKey, note: &Self::Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String>;
 
     /// More calls, once all of the plan and of earlier answers to this question are answered, without a failure unless the controller
     /// [persists](Controller::PERSISTS); none when it is done. For what cannot be planned before an answer is there.
@@ -108,21 +156,24 @@ pub(crate) trait Controller {
     fn skipped(&mut self, _key: &ObjectKey, _note: &Self::Note) {}
 
     /// The last call, after all others; `failure` is the message of the first that failed. With it, when to look again.
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        _key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Self::Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, _caches: &Caches, _key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Self::Note> {
         (None, None)
     }
 }
 
 /// Where a controller tells of its work.
 pub(crate) struct Sink<'a> {
+    /// The present time.
+    pub(crate) now: Time,
     pub(crate) events: &'a mut EventRecorder,
     pub(crate) out: &'a mut Outbox,
+}
+
+impl Sink<'_> {
+    /// Records an Event about the object.
+    pub(crate) fn event<R: Resource>(&mut self, about: &R, kind: EventType, reason: &str, message: &str) {
+        self.events.event(self.now, about, kind, reason, message, self.out);
+    }
 }
 
 #[derive(Debug)]
@@ -187,16 +238,16 @@ impl<C: Controller> Driver<C> {
         };
         let run = self.runs.get_mut(&key).expect("a request belongs to a run until it is answered");
         let note = run.in_flight.remove(id).expect("a request is in flight until it is answered");
-        let outcome = match answer {
-            Ok(response) => outcome(response.clone()),
+        let answer = match answer {
+            Ok(response) => read(response.clone()),
             Err(transport) => Err(Refusal { code: 0, message: transport.to_string(), namespace_terminating: false }),
         };
-        if let Ok(object) = outcome.as_ref()
+        if let Ok(object) = answer.as_ref()
             && shows
         {
             self.written.wrote(&key, object);
         }
-        let judged = self.controller.answered(now, &key, &note, outcome, &mut Sink { events: &mut self.events, out });
+        let judged = self.controller.answered(&key, &note, answer, &mut Sink { now, events: &mut self.events, out });
         if let Err(message) = judged {
             run.failure.get_or_insert(message);
         }
@@ -212,7 +263,7 @@ impl<C: Controller> Driver<C> {
                 self.queue.done(&key);
                 continue;
             }
-            let plan = self.controller.reconcile(now, caches, &key, &mut Sink { events: &mut self.events, out });
+            let plan = self.controller.reconcile(now, caches, &key, &mut Sink { now, events: &mut self.events, out });
             if let Some((object, decision)) = plan.decision {
                 out.trace_as(&self.name, What::Reconciled { object, decision: decision.into() });
             }
@@ -235,7 +286,7 @@ impl<C: Controller> Driver<C> {
         }
         let mut phase = run.phases.pop_front().unwrap_or_default();
         if phase.is_empty() && !run.concluded && (C::PERSISTS || run.failure.is_none()) {
-            phase = self.controller.proceed(now, caches, &key, &mut Sink { events: &mut self.events, out });
+            phase = self.controller.proceed(now, caches, &key, &mut Sink { now, events: &mut self.events, out });
         }
         if phase.is_empty() && !run.concluded {
             run.concluded = true;
@@ -270,7 +321,7 @@ impl<C: Controller> Driver<C> {
 }
 
 /// The object of a success. The answer to a deletion may be a `Status` instead, which counts as no particular object.
-fn outcome(response: Response) -> Result<Object, Refusal> {
+fn read(response: Response) -> Answer {
     let code = response.code;
     if response.result.is_ok() {
         let nothing = || Object::from(api::core::ConfigMap::default());

@@ -27,6 +27,7 @@ mod job;
 mod namespace;
 mod namespace_content;
 mod node_lifecycle;
+mod pod_control;
 mod pod_deletion;
 mod pod_gc;
 mod pod_tally;
@@ -55,6 +56,7 @@ use cron_job::CronJobController;
 use daemon_set::DaemonSetController;
 use deployment::DeploymentController;
 use disruption::DisruptionController;
+use disruption::stale::{self, StaleDisruptions};
 use driver::Driver;
 use endpoints::EndpointControllers;
 use garbage_collector::GarbageCollector;
@@ -95,6 +97,7 @@ pub struct ControllerManager {
     endpoints: EndpointControllers,
     autoscalers: Driver<AutoscalerController>,
     disruption: Driver<DisruptionController>,
+    stale_disruptions: Driver<StaleDisruptions>,
     volumes: VolumeControllers,
     load_balancers: Driver<ServiceLoadBalancers>,
     namespace_content: Driver<NamespaceContent>,
@@ -125,6 +128,7 @@ impl ControllerManager {
             endpoints: EndpointControllers::new(&agent),
             autoscalers: Driver::new("horizontal-pod-autoscaler", &agent, AutoscalerController::default()),
             disruption: Driver::new("controllermanager", &agent, DisruptionController::default()),
+            stale_disruptions: Driver::new("disruption-controller", &agent, StaleDisruptions),
             volumes: VolumeControllers::new(&agent),
             load_balancers: Driver::new("service-controller", &agent, ServiceLoadBalancers::default()),
             namespace_content: Driver::new("root-ca-cert-publisher", &agent, NamespaceContent),
@@ -140,18 +144,18 @@ impl ControllerManager {
             self.deployments.queue.add(ObjectKey::of(delta.object().as_ref()));
         }
         for delta in self.caches.replica_sets.handle(now, input, out).into_iter().flatten() {
-            changed(&delta, &mut self.replica_sets.queue, Some(&mut self.replica_sets.controller.expectations));
+            changed(&delta, &mut self.replica_sets.queue, Some(&mut self.replica_sets.controller.pod_control.expectations));
             route(&delta, self.caches.deployments.lister(), &mut self.deployments.queue);
         }
         for delta in self.caches.replication_controllers.handle(now, input, out).into_iter().flatten() {
-            let expectations = &mut self.replication.controller.expectations;
+            let expectations = &mut self.replication.controller.pod_control.expectations;
             changed(&delta, &mut self.replication.queue, Some(expectations));
         }
         for delta in self.caches.stateful_sets.handle(now, input, out).into_iter().flatten() {
             changed(&delta, &mut self.stateful_sets.queue, None);
         }
         for delta in self.caches.daemon_sets.handle(now, input, out).into_iter().flatten() {
-            changed(&delta, &mut self.daemon_sets.queue, Some(&mut self.daemon_sets.controller.expectations));
+            changed(&delta, &mut self.daemon_sets.queue, Some(&mut self.daemon_sets.controller.pod_control.expectations));
         }
         for delta in self.caches.revisions.handle(now, input, out).into_iter().flatten() {
             route(&delta, self.caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
@@ -168,6 +172,7 @@ impl ControllerManager {
             self.taint_eviction.pod_changed(now, &delta, out);
             self.endpoints.pod_changed(&self.caches, &delta);
             self.budgeted_pod_changed(&delta);
+            stale::enqueue(now, &delta, &mut self.stale_disruptions.queue);
             self.volumes.pod_changed(&delta);
         }
         for delta in self.caches.nodes.handle(now, input, out).into_iter().flatten() {
@@ -288,7 +293,7 @@ impl ControllerManager {
             Delta::Updated(old, new) if old.metadata.generation == new.metadata.generation => {
                 self.jobs.queue.add_after(now, ObjectKey::of(new.as_ref()), job::BATCH_PERIOD);
             }
-            _ => changed(delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.expectations)),
+            _ => changed(delta, &mut self.jobs.queue, Some(&mut self.jobs.controller.pod_control.expectations)),
         }
     }
 
@@ -302,7 +307,7 @@ impl ControllerManager {
         let caches = &self.caches;
         route(delta, caches.stateful_sets.lister(), &mut self.stateful_sets.queue);
         if let Some(key) = route(delta, caches.daemon_sets.lister(), &mut self.daemon_sets.queue) {
-            observe(delta, &key, &mut self.daemon_sets.controller.expectations);
+            observe(delta, &key, &mut self.daemon_sets.controller.pod_control.expectations);
         }
         for key in concerned(delta, caches.jobs.lister()) {
             self.jobs.queue.add_after(now, key, job::BATCH_PERIOD);
@@ -316,10 +321,10 @@ impl ControllerManager {
             return;
         }
         if let Some(key) = route(delta, caches.replication_controllers.lister(), &mut self.replication.queue) {
-            observe(delta, &key, &mut self.replication.controller.expectations);
+            observe(delta, &key, &mut self.replication.controller.pod_control.expectations);
         }
         let Some(key) = route(delta, caches.replica_sets.lister(), &mut self.replica_sets.queue) else { return };
-        observe(delta, &key, &mut self.replica_sets.controller.expectations);
+        observe(delta, &key, &mut self.replica_sets.controller.pod_control.expectations);
         // A Deployment with the strategy Recreate waits for the last old Pod.
         if matches!(delta, Delta::Deleted(..))
             && let Some(rs) = caches.replica_sets.lister().get(&key)
@@ -358,6 +363,7 @@ impl ControllerManager {
         }
         if self.caches.budgets_synced() {
             self.disruption.work(now, &self.caches, out);
+            self.stale_disruptions.work(now, &self.caches, out);
         }
         if self.caches.autoscalers_synced() {
             self.autoscalers.work(now, &self.caches, out);
@@ -410,6 +416,7 @@ impl Component for ControllerManager {
             || self.endpoints.handle(now, &input, &self.caches, out)
             || self.autoscalers.handle(now, &input, &self.caches, out)
             || self.disruption.handle(now, &input, &self.caches, out)
+            || self.stale_disruptions.handle(now, &input, &self.caches, out)
             || self.volumes.handle(now, &input, &self.caches, out)
             || self.load_balancers.handle(now, &input, &self.caches, out)
             || self.namespace_content.handle(now, &input, &self.caches, out)
@@ -438,7 +445,8 @@ impl Component for ControllerManager {
         let roles = self.cluster_roles.next_wake().filter(|_| self.caches.cluster_roles.has_synced());
         let of_nodes = [self.node_lifecycle.next_wake(), self.taint_eviction.next_wake(), self.pod_gc.next_wake()];
         let nodes = of_nodes.into_iter().filter(|_| self.caches.nodes_synced());
-        let disruption = self.disruption.next_wake().filter(|_| self.caches.budgets_synced());
+        let of_disruption = [self.disruption.next_wake(), self.stale_disruptions.next_wake()];
+        let disruption = of_disruption.into_iter().flatten().min().filter(|_| self.caches.budgets_synced());
         let endpoints = self.endpoints.next_wake().filter(|_| self.caches.endpoints_synced());
         let autoscalers = self.autoscalers.next_wake().filter(|_| self.caches.autoscalers_synced());
         let volumes = self.volumes.next_wake().filter(|_| self.caches.volumes_synced());
@@ -461,7 +469,7 @@ impl Component for ControllerManager {
             self.cron_jobs.status(),
         ];
         queues.extend(self.endpoints.statuses());
-        queues.extend([self.autoscalers.status(), self.disruption.status()]);
+        queues.extend([self.autoscalers.status(), self.disruption.status(), self.stale_disruptions.status()]);
         queues.extend(self.volumes.statuses());
         queues.extend([self.load_balancers.status(), self.namespace_content.status()]);
         Inspection { informers: self.caches.statuses(), queues }

@@ -5,11 +5,10 @@
 //! a Pod that is created right after its namespace finds it.
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Controller, Plan, Sink};
+use api::Resource;
 use api::core::{ConfigMap, Namespace, ServiceAccount};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::{ObjectMeta, StringMap};
-use api::{Object, Resource};
 use client::ObjectKey;
 use sim::Time;
 use std::sync::Arc;
@@ -47,15 +46,10 @@ fn root_ca(namespace: &str) -> ConfigMap {
     ConfigMap { metadata, data: StringMap::from([("ca.crt".to_owned(), CERTIFICATE.to_owned())]), ..ConfigMap::default() }
 }
 
-fn create<R: Resource>(object: R) -> Call<()> {
-    let path = ResourcePath::collection(R::INFO, &object.metadata().namespace);
-    Call { request: Request::new(Method::Post, path).body(Body::Object(Arc::new(object).into_object())), note: () }
-}
-
 /// The write that mends the ConfigMap, if it needs one.
 fn mend_root_ca(namespace: &str, present: Option<&Arc<ConfigMap>>) -> Option<Call<()>> {
     let wanted = root_ca(namespace);
-    let Some(present) = present else { return Some(create(wanted)) };
+    let Some(present) = present else { return Some(Call::create(wanted, ())) };
     let described = present.metadata.annotations.get(DESCRIPTION.0).is_some_and(|text| !text.is_empty());
     if present.data == wanted.data && described {
         return None;
@@ -63,8 +57,7 @@ fn mend_root_ca(namespace: &str, present: Option<&Arc<ConfigMap>>) -> Option<Cal
     let mut changed = ConfigMap::clone(present);
     changed.data = wanted.data;
     changed.metadata.annotations.extend(wanted.metadata.annotations);
-    let path = ResourcePath::object(ConfigMap::INFO, namespace, ROOT_CA);
-    Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: () })
+    Some(Call::update(changed, ()))
 }
 
 impl Controller for NamespaceContent {
@@ -81,7 +74,7 @@ impl Controller for NamespaceContent {
         if settled && caches.service_accounts.lister().get(&ObjectKey::new(name.as_str(), DEFAULT)).is_none() {
             let mut account = ServiceAccount::default();
             (account.metadata.name, account.metadata.namespace) = (DEFAULT.to_owned(), name.clone());
-            calls.push(create(account));
+            calls.push(Call::create(account, ()));
         }
         if !calls.is_empty() {
             plan.decision = Some((namespace.object_ref(), "make what every namespace has".to_owned()));
@@ -90,8 +83,8 @@ impl Controller for NamespaceContent {
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        match outcome {
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        match answer {
             Err(refusal) if refusal.code != 409 && refusal.code != 404 && !refusal.namespace_terminating => Err(refusal.message),
             _ => Ok(()),
         }

@@ -91,7 +91,7 @@ fn status_patch(now: Time, pod: &Pod, word: Word) -> Option<Request> {
         let since = old.filter(|old| old.status == "True").and_then(|old| old.last_transition_time);
         let since = since.unwrap_or_else(|| Timestamp::from(now)).to_string();
         let target = json!({"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message,
-            "lastProbeTime": null, "lastTransitionTime": since});
+            "lastProbeTime": null, "lastTransitionTime": since, "observedGeneration": pod.metadata.generation});
         status.insert("conditions".to_owned(), json!([target]));
     }
     if status.is_empty() {

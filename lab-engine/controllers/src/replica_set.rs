@@ -1,22 +1,21 @@
 //! The ReplicaSet controller: as many Pods as asked for (`pkg/controller/replicaset/replica_set.go`).
 //!
-//! It creates missing Pods in batches of 1, 2, 4, … that each wait for the one before, so that a Pod which is refused is not tried a
-//! thousand times at once. Of superfluous Pods it deletes those that are the least loss.
+//! It creates missing Pods in batches that double, so that a Pod which is refused is not tried a thousand times at once. Of superfluous Pods it deletes those that are the least loss.
 //! ReplicationControllers are kept by the same code (see [`crate::replication`]).
 //! Pods that its selector selects and nobody controls are adopted; those that it no longer selects are released.
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded};
+use crate::pod_control::{PodControl, PodWrite};
 use crate::pod_tally::Standing;
 use crate::pods::{self, delete_rank, is_available, is_ready, remaining_until_available};
 use crate::routing::Selects;
+use api::Object;
 use api::apps::{ReplicaSet, ReplicaSetStatus};
 use api::core::{Pod, PodTemplateSpec};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::Condition;
-use api::{Object, Resource};
-use client::{EventType, Expectations, Indexer, ObjectKey};
+use client::{Indexer, ObjectKey};
 use sim::Time;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -25,8 +24,6 @@ use std::time::Duration;
 
 /// At most so many Pods are created or deleted at once (`BurstReplicas`).
 const BURST_REPLICAS: usize = 500;
-/// The first batch of creations (`SlowStartInitialBatchSize`).
-const SLOW_START: usize = 1;
 
 /// What a write is for.
 #[derive(Clone, Debug)]
@@ -35,9 +32,14 @@ pub(crate) enum Note<K> {
     Recheck(Arc<K>),
     /// A Pod changes hands.
     Claim,
-    Create(Arc<K>),
-    Delete(Arc<K>, Arc<Pod>),
+    Pod(PodWrite<K>),
     Status,
+}
+
+impl<K> From<PodWrite<K>> for Note<K> {
+    fn from(write: PodWrite<K>) -> Self {
+        Note::Pod(write)
+    }
 }
 
 /// A kind that keeps numbers of equal Pods.
@@ -85,13 +87,13 @@ impl Replicates for ReplicaSet {
 /// Keeps numbers of equal Pods.
 #[derive(Debug)]
 pub(crate) struct ReplicaSetController<K> {
-    pub(crate) expectations: Expectations,
+    pub(crate) pod_control: PodControl,
     kind: PhantomData<K>,
 }
 
 impl<K> Default for ReplicaSetController<K> {
     fn default() -> Self {
-        ReplicaSetController { expectations: Expectations::default(), kind: PhantomData }
+        ReplicaSetController { pod_control: PodControl::default(), kind: PhantomData }
     }
 }
 
@@ -174,28 +176,6 @@ impl Counts {
     }
 }
 
-fn create_call<K: Replicates>(rs: &Arc<K>) -> Call<Note<K>> {
-    let pod = pods::from_template(rs.as_ref(), rs.template());
-    let path = ResourcePath::collection(Pod::INFO, &rs.metadata().namespace);
-    Call { request: Request::new(Method::Post, path).body(Body::Object(pod.into())), note: Note::Create(rs.clone()) }
-}
-
-fn delete_call<K: Replicates>(rs: &Arc<K>, pod: &Arc<Pod>) -> Call<Note<K>> {
-    let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name);
-    Call { request: Request::new(Method::Delete, path), note: Note::Delete(rs.clone(), pod.clone()) }
-}
-
-/// The sizes of the batches in which `count` Pods are created: 1, 2, 4, … (`slowStartBatch`).
-pub(crate) fn slow_start(count: usize) -> Vec<usize> {
-    let (mut left, mut size, mut batches) = (count, SLOW_START, Vec::new());
-    while left > 0 {
-        batches.push(size.min(left));
-        left -= size.min(left);
-        size *= 2;
-    }
-    batches
-}
-
 /// The `count` Pods whose loss hurts least (`getPodsToDelete`).
 fn pods_to_delete(now: Time, mut pods: Vec<Arc<Pod>>, count: usize) -> Vec<Arc<Pod>> {
     if count < pods.len() {
@@ -247,7 +227,7 @@ impl<K: Replicates> Controller for ReplicaSetController<K> {
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note<K>> {
         let mut plan = Plan::default();
         let Some(rs) = K::cache(caches).get(key) else {
-            self.expectations.delete(key);
+            self.pod_control.expectations.delete(key);
             return plan;
         };
         if rs.metadata().is_deleting() {
@@ -256,78 +236,42 @@ impl<K: Replicates> Controller for ReplicaSetController<K> {
         if let Some(claiming) = claim(caches, rs) {
             return claiming;
         }
-        if !self.expectations.satisfied(now, key) {
+        if !self.pod_control.expectations.satisfied(now, key) {
             return plan;
         }
         let present = active_count(caches, rs.as_ref());
         let wanted = usize::try_from(rs.replicas()).unwrap_or(0);
         if present < wanted {
             let missing = (wanted - present).min(BURST_REPLICAS);
-            self.expectations.expect_creations(now, key, missing);
-            plan.phases = slow_start(missing).into_iter().map(|size| vec![create_call(rs); size]).collect();
+            let pod = Object::from(pods::from_template(rs.as_ref(), rs.template()));
+            plan.phases = self.pod_control.create(now, rs, std::iter::repeat_n(pod, missing)).collect();
             plan.decision = Some((rs.object_ref(), format!("create {missing} of {wanted} Pods")));
         } else if present > wanted {
             let excess = (present - wanted).min(BURST_REPLICAS);
             let victims = pods_to_delete(now, active(caches, rs.as_ref()).cloned().collect(), excess);
-            self.expectations.expect_deletions(now, key, victims.iter().map(|pod| pod.metadata.uid.clone()));
-            plan.phases.push_back(victims.iter().map(|pod| delete_call(rs, pod)).collect());
+            plan.phases.extend(self.pod_control.delete(now, rs, &victims));
             plan.decision = Some((rs.object_ref(), format!("delete {excess} Pods, {wanted} stay")));
         }
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note<K>,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let (rs, kind, reason, message, judged) = match (note, outcome) {
-            (Note::Recheck(rs), outcome) => return claims::may_adopt(rs.as_ref(), outcome),
-            (Note::Claim, outcome) => return claims::claimed(outcome),
-            (Note::Status, outcome) => return outcome.map(drop).map_err(|refusal| refusal.message),
-            (Note::Create(rs), Ok(pod)) => {
-                (rs, EventType::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata().name), Ok(()))
-            }
-            (Note::Create(rs), Err(refusal)) => {
-                self.expectations.creation_observed(key);
-                if refusal.namespace_terminating {
-                    // What is made there would go at once.
-                    return Ok(());
-                }
-                (rs, EventType::Warning, "FailedCreate", format!("Error creating: {}", refusal.message), Err(refusal.message))
-            }
-            (Note::Delete(rs, pod), Ok(_)) => {
-                (rs, EventType::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name), Ok(()))
-            }
-            (Note::Delete(rs, pod), Err(refusal)) => {
-                self.expectations.deletion_observed(key, &pod.metadata.uid);
-                if refusal.code == 404 {
-                    return Ok(());
-                }
-                (rs, EventType::Warning, "FailedDelete", format!("Error deleting: {}", refusal.message), Err(refusal.message))
-            }
-        };
-        sink.events.event(now, rs.as_ref(), kind, reason, &message, sink.out);
-        judged
+    fn answered(&mut self, key: &ObjectKey, note: &Note<K>, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        match note {
+            Note::Recheck(rs) => claims::may_adopt(rs.as_ref(), answer),
+            Note::Claim => claims::claimed(answer),
+            Note::Pod(write) => self.pod_control.answered(key, write, answer, sink),
+            Note::Status => succeeded(answer),
+        }
     }
 
     fn skipped(&mut self, key: &ObjectKey, note: &Note<K>) {
-        if matches!(note, Note::Create(_)) {
-            self.expectations.creation_observed(key);
+        if let Note::Pod(write) = note {
+            self.pod_control.skipped(key, write);
         }
     }
 
     /// Models `updateReplicaSetStatus`, and looks again when the next Pod may have become available.
-    fn conclude(
-        &mut self,
-        now: Time,
-        caches: &Caches,
-        key: &ObjectKey,
-        failure: Option<&str>,
-    ) -> (Option<Call<Note<K>>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, failure: Option<&str>) -> Conclusion<Note<K>> {
         let Some(rs) = K::cache(caches).get(key) else {
             return (None, None);
         };
@@ -337,21 +281,13 @@ impl<K: Replicates> Controller for ReplicaSetController<K> {
         if status == rs.status() {
             return (None, again);
         }
-        let changed = Arc::new(rs.with_status(status)).into_object();
-        let path = ResourcePath::object(K::INFO, &key.namespace, &key.name).with_subresource("status");
-        (Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed)), note: Note::Status }), again)
+        (Some(Call::update_status(rs.with_status(status), Note::Status)), again)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn batches_double() {
-        assert_eq!(slow_start(10), [1, 2, 4, 3]);
-        assert_eq!(slow_start(0), [0; 0]);
-    }
 
     #[test]
     fn a_failure_is_told_once_and_taken_back() {

@@ -5,12 +5,11 @@
 //! objects, which may be behind; then the next full look puts it right.
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded};
 use crate::graph::{Graph, GraphEvent, Item};
+use api::Resource;
 use api::core::ResourceQuota;
-use api::http::{Body, Method, Request, ResourcePath};
 use api::quota::{limited, replenishes, status};
-use api::{Object, Resource};
 use client::{ObjectKey, WorkQueue};
 use sim::Time;
 use std::sync::Arc;
@@ -66,18 +65,17 @@ impl Controller for ResourceQuotaController {
         let right = status(quota, caches.graph.in_namespace(&key.namespace).map(|item| &item.object));
         if right != quota.status {
             let changed = ResourceQuota { status: right, ..ResourceQuota::clone(quota) };
-            let path = ResourcePath::object(ResourceQuota::INFO, &key.namespace, &key.name).with_subresource("status");
             plan.decision = Some((quota.object_ref(), "count anew what is used".to_owned()));
-            plan.phases.push_back(vec![Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: () }]);
+            plan.phases.push_back(vec![Call::update_status(changed, ())]);
         }
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        outcome.map(drop).map_err(|refusal| refusal.message)
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded(answer)
     }
 
-    fn conclude(&mut self, _: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, _: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> Conclusion<()> {
         (None, find(caches, key).map(|_| SYNC_PERIOD))
     }
 }

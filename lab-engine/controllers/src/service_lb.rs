@@ -6,10 +6,8 @@
 //! **Simplified here:** the nodes behind a load balancer are not told to the cloud; only IPv4.
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
 use api::core::{LoadBalancerIngress, LoadBalancerStatus, Service};
-use api::http::{Body, Method, Request, ResourcePath};
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,12 +51,6 @@ fn has_finalizer(service: &Service) -> bool {
     service.metadata.finalizers.iter().any(|own| own == FINALIZER)
 }
 
-fn put(service: Service, subresource: &'static str, note: Note) -> Call<Note> {
-    let path = ResourcePath::object(Service::INFO, &service.metadata.namespace, &service.metadata.name);
-    let path = if subresource.is_empty() { path } else { path.with_subresource(subresource) };
-    Call { request: Request::new(Method::Put, path).body(Body::Object(service.into())), note }
-}
-
 impl ServiceLoadBalancers {
     /// The address for a Service: the one that it wants, if that is free, else the lowest free one.
     fn allocate(&self, caches: &Caches, service: &Service) -> Option<Ipv4Addr> {
@@ -76,14 +68,14 @@ impl ServiceLoadBalancers {
     /// Models `syncLoadBalancerIfNeeded`.
     fn look(&mut self, now: Time, caches: &Caches, service: &Arc<Service>, sink: &mut Sink<'_>) -> Option<Call<Note>> {
         let key = ObjectKey::of(service.as_ref());
-        let mut tell = |kind, reason: &str, message: &str| sink.events.event(now, service.as_ref(), kind, reason, message, sink.out);
+        let mut tell = |kind, reason: &str, message: &str| sink.event(service.as_ref(), kind, reason, message);
         if !wants(service) {
             return self.without(service, &mut tell);
         }
         if !has_finalizer(service) {
             let mut changed = Service::clone(service);
             changed.metadata.finalizers.push(FINALIZER.to_owned());
-            return Some(put(changed, "", Note::Finalizer));
+            return Some(Call::update(changed, Note::Finalizer));
         }
         if !service.status.load_balancer.ingress.is_empty() {
             return None;
@@ -106,7 +98,7 @@ impl ServiceLoadBalancers {
         let mut changed = Service::clone(service);
         let ingress = LoadBalancerIngress { ip: address.to_string(), ip_mode: Some("VIP".to_owned()), ..LoadBalancerIngress::default() };
         changed.status.load_balancer = LoadBalancerStatus { ingress: vec![ingress], ..LoadBalancerStatus::default() };
-        Some(put(changed, "status", Note::Ensured(service.clone())))
+        Some(Call::update_status(changed, Note::Ensured(service.clone())))
     }
 
     /// Takes the load balancer of a Service away that is to have none.
@@ -118,12 +110,12 @@ impl ServiceLoadBalancers {
         if service.status.load_balancer.ingress.is_empty() || service.metadata.is_deleting() {
             let mut changed = Service::clone(service);
             changed.metadata.finalizers.retain(|own| own != FINALIZER);
-            return Some(put(changed, "", Note::Finalizer));
+            return Some(Call::update(changed, Note::Finalizer));
         }
         tell(EventType::Normal, "DeletingLoadBalancer", "Deleting load balancer");
         let mut changed = Service::clone(service);
         changed.status.load_balancer = LoadBalancerStatus::default();
-        Some(put(changed, "status", Note::Deleted(service.clone())))
+        Some(Call::update_status(changed, Note::Deleted(service.clone())))
     }
 }
 
@@ -146,15 +138,8 @@ impl Controller for ServiceLoadBalancers {
         service.and_then(|service| self.look(now, caches, service, sink)).into_iter().collect()
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        _key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        match outcome {
+    fn answered(&mut self, _key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        match answer {
             Err(refusal) if refusal.code == 404 => return Ok(()),
             Err(refusal) => return Err(refusal.message),
             Ok(_) => {}
@@ -164,12 +149,12 @@ impl Controller for ServiceLoadBalancers {
             Note::Ensured(service) => (service, "EnsuredLoadBalancer", "Ensured load balancer"),
             Note::Deleted(service) => (service, "DeletedLoadBalancer", "Deleted load balancer"),
         };
-        sink.events.event(now, service.as_ref(), EventType::Normal, reason, message, sink.out);
+        sink.event(service.as_ref(), EventType::Normal, reason, message);
         Ok(())
     }
 
     /// Looks again when the cloud will be done.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let waits = caches.services.lister().get(key).is_some_and(|service| service.status.load_balancer.ingress.is_empty());
         let since = self.cloud.get(key).filter(|_| waits).map(|(_, since, _)| *since);
         (None, since.map(|since| CREATION.saturating_sub(now.since(since)).max(Duration::from_secs(1))))

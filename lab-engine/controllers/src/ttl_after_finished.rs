@@ -1,11 +1,11 @@
 //! The TTL-after-finished controller: deletes Jobs some time after their end (`pkg/controller/ttlafterfinished`).
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded_or_gone};
+use api::Resource;
 use api::batch::Job;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::condition;
-use api::{Object, Resource};
 use client::ObjectKey;
 use serde_json::json;
 use sim::Time;
@@ -38,14 +38,11 @@ impl Controller for TtlAfterFinishedController {
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, _: &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        match outcome {
-            Err(refusal) if refusal.code != 404 => Err(refusal.message),
-            _ => Ok(()),
-        }
+    fn answered(&mut self, _: &ObjectKey, _: &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded_or_gone(answer)
     }
 
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> Conclusion<()> {
         let left = caches.jobs.lister().get(key).and_then(|job| time_left(now, job));
         (None, left.filter(|left| !left.is_zero()))
     }

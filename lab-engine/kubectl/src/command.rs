@@ -4,6 +4,7 @@
 //! the closure of [`Step::Ask`] or [`Step::Watch`] holds.
 
 use crate::forward::Forward;
+use crate::kubeconfig::Kubeconfig;
 use crate::terminal::{Output, Stream};
 use api::http::{Body, Request, WatchEvent};
 use api::status::Status;
@@ -136,6 +137,8 @@ pub(crate) struct Effects {
     pub(crate) forwards: Vec<(u16, Forward)>,
     /// Files to write: paths and texts.
     pub(crate) files: Vec<(String, String)>,
+    /// The kubeconfig from now on.
+    pub(crate) config: Option<Box<Kubeconfig>>,
 }
 
 /// What a command prints to and reads from.
@@ -146,8 +149,6 @@ pub(crate) struct Io<'a> {
     pub(crate) output: &'a mut Vec<Output>,
     /// Work that follows when the present work is done.
     pub(crate) queue: &'a mut VecDeque<Job>,
-    /// The namespace that the context shall have from now on.
-    pub(crate) new_namespace: &'a mut Option<String>,
     /// What it does to the terminal.
     pub(crate) effects: &'a mut Effects,
     /// Whether what is typed goes to the first request of the present [`Step::Watch`].

@@ -97,6 +97,13 @@ impl Parsed {
         rest
     }
 
+    /// What is left for the flags that every command takes: a command's own flag of the same name hides one.
+    pub(crate) fn beyond(&self, own: &[Flag]) -> Parsed {
+        let mut rest = self.clone();
+        rest.flags.retain(|(flag, _)| own.iter().all(|own| own.name != *flag));
+        rest
+    }
+
     /// Every value of a flag as it was given.
     pub(crate) fn each(&self, name: &str) -> Vec<&str> {
         self.flags.iter().filter(|(flag, _)| *flag == name).map(|(_, value)| value.as_str()).collect()

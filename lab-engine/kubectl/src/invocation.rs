@@ -5,6 +5,7 @@ use crate::commands;
 use crate::discovery::{self, Discovery};
 use crate::files::Files;
 use crate::identity::Identity;
+use crate::kubeconfig::Kubeconfig;
 use crate::terminal::{Output, Stream};
 use api::channels::{Channel, close_stdin};
 use api::http::{Request, Response};
@@ -23,8 +24,8 @@ pub struct Environment<'a> {
     pub files: &'a Files,
     /// What stands on standard input.
     pub stdin: &'a str,
-    /// The namespace of the current context.
-    pub namespace: &'a str,
+    /// The kubeconfig.
+    pub config: &'a Kubeconfig,
     /// The local ports that are taken.
     pub ports: &'a [u16],
 }
@@ -54,7 +55,7 @@ struct Held {
     args: Vec<String>,
     files: Files,
     stdin: String,
-    namespace: String,
+    config: Kubeconfig,
     ports: Vec<u16>,
 }
 
@@ -64,7 +65,7 @@ impl Held {
             args: args.to_vec(),
             files: environment.files.clone(),
             stdin: environment.stdin.to_owned(),
-            namespace: environment.namespace.to_owned(),
+            config: environment.config.clone(),
             ports: environment.ports.to_vec(),
         }
     }
@@ -76,7 +77,6 @@ pub struct Kubectl {
     waiting: Waiting,
     queue: VecDeque<Job>,
     output: Vec<Output>,
-    new_namespace: Option<String>,
     keyboard: Option<Keyboard>,
     effects: Effects,
     worst: i32,
@@ -108,7 +108,6 @@ impl Kubectl {
             waiting,
             queue: VecDeque::new(),
             output: Vec::new(),
-            new_namespace: None,
             keyboard: None,
             effects: Effects::default(),
             worst: 0,
@@ -134,11 +133,6 @@ impl Kubectl {
     /// What was printed since the last call.
     pub fn take_output(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.output)
-    }
-
-    /// The namespace that the run gave to the current context, once.
-    pub fn take_namespace(&mut self) -> Option<String> {
-        self.new_namespace.take()
     }
 
     /// Ends the run as Ctrl-C does, with exit status 130.
@@ -167,24 +161,26 @@ impl Kubectl {
 
     /// Runs a part of the command with what it prints to.
     fn io<R>(&mut self, now: Time, part: impl FnOnce(&mut Io<'_>) -> R) -> R {
-        part(&mut Io {
-            now,
-            output: &mut self.output,
-            queue: &mut self.queue,
-            new_namespace: &mut self.new_namespace,
-            effects: &mut self.effects,
-            keyboard: &mut self.keyboard,
-        })
+        part(&mut Io { now, output: &mut self.output, queue: &mut self.queue, effects: &mut self.effects, keyboard: &mut self.keyboard })
     }
 
     fn send(&self, request: Request, out: &mut Outbox) -> RequestId {
         out.request(self.identity.send(request.agent(&"kubectl".into())))
     }
 
+    /// Ends the run if no request of it can be sent.
+    fn is_blocked(&mut self) -> bool {
+        let Some(why) = self.identity.blocked.take() else { return false };
+        self.output.push(Output { stream: Stream::Stderr, text: format!("{why}\n") });
+        self.code = Some(1);
+        true
+    }
+
     /// Follows steps until one waits or nothing is left.
     fn follow(&mut self, now: Time, mut step: Step, out: &mut Outbox) {
         for _ in 0..MAX_STEPS {
             match step {
+                Step::Ask(..) | Step::Watch(..) if self.is_blocked() => return,
                 Step::Ask(request, then) => {
                     self.waiting = Waiting::Answer(self.send(*request, out), then);
                     return;
@@ -238,6 +234,7 @@ impl Kubectl {
                 let step = self.io(now, job);
                 self.follow(now, step, out);
             }
+            Waiting::Kinds(_, None) if self.is_blocked() => {}
             Waiting::Kinds(held, None) => self.waiting = Waiting::Kinds(held, Some(self.send(discovery::request(), out))),
             Waiting::Sleep(until, job) if until <= now => {
                 let step = self.io(now, job);
@@ -294,7 +291,7 @@ impl Kubectl {
                 return self.follow(now, step, out);
             }
         };
-        let environment = Environment { files: &held.files, stdin: &held.stdin, namespace: &held.namespace, ports: &held.ports };
+        let environment = Environment { files: &held.files, stdin: &held.stdin, config: &held.config, ports: &held.ports };
         let step = match commands::build(&held.args, &environment, &kinds).0 {
             Ok(job) => self.io(now, job),
             Err(usage) => self.io(now, |io| {

@@ -20,6 +20,7 @@ mod forward;
 mod identity;
 mod invocation;
 mod keyboard;
+mod kubeconfig;
 mod manifest;
 mod output;
 mod resources;
@@ -29,6 +30,7 @@ mod tools;
 
 pub use files::{FileError, Files, MAX_FILE_BYTES, MAX_FILES};
 pub use invocation::{Environment, Kubectl, Usage};
+pub use kubeconfig::Kubeconfig;
 pub use terminal::{MAX_LINE_BYTES, Output, Stream, Terminal};
 
 #[cfg(test)]

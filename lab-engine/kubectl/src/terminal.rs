@@ -10,6 +10,7 @@ use crate::files::Files;
 use crate::forward::Forwards;
 use crate::invocation::{Environment, Kubectl, Usage};
 use crate::keyboard::Session;
+use crate::kubeconfig::Kubeconfig;
 use crate::shell::{self, Simple};
 use crate::tools;
 use client::{Component, Input, Outbox};
@@ -88,8 +89,7 @@ impl Program {
 /// The learner's terminal.
 #[derive(Debug)]
 pub struct Terminal {
-    /// The namespace of the current context.
-    namespace: String,
+    config: Kubeconfig,
     files: Files,
     queue: VecDeque<Simple>,
     pub(crate) running: Option<(Program, Simple)>,
@@ -108,7 +108,7 @@ impl Terminal {
     /// A terminal with an empty home.
     pub fn new() -> Self {
         Terminal {
-            namespace: "default".to_owned(),
+            config: Kubeconfig::default(),
             files: Files::default(),
             queue: VecDeque::new(),
             running: None,
@@ -273,7 +273,7 @@ impl Terminal {
         let (name, args) = command.words.split_first().map_or(("", &[][..]), |(name, args)| (name.as_str(), args));
         if matches!(name, "kubectl" | "k") {
             let ports = self.forwards.taken();
-            let environment = Environment { files: &self.files, stdin: &command.stdin, namespace: &self.namespace, ports: &ports };
+            let environment = Environment { files: &self.files, stdin: &command.stdin, config: &self.config, ports: &ports };
             return Ok(Program::Kubectl(Kubectl::start(args, &environment)?));
         }
         if name == "curl" {
@@ -334,8 +334,8 @@ impl Terminal {
                 let effects = kubectl.take_effects();
                 self.forwards.add(effects.forwards);
                 effects.files.into_iter().for_each(|(path, text)| self.write(&path, false, &text));
-                if let Some(namespace) = kubectl.take_namespace() {
-                    self.namespace = namespace;
+                if let Some(config) = effects.config {
+                    self.config = *config;
                 }
                 kubectl.exit_code()
             }

@@ -3,7 +3,7 @@
 use crate::terminal::{Stream, Terminal};
 use api::Object;
 use api::channels::{Channel, exit_frame};
-use api::http::{Accept, Body, Method, Path, Request, Response, WatchEvent};
+use api::http::{Accept, Body, Credentials, Method, Path, Request, Response, WatchEvent};
 use api::kinds::find_resource;
 use api::status::{FieldError, Status};
 use client::{Action, Component, Input, Outbox};
@@ -312,4 +312,77 @@ fn lines_of_any_shape_end() {
     assert_eq!(terminal.next_wake(), Some(Time::from_secs(5)));
     terminal.handle(Time::from_secs(5), Input::Wake, &mut outbox);
     assert!(!terminal.is_busy());
+}
+
+#[test]
+fn contexts_join_users_and_clusters() {
+    let mut terminal = Terminal::new();
+    let mut line = |line: &str, answers: Vec<Response>| run_in(&mut terminal, line, answers);
+    assert!(line("echo PEM > alice.crt; echo KEY > alice.key", vec![]).stderr.is_empty());
+    let told = line(
+        "kubectl config set-credentials alice --client-certificate=alice.crt --client-key=alice.key --embed-certs=true
+         kubectl config set-credentials bot --token=abc
+         kubectl config set-context alice --cluster=kubernetes --user=alice -n dev
+         kubectl config set-context alice --cluster kubernetes
+         kubectl config use-context alice
+         kubectl config get-contexts",
+        vec![],
+    );
+    let expected = [
+        "User \"alice\" set.\n",
+        "User \"bot\" set.\n",
+        "Context \"alice\" created.\n",
+        "Context \"alice\" modified.\n",
+        "Switched to context \"alice\".\n",
+        "CURRENT   NAME                          CLUSTER      AUTHINFO           NAMESPACE\n",
+        "*         alice                         kubernetes   alice              dev\n",
+        "          kubernetes-admin@kubernetes   kubernetes   kubernetes-admin   \n",
+    ];
+    assert_eq!(told.stdout, expected.concat());
+    let asked =
+        line("kubectl get pods; kubectl --user=bot get pods; kubectl --context=kubernetes-admin@kubernetes get pods", vec![table(&[]); 3]);
+    let sent: Vec<_> = asked.requests.iter().map(|request| (path(request), request.credentials.clone())).collect();
+    let of = |namespace: &str| format!("/api/v1/namespaces/{namespace}/pods");
+    let wanted = [
+        (of("dev"), Credentials::Issued("PEM\n".into())),
+        (of("dev"), Credentials::Bearer("abc".into())),
+        (of("default"), Credentials::None),
+    ];
+    assert_eq!(sent, wanted);
+    let view = line("kubectl config view --minify", vec![]).stdout;
+    let user = "users:\n- name: alice\n  user:\n    client-certificate-data: DATA+OMITTED\n    client-key-data: DATA+OMITTED\n";
+    assert!(view.ends_with(user) && view.contains("namespace: dev") && !view.contains("bot"), "{view}");
+    let gone = line("kubectl config delete-user alice; kubectl config delete-context alice; kubectl get pods", vec![]);
+    assert_eq!(gone.stdout, "deleted user alice from /home/learner/.kube/config\ndeleted context alice from /home/learner/.kube/config\n");
+    let warned = "warning: this removed your active context, use \"kubectl config use-context\" to select a different one\n\
+                  Error in configuration: context was not found for specified context: alice\n";
+    assert_eq!((gone.stderr.as_str(), gone.code), (warned, 1));
+}
+
+#[test]
+fn a_context_that_leads_nowhere_is_told_before_anything_is_asked() {
+    let mut terminal = Terminal::new();
+    let mut stderr = |line: &str| run_in(&mut terminal, line, vec![]).stderr;
+    assert_eq!(stderr("kubectl config use-context dev"), "error: no context exists with the name: \"dev\"\n");
+    assert_eq!(
+        stderr("kubectl config set-context dev; kubectl --context dev get pods"),
+        "The connection to the server localhost:8080 was refused - did you specify the right host or port?\n"
+    );
+    assert_eq!(
+        stderr("kubectl config set-context dev --cluster=kubernetes --user=nobody; kubectl --context dev get crontabs"),
+        "Please enter Username: error: EOF\n"
+    );
+    assert_eq!(
+        stderr("kubectl config set-credentials eve --client-certificate=e.crt; kubectl --user=eve get pods"),
+        "Error in configuration: \n* client-key-data or client-key must be specified for eve to use the clientCert authentication method.\n\
+         * unable to read client-cert /home/learner/e.crt for eve due to open /home/learner/e.crt: no such file or directory\n"
+    );
+    assert_eq!(
+        stderr("kubectl config set-credentials eve --client-key=e.key --embed-certs"),
+        "error: could not stat client-key file e.key: stat e.key: no such file or directory\n"
+    );
+    assert_eq!(
+        stderr("kubectl config set-cluster far --server=https://example.com; kubectl --cluster=far version"),
+        "The connection to the server example.com was refused - did you specify the right host or port?\n"
+    );
 }

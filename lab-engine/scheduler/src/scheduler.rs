@@ -338,7 +338,7 @@ impl Scheduler {
             let message = format!("{NAME}: preempting to accommodate a higher priority pod");
             let status = json!({"conditions": [{
                 "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": message,
-                "lastTransitionTime": Timestamp::from(now).to_string(),
+                "lastTransitionTime": Timestamp::from(now).to_string(), "observedGeneration": victim.pod.metadata.generation,
             }]});
             out.request(self.patch_status(&victim.pod, &status));
             let path = ResourcePath::object(Pod::INFO, namespace_of(&victim.pod), &victim.pod.metadata.name);

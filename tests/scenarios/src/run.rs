@@ -55,7 +55,9 @@ struct Run<'s> {
 /// # Errors
 /// When the cluster cannot be made.
 pub fn run(scenario: &Scenario, seed: u64, disturbances: &[Disturbance], keep_trace: bool) -> Result<Outcome, String> {
-    let ledger = Rc::new(RefCell::new(Ledger { open: scenario.from_boot, pending: disturbances.to_vec(), ..Ledger::default() }));
+    let counts = |one: &&Disturbance| scenario.lags || !matches!(one, Disturbance::Lag { .. });
+    let pending = disturbances.iter().filter(counts).copied().collect();
+    let ledger = Rc::new(RefCell::new(Ledger { open: scenario.from_boot, pending, ..Ledger::default() }));
     let metrics = Metrics::default();
     let substitute = |name: &str, rng: &Rng| -> Option<Box<dyn Component>> {
         if name != scenario.part && !(name == "kube-controller-manager" && scenario.uses_metrics()) {

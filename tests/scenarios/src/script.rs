@@ -32,6 +32,7 @@
 //! | `nodes N` | so many nodes of 4 CPUs and 8 GiB; 2 by default |
 //! | `node NAME [cpu=N] [memory=Q] [label=KEY=VALUE] [taint=KEY=VALUE:EFFECT] …` | one node more, instead of those |
 //! | `crash PART` | the part that crashes: `kube-controller-manager` by default, or `kube-scheduler` |
+//! | `no lag` | no watch is later than another; the comment before it says what Kubernetes does not promise otherwise |
 //! | `from boot` | it may crash from its first write on; else from the first step on |
 //! | `dust TIME` | how long after the last step the end is looked at: 90 s by default |
 //! | `ignore KIND .PATH` | a field that a crash may change; the comment before it says why |
@@ -65,6 +66,8 @@ pub struct Scenario {
     pub part: String,
     /// Whether it may crash while the cluster boots.
     pub from_boot: bool,
+    /// Whether watches may be late.
+    pub lags: bool,
     /// How long after the last step the end is looked at.
     pub dust: Duration,
     /// Fields that a crash may change: a kind and a path such as `.status.failed`.
@@ -154,6 +157,7 @@ impl Scenario {
             nodes: Vec::new(),
             part: "kube-controller-manager".to_owned(),
             from_boot: false,
+            lags: true,
             dust: Duration::from_secs(90),
             ignored: Vec::new(),
             steps: Vec::new(),
@@ -219,6 +223,7 @@ impl Scenario {
             "crash" if matches!(rest, "kube-controller-manager" | "kube-scheduler") => self.part = rest.to_owned(),
             "crash" => return Err("crash kube-controller-manager or crash kube-scheduler".to_owned()),
             "from" if rest == "boot" => self.from_boot = true,
+            "no" if rest == "lag" => self.lags = false,
             "dust" => self.dust = rest.parse::<Span>().map_err(|error| error.to_string())?.duration(),
             "ignore" => {
                 let (kind, path) = rest.split_once(' ').ok_or("ignore KIND .PATH")?;

@@ -13,13 +13,13 @@ pub mod replica_calculator;
 mod rest;
 
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
+use api::Resource;
 use api::autoscaling::{HorizontalPodAutoscaler, MetricSpec, MetricStatus};
 use api::core::Pod;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::kinds::{KINDS, KindInfo};
 use api::labels::Selector;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use decision::{Decision, Memory, decide, set_condition};
 use proposals::Question;
@@ -167,7 +167,7 @@ impl AutoscalerController {
         if let Some((reason, message)) = &problem {
             let reason = if message.ends_with("missing a selector") { "SelectorRequired" } else { reason };
             let text = if reason == "SelectorRequired" { "selector is required" } else { message.as_str() };
-            sink.events.event(now, look.before.as_ref(), EventType::Warning, reason, text, sink.out);
+            sink.event(look.before.as_ref(), EventType::Warning, reason, text);
         }
         look.current = number(scale, "spec");
         let question = Question {
@@ -182,7 +182,7 @@ impl AutoscalerController {
         look.decision = decide(&mut look.hpa, memory, &look.answers, question, problem);
         sink.out.trace_as(&ACTOR.into(), look.told());
         if let Some(error) = look.decision.error.as_ref().filter(|_| look.decision.failed) {
-            sink.events.event(now, look.before.as_ref(), EventType::Warning, "FailedComputeMetricsReplicas", error, sink.out);
+            sink.event(look.before.as_ref(), EventType::Warning, "FailedComputeMetricsReplicas", error);
         }
         if look.decision.desired == look.current {
             return None;
@@ -197,7 +197,7 @@ impl AutoscalerController {
     /// Notes that there is no scale to decide from.
     fn scale_unknown(&mut self, now: Time, key: &ObjectKey, why: &str, sink: &mut Sink<'_>) {
         let Some(look) = self.looks.get_mut(key) else { return };
-        sink.events.event(now, look.before.as_ref(), EventType::Warning, "FailedGetScale", why, sink.out);
+        sink.event(look.before.as_ref(), EventType::Warning, "FailedGetScale", why);
         let message = format!("the HPA controller was unable to get the target's current scale: {why}");
         set_condition(&mut look.hpa, now, "AbleToScale", false, "FailedGetScale", &message);
     }
@@ -212,14 +212,14 @@ impl AutoscalerController {
             Ok(()) => {
                 let message = format!("the HPA controller was able to update the target scale to {desired}");
                 set_condition(&mut look.hpa, now, "AbleToScale", true, "SucceededRescale", &message);
-                sink.events.event(now, about, EventType::Normal, "SuccessfulRescale", &text, sink.out);
+                sink.event(about, EventType::Normal, "SuccessfulRescale", &text);
                 look.hpa.status.last_scale_time = Some(now.into());
                 look.hpa.status.desired_replicas = *desired;
                 let memory = self.memories.entry(key.clone()).or_default();
                 memory.scaled(now, &look.before, look.current, *desired);
             }
             Err(why) => {
-                sink.events.event(now, about, EventType::Warning, "FailedRescale", &format!("{text}; error: {why}"), sink.out);
+                sink.event(about, EventType::Warning, "FailedRescale", &format!("{text}; error: {why}"));
                 let message = format!("the HPA controller was unable to update the target scale: {why}");
                 set_condition(&mut look.hpa, now, "AbleToScale", false, "FailedUpdateScale", &message);
             }
@@ -232,9 +232,7 @@ impl AutoscalerController {
         if look.hpa.status == look.before.status {
             return None;
         }
-        let path = ResourcePath::object(HorizontalPodAutoscaler::INFO, &key.namespace, &key.name).with_subresource("status");
-        let request = Request::new(Method::Put, path).body(Body::Object(look.hpa.into()));
-        Some(Call { request, note: Note::Status(look.before) })
+        Some(Call::update_status(look.hpa, Note::Status(look.before)))
     }
 }
 
@@ -268,35 +266,28 @@ impl Controller for AutoscalerController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
         if let (Note::GetMetrics(query), Some(look)) = (note, self.looks.get_mut(key)) {
-            let answer = outcome.map(|list| list.to_json()).map_err(|refusal| query.refusal(refusal.code, &refusal.message));
+            let answer = answer.map(|list| list.to_json()).map_err(|refusal| query.refusal(refusal.code, &refusal.message));
             look.answers.put(query.clone(), answer);
             return Ok(());
         }
-        let outcome = outcome.map_err(|refusal| refusal.message);
+        let answer = answer.map_err(|refusal| refusal.message);
         match note {
             Note::GetMetrics(_) => {}
             Note::Status(hpa) => {
-                if let Err(why) = outcome {
-                    sink.events.event(now, hpa.as_ref(), EventType::Warning, "FailedUpdateStatus", &why, sink.out);
+                if let Err(why) = answer {
+                    sink.event(hpa.as_ref(), EventType::Warning, "FailedUpdateStatus", &why);
                 }
             }
             Note::GetScale => {
                 if let Some(look) = self.looks.get_mut(key) {
-                    look.step = Some(Step::Scale(outcome.map(|scale| scale.to_json())));
+                    look.step = Some(Step::Scale(answer.map(|scale| scale.to_json())));
                 }
             }
             Note::PutScale => {
                 if let Some(look) = self.looks.get_mut(key) {
-                    look.step = Some(Step::Rescaled(outcome.map(drop)));
+                    look.step = Some(Step::Rescaled(answer.map(drop)));
                 }
             }
         }
@@ -337,7 +328,7 @@ impl Controller for AutoscalerController {
         self.status_call(key).into_iter().collect()
     }
 
-    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         (None, caches.autoscalers.lister().get(key).map(|_| SYNC_PERIOD))
     }
 }

@@ -4,7 +4,7 @@
 use super::recognize::{KUBELET_CLIENT, kubelet_client};
 use super::{GROUP, View, add_condition};
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
 use api::Object;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::kinds::Gvr;
@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use sim::Time;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What may be asked for, and what is said when it is approved, in the order in which they are tried.
 const RECOGNIZED: [(&str, &str); 2] = [
@@ -79,15 +78,8 @@ impl Controller for CertificateApprover {
         plan
     }
 
-    fn answered(
-        &mut self,
-        _: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        _: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let object = outcome.map_err(|refusal| refusal.message)?;
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        let object = answer.map_err(|refusal| refusal.message)?;
         if let (Note::Review(index), Object::Dynamic(review)) = (note, &object)
             && review.rest.get("status").is_some_and(|status| status["allowed"] == Value::Bool(true))
             && let Some(asked) = self.asked.get_mut(key)
@@ -112,7 +104,7 @@ impl Controller for CertificateApprover {
         }
     }
 
-    fn conclude(&mut self, _: Time, _: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _: Time, _: &Caches, key: &ObjectKey, _: Option<&str>) -> Conclusion<Note> {
         self.asked.remove(key);
         (None, None)
     }

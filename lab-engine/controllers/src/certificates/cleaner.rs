@@ -10,8 +10,7 @@
 
 use super::{View, info};
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
-use api::Object;
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded_or_gone};
 use api::http::{Method, Request, ResourcePath};
 use client::ObjectKey;
 use serde_json::Value;
@@ -63,14 +62,11 @@ impl Controller for CertificateCleaner {
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        match outcome {
-            Err(refusal) if refusal.code != 404 => Err(refusal.message),
-            _ => Ok(()),
-        }
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded_or_gone(answer)
     }
 
-    fn conclude(&mut self, _: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> (Option<Call<()>>, Option<Duration>) {
+    fn conclude(&mut self, _: Time, caches: &Caches, key: &ObjectKey, _: Option<&str>) -> Conclusion<()> {
         (None, View::find(caches, key).map(|_| POLLING))
     }
 }

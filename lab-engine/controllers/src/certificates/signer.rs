@@ -6,8 +6,7 @@
 use super::recognize::{CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY, client_usages, kubelet_client, kubelet_serving};
 use super::{View, add_condition};
 use crate::caches::Caches;
-use crate::driver::{Controller, Plan, Refusal, Sink};
-use api::Object;
+use crate::driver::{Answer, Controller, Plan, Sink, succeeded};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use client::ObjectKey;
@@ -76,8 +75,8 @@ impl Controller for CertificateSigner {
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        outcome.map(drop).map_err(|refusal| refusal.message)
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded(answer)
     }
 }
 

@@ -3,12 +3,12 @@
 pub(crate) mod control;
 
 use crate::caches::{BY_CONTROLLER, Caches};
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded};
+use api::Resource;
 use api::batch::{CronJob, CronJobStatus, Job};
 use api::core::ObjectReference;
 use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::Timestamp;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use control::{Checked, decide, has_unlisted, unseen};
 use serde_json::json;
@@ -81,8 +81,7 @@ impl CronJobController {
         };
         let mut calls: Vec<Call<Note>> = unknown.map(seek).collect();
         if has_unlisted(cron_job, jobs) && checked.is_none() {
-            let path = ResourcePath::object(CronJob::INFO, &key.namespace, &key.name);
-            calls.push(Call { request: Request::new(Method::Get, path), note: Note::Recheck });
+            calls.push(Call::get(cron_job, Note::Recheck));
         }
         if calls.is_empty() {
             return None;
@@ -110,7 +109,7 @@ impl Controller for CronJobController {
         let checked = self.checked.remove(key).unwrap_or_default();
         let decision = decide(now, cron_job, &jobs, &checked);
         for (kind, reason, message) in &decision.events {
-            sink.events.event(now, cron_job.as_ref(), *kind, reason, message, sink.out);
+            sink.event(cron_job.as_ref(), *kind, reason, message);
         }
         let deletions: Vec<_> = decision.delete.iter().map(|job| delete_call(cron_job, job)).collect();
         let said = match &decision.create {
@@ -121,24 +120,16 @@ impl Controller for CronJobController {
         plan.phases.extend((!deletions.is_empty()).then_some(deletions));
         if let (Some(job), Some(scheduled)) = (decision.create, decision.scheduled) {
             let note = Note::Create(cron_job.clone(), scheduled, job.metadata.name.clone());
-            let path = ResourcePath::collection(Job::INFO, &key.namespace);
-            plan.phases.push_back(vec![Call { request: Request::new(Method::Post, path).body(Body::Object((*job).into())), note }]);
+            plan.phases.push_back(vec![Call::create(*job, note)]);
         }
         self.pending.insert(key.clone(), Pending { status: Some(decision.status), exists: None, again: decision.again });
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        match (note, outcome) {
-            (Note::Seek(uid), outcome) => {
-                let is_gone = match outcome {
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        match (note, answer) {
+            (Note::Seek(uid), answer) => {
+                let is_gone = match answer {
                     Ok(object) => object.metadata().uid != *uid,
                     Err(refusal) if refusal.code == 404 => true,
                     Err(refusal) => return Err(refusal.message),
@@ -149,15 +140,15 @@ impl Controller for CronJobController {
                 }
                 Ok(())
             }
-            (Note::Recheck, outcome) => {
-                let live = outcome.map_err(|refusal| refusal.message)?;
+            (Note::Recheck, answer) => {
+                let live = answer.map_err(|refusal| refusal.message)?;
                 let active = live.as_kind::<CronJob>().map(|live| &live.status.active);
                 let listed = active.into_iter().flatten().map(|job| job.uid.clone());
                 self.checked.entry(key.clone()).or_default().listed.extend(listed);
                 self.pending.entry(key.clone()).or_default().again = Some(Duration::ZERO);
                 Ok(())
             }
-            (Note::Status, outcome) => outcome.map(drop).map_err(|refusal| refusal.message),
+            (Note::Status, answer) => succeeded(answer),
             (Note::Create(cron_job, scheduled, _), Ok(object)) => {
                 if let (Some(job), Some(status)) =
                     (object.as_kind::<Job>(), self.pending.get_mut(key).and_then(|pending| pending.status.as_mut()))
@@ -166,7 +157,7 @@ impl Controller for CronJobController {
                     status.last_schedule_time = Some(*scheduled);
                 }
                 let message = format!("Created job {}", object.metadata().name);
-                sink.events.event(now, cron_job.as_ref(), EventType::Normal, "SuccessfulCreate", &message, sink.out);
+                sink.event(cron_job.as_ref(), EventType::Normal, "SuccessfulCreate", &message);
                 Ok(())
             }
             (Note::Create(cron_job, scheduled, name), Err(refusal))
@@ -175,8 +166,8 @@ impl Controller for CronJobController {
                 self.pending.entry(key.clone()).or_default().exists = Some((cron_job.clone(), *scheduled, name.clone()));
                 Ok(())
             }
-            (Note::Exists(cron_job, scheduled), outcome) => {
-                let live = outcome.map_err(|refusal| refusal.message)?;
+            (Note::Exists(cron_job, scheduled), answer) => {
+                let live = answer.map_err(|refusal| refusal.message)?;
                 let own = |job: &&Arc<Job>| job.metadata.controller().is_some_and(|owner| owner.uid == cron_job.metadata.uid);
                 if let (Some(job), Some(status)) =
                     (live.as_kind::<Job>().filter(own), self.pending.get_mut(key).and_then(|pending| pending.status.as_mut()))
@@ -190,18 +181,18 @@ impl Controller for CronJobController {
             (Note::Create(..), Err(refusal)) if refusal.namespace_terminating => Err(refusal.message),
             (Note::Create(cron_job, ..), Err(refusal)) => {
                 let message = format!("Error creating job: {}", refusal.message);
-                sink.events.event(now, cron_job.as_ref(), EventType::Warning, "FailedCreate", &message, sink.out);
+                sink.event(cron_job.as_ref(), EventType::Warning, "FailedCreate", &message);
                 Err(refusal.message)
             }
             (Note::Delete(cron_job, job), Ok(_)) => {
                 let message = format!("Deleted job {}", job.metadata.name);
-                sink.events.event(now, cron_job.as_ref(), EventType::Normal, "SuccessfulDelete", &message, sink.out);
+                sink.event(cron_job.as_ref(), EventType::Normal, "SuccessfulDelete", &message);
                 Ok(())
             }
             (Note::Delete(..), Err(refusal)) if refusal.code == 404 => Ok(()),
             (Note::Delete(cron_job, _), Err(refusal)) => {
                 let message = format!("Deleted job: {}", refusal.message);
-                sink.events.event(now, cron_job.as_ref(), EventType::Warning, "FailedDelete", &message, sink.out);
+                sink.event(cron_job.as_ref(), EventType::Warning, "FailedDelete", &message);
                 Err(refusal.message)
             }
         }
@@ -218,7 +209,7 @@ impl Controller for CronJobController {
     }
 
     /// Writes the status with the Job that was made, and looks again at the next time.
-    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let pending = self.pending.remove(key).unwrap_or_default();
         let (Some(cron_job), Some(status)) = (caches.cron_jobs.lister().get(key), pending.status) else {
             return (None, pending.again);
@@ -226,9 +217,6 @@ impl Controller for CronJobController {
         if status == cron_job.status {
             return (None, pending.again);
         }
-        let mut changed = CronJob::clone(cron_job);
-        changed.status = status;
-        let path = ResourcePath::object(CronJob::INFO, &key.namespace, &key.name).with_subresource("status");
-        (Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: Note::Status }), pending.again)
+        (Some(Call::update_status(CronJob { status, ..CronJob::clone(cron_job) }, Note::Status)), pending.again)
     }
 }

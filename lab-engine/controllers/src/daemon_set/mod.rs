@@ -8,16 +8,15 @@ pub(crate) mod control;
 use crate::backoff::Backoff;
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink, succeeded_or_gone};
 use crate::history::{self, HASH, Outcome, POD_REVISION, revision_of};
+use crate::pod_control::{PodControl, PodWrite};
 use crate::pods;
-use crate::replica_set::slow_start;
+use api::Resource;
 use api::apps::{ControllerRevision, DaemonSet};
 use api::core::{Node, Pod};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::labels::Selector;
-use api::{Object, Resource};
-use client::{EventType, Expectations, ObjectKey};
+use client::{EventType, ObjectKey};
 use control::{Decision, View, add_tolerations, by_node, pin, target_node};
 use sim::Time;
 use std::collections::BTreeSet;
@@ -37,16 +36,21 @@ pub(crate) enum Note {
     Recheck(Arc<DaemonSet>),
     /// A Pod or version changes hands.
     Claim,
-    Create(Arc<DaemonSet>),
-    Delete(Arc<DaemonSet>, Arc<Pod>),
+    Pod(PodWrite<DaemonSet>),
     /// Anything without an event.
     Quiet,
+}
+
+impl From<PodWrite<DaemonSet>> for Note {
+    fn from(write: PodWrite<DaemonSet>) -> Self {
+        Note::Pod(write)
+    }
 }
 
 /// Keeps a Pod on every node that suits it.
 #[derive(Debug)]
 pub(crate) struct DaemonSetController {
-    pub(crate) expectations: Expectations,
+    pub(crate) pod_control: PodControl,
     /// Of Pods that failed, by set and node.
     failed: Backoff<(String, String)>,
 }
@@ -54,7 +58,7 @@ pub(crate) struct DaemonSetController {
 impl Default for DaemonSetController {
     fn default() -> Self {
         let failed = Backoff::new(Duration::from_secs(1), Duration::from_secs(15 * 60));
-        DaemonSetController { expectations: Expectations::default(), failed }
+        DaemonSetController { pod_control: PodControl::default(), failed }
     }
 }
 
@@ -84,20 +88,14 @@ fn claim(caches: &Caches, set: &Arc<DaemonSet>) -> Option<Plan<Note>> {
 }
 
 /// The Pod of the present version for a node.
-fn create_call(set: &Arc<DaemonSet>, hash: &str, node: &str) -> Call<Note> {
-    let mut pod = pods::from_template(set.as_ref(), &set.spec.template);
+fn new_pod(set: &DaemonSet, hash: &str, node: &str) -> Pod {
+    let mut pod = pods::from_template(set, &set.spec.template);
     let generation = set.metadata.annotations.get(TEMPLATE_GENERATION).cloned().unwrap_or_default();
     pod.metadata.labels.insert(TEMPLATE_GENERATION_LABEL.to_owned(), generation);
     pod.metadata.labels.insert(POD_REVISION.to_owned(), hash.to_owned());
     add_tolerations(&mut pod.spec);
     pin(&mut pod.spec, node);
-    let path = ResourcePath::collection(Pod::INFO, &set.metadata.namespace);
-    Call { request: Request::new(Method::Post, path).body(Body::Object(pod.into())), note: Note::Create(set.clone()) }
-}
-
-fn delete_call(set: &Arc<DaemonSet>, pod: &Arc<Pod>) -> Call<Note> {
-    let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name);
-    Call { request: Request::new(Method::Delete, path), note: Note::Delete(set.clone(), pod.clone()) }
+    pod
 }
 
 /// Under which a Pod that failed is remembered (`failedPodsBackoffKey`).
@@ -129,14 +127,14 @@ impl DaemonSetController {
             let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
             let node = target_node(pod).unwrap_or_default();
             let message = format!("Found {state} daemon pod {namespace}/{name} on node {node}, will try to {verb} it");
-            sink.events.event(now, set, kind, reason, &message, sink.out);
+            sink.event(set, kind, reason, &message);
         }
         let settled = decision.create.is_empty() && decision.delete.is_empty();
         if settled && set.spec.update_strategy.type_ == "RollingUpdate" { view.rolling_update(now) } else { decision }
     }
 
     /// Puts a decision into calls (`syncNodes`).
-    fn plan(&mut self, now: Time, key: &ObjectKey, set: &Arc<DaemonSet>, hash: &str, decision: Decision) -> Plan<Note> {
+    fn plan(&mut self, now: Time, set: &Arc<DaemonSet>, hash: &str, decision: Decision) -> Plan<Note> {
         let mut plan = Plan::default();
         let (mut create, mut delete) = (decision.create, decision.delete);
         create.truncate(BURST_REPLICAS);
@@ -145,22 +143,8 @@ impl DaemonSetController {
             return plan;
         }
         plan.decision = Some((set.object_ref(), format!("create {} and delete {} Pods", create.len(), delete.len())));
-        if !create.is_empty() {
-            self.expectations.expect_creations(now, key, create.len());
-        }
-        if !delete.is_empty() {
-            self.expectations.expect_deletions(now, key, delete.iter().map(|pod| pod.metadata.uid.clone()));
-        }
-        let mut calls: Vec<_> = create.iter().map(|node| create_call(set, hash, node)).collect();
-        let deletions: Vec<_> = delete.iter().map(|pod| delete_call(set, pod)).collect();
-        // Batches that double, so that a Pod that is refused is not tried on every node at once.
-        for size in slow_start(calls.len()) {
-            let rest = calls.split_off(size);
-            plan.phases.push_back(std::mem::replace(&mut calls, rest));
-        }
-        if !deletions.is_empty() {
-            plan.phases.push_back(deletions);
-        }
+        plan.phases.extend(self.pod_control.create(now, set, create.iter().map(|node| new_pod(set, hash, node).into())));
+        plan.phases.extend(self.pod_control.delete(now, set, &delete));
         plan
     }
 }
@@ -173,7 +157,7 @@ impl Controller for DaemonSetController {
     fn reconcile(&mut self, now: Time, caches: &Caches, key: &ObjectKey, sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan { leaves_status: true, ..Plan::default() };
         let Some(set) = caches.daemon_sets.lister().get(key) else {
-            self.expectations.delete(key);
+            self.pod_control.expectations.delete(key);
             return plan;
         };
         if set.metadata.is_deleting() {
@@ -191,13 +175,13 @@ impl Controller for DaemonSetController {
                 return plan;
             }
         };
-        if !self.expectations.satisfied(now, key) {
+        if !self.pod_control.expectations.satisfied(now, key) {
             return Plan::default();
         }
         let (hash, nodes) = (hash_of(&current), nodes(caches));
         let view = View { set, nodes: &nodes, pods: by_node(pods_of(caches, set).cloned()), hash };
         let decision = self.decide(now, key, set, &view, sink);
-        let mut plan = self.plan(now, key, set, hash, decision);
+        let mut plan = self.plan(now, set, hash, decision);
         if plan.phases.is_empty() {
             let used: BTreeSet<&str> = pods_of(caches, set).map(|pod| revision_of(&pod.metadata.labels)).collect();
             let mut live: BTreeSet<String> =
@@ -209,54 +193,24 @@ impl Controller for DaemonSetController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let (set, kind, reason, message, judged) = match (note, outcome) {
-            (Note::Recheck(set), outcome) => return claims::may_adopt(set.as_ref(), outcome),
-            (Note::Claim, outcome) => return claims::claimed(outcome),
-            (Note::Quiet, Err(refusal)) if refusal.code == 404 || refusal.message.ends_with("already exists") => return Ok(()),
-            (Note::Quiet, outcome) => return outcome.map(drop).map_err(|refusal| refusal.message),
-            (Note::Create(set), Ok(pod)) => {
-                (set, EventType::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata().name), Ok(()))
-            }
-            (Note::Create(set), Err(refusal)) => {
-                self.expectations.creation_observed(key);
-                if refusal.namespace_terminating {
-                    return Ok(());
-                }
-                (set, EventType::Warning, "FailedCreate", format!("Error creating: {}", refusal.message), Err(refusal.message))
-            }
-            (Note::Delete(set, pod), Ok(_)) => {
-                (set, EventType::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name), Ok(()))
-            }
-            (Note::Delete(set, pod), Err(refusal)) => {
-                self.expectations.deletion_observed(key, &pod.metadata.uid);
-                if refusal.code == 404 {
-                    return Ok(());
-                }
-                (set, EventType::Warning, "FailedDelete", format!("Error deleting: {}", refusal.message), Err(refusal.message))
-            }
-        };
-        sink.events.event(now, set.as_ref(), kind, reason, &message, sink.out);
-        judged
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        match (note, answer) {
+            (Note::Recheck(set), answer) => claims::may_adopt(set.as_ref(), answer),
+            (Note::Claim, answer) => claims::claimed(answer),
+            (Note::Pod(write), answer) => self.pod_control.answered(key, write, answer, sink),
+            (Note::Quiet, Err(refusal)) if refusal.message.ends_with("already exists") => Ok(()),
+            (Note::Quiet, answer) => succeeded_or_gone(answer),
+        }
     }
 
     fn skipped(&mut self, key: &ObjectKey, note: &Note) {
-        match note {
-            Note::Create(_) => self.expectations.creation_observed(key),
-            Note::Delete(_, pod) => self.expectations.deletion_observed(key, &pod.metadata.uid),
-            _ => {}
+        if let Note::Pod(write) = note {
+            self.pod_control.skipped(key, write);
         }
     }
 
     /// Models `updateDaemonSetStatus`, and looks again when the next Pod may have become available or may be replaced.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let Some(set) = caches.daemon_sets.lister().get(key) else { return (None, None) };
         let versions = versions(caches, set);
         let Outcome::Settled(current) = history::current(set.as_ref(), &set.spec.template, &versions, &[POD_REVISION, HASH]) else {
@@ -273,9 +227,6 @@ impl Controller for DaemonSetController {
         if status == set.status {
             return (None, again);
         }
-        let mut changed = DaemonSet::clone(set);
-        changed.status = status;
-        let path = ResourcePath::object(DaemonSet::INFO, &key.namespace, &key.name).with_subresource("status");
-        (Some(Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note: Note::Quiet }), again)
+        (Some(Call::update_status(DaemonSet { status, ..DaemonSet::clone(set) }, Note::Quiet)), again)
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! **Simplified here:** no annotation `endpoints.kubernetes.io/last-change-trigger-time`.
 
-use super::{HEADLESS, has_cluster_ip, has_selector, pods, selected, subsets, target_of};
+use super::{HEADLESS, has_cluster_ip, has_selector, named, pods, selected, subsets, target_of};
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
 use crate::pods::is_ready;
+use api::Resource;
 use api::core::{EndpointAddress, EndpointSubset, Endpoints, Pod, Service, SubsetPort};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::ResourceVersion;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeMap;
@@ -116,12 +115,11 @@ impl Controller for EndpointsController {
     fn reconcile(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _sink: &mut Sink<'_>) -> Plan<Note> {
         let mut plan = Plan::default();
         let current = caches.endpoints.lister().get(key);
-        let path = || ResourcePath::object(Endpoints::INFO, &key.namespace, &key.name);
         let Some(service) = caches.services.lister().get(key) else {
             self.replaced.remove(key);
             plan.decision = current.map(|endpoints| (endpoints.object_ref(), "delete it: its Service is gone".to_owned()));
             // Even if the cache has none: it may be behind, and nobody would ever ask again.
-            plan.phases.push_back(vec![Call { request: Request::new(Method::Delete, path()), note: Note::Delete }]);
+            plan.phases.push_back(vec![Call::delete(&named::<Endpoints>(key), Note::Delete)]);
             return plan;
         };
         if service.spec.type_ == "ExternalName" || !has_selector(service) {
@@ -131,32 +129,19 @@ impl Controller for EndpointsController {
             return plan;
         }
         let wanted = wanted(caches, service, current.map(AsRef::as_ref));
-        let (request, note, verb) = match current {
-            Some(current) if wanted == **current => return plan,
-            Some(current) => {
-                let note = Note::Update(service.clone(), current.metadata.resource_version);
-                (Request::new(Method::Put, path()), note, "update")
-            }
-            None => {
-                let collection = ResourcePath::collection(Endpoints::INFO, &key.namespace);
-                (Request::new(Method::Post, collection), Note::Create(service.clone()), "create")
-            }
-        };
         let count: usize = wanted.subsets.iter().map(|subset| subset.addresses.len()).sum();
+        let (call, verb) = match current {
+            Some(current) if wanted == **current => return plan,
+            Some(current) => (Call::update(wanted, Note::Update(service.clone(), current.metadata.resource_version)), "update"),
+            None => (Call::create(wanted, Note::Create(service.clone())), "create"),
+        };
         plan.decision = Some((service.object_ref(), format!("{verb} its Endpoints, with {count} ready addresses")));
-        plan.phases.push_back(vec![Call { request: request.body(Body::Object(wanted.into())), note }]);
+        plan.phases.push_back(vec![call]);
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let refusal = match (outcome, note) {
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        let refusal = match (answer, note) {
             (Ok(updated), Note::Update(_, old)) if updated.metadata().resource_version != *old => {
                 self.replaced.insert(key.clone(), *old);
                 return Ok(());
@@ -174,12 +159,12 @@ impl Controller for EndpointsController {
         // Someone was faster: the next look tells.
         if refusal.code != 409 {
             let message = format!("Failed to {verb} endpoint for service {key}: {}", refusal.message);
-            sink.events.event(now, service.as_ref(), EventType::Warning, reason, &message, sink.out);
+            sink.event(service.as_ref(), EventType::Warning, reason, &message);
         }
         Err(refusal.message)
     }
 
-    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let current = caches.endpoints.lister().get(key);
         (None, self.is_stale(key, current.map(AsRef::as_ref)).then_some(CATCH_UP))
     }

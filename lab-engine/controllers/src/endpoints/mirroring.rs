@@ -3,14 +3,14 @@
 
 use super::slice_controller::{Note, SliceTracker, calls, kept_by, merge};
 use super::slices::{self, DesiredEndpoints, MAX_ENDPOINTS_PER_SLICE, SliceChanges};
-use super::{LEADER, MANAGED_BY, SERVICE_NAME, has_selector};
+use super::{LEADER, MANAGED_BY, SERVICE_NAME, has_selector, named};
 use crate::caches::Caches;
 use crate::claims::controller_reference;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Conclusion, Controller, Plan, Sink};
+use api::Resource;
 use api::core::{EndpointAddress, EndpointSubset, Endpoints};
 use api::discovery::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use api::meta::ObjectMeta;
-use api::{Object, Resource};
 use client::ObjectKey;
 use sim::Time;
 use std::net::IpAddr;
@@ -114,32 +114,17 @@ impl Controller for MirroringController {
         let endpoints = caches.endpoints.lister().get(key).filter(|endpoints| manual && should_mirror(endpoints));
         let calls = calls(changes(caches, endpoints, key));
         if !calls.is_empty() {
-            let mut about = Endpoints::default();
-            (about.metadata.namespace, about.metadata.name) = (key.namespace.clone(), key.name.clone());
-            plan.decision = Some((about.object_ref(), format!("write {} EndpointSlices that mirror it", calls.len())));
+            plan.decision = Some((named::<Endpoints>(key).object_ref(), format!("write {} EndpointSlices that mirror it", calls.len())));
             plan.phases.push_back(calls);
         }
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        _sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        self.tracker.answered(now, key, note, outcome)
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        self.tracker.answered(sink.now, key, note, answer)
     }
 
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         (None, self.tracker.waits(key).then_some(Duration::from_secs(1)))
     }
 }

@@ -153,6 +153,14 @@ impl EndpointControllers {
     }
 }
 
+/// An object of which nothing but the name is known.
+fn named<R: Resource + Default>(key: &ObjectKey) -> R {
+    let mut object = R::default();
+    object.metadata_mut().namespace.clone_from(&key.namespace);
+    object.metadata_mut().name.clone_from(&key.name);
+    object
+}
+
 /// Whether the Service selects the Pod. Called for each change of a Pod, so that nothing is built for it.
 fn selects(service: &Service, pod: &Pod) -> bool {
     has_selector(service) && service.spec.selector.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value))

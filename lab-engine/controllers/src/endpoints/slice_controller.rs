@@ -3,15 +3,14 @@
 //! **Simplified here:** no annotation `endpoints.kubernetes.io/last-change-trigger-time`.
 
 use super::slices::{self, DesiredEndpoints, MAX_ENDPOINTS_PER_SLICE, SliceChanges};
-use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, has_cluster_ip, has_selector, hints, pods, selected};
+use super::{HEADLESS, MANAGED_BY, SERVICE_NAME, has_cluster_ip, has_selector, hints, named, pods, selected};
 use crate::caches::{BY_SERVICE, Caches};
 use crate::claims::controller_reference;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
+use api::Resource;
 use api::core::{Node, Service};
 use api::discovery::EndpointSlice;
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::{ObjectMeta, StringMap};
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeMap;
@@ -75,11 +74,11 @@ impl SliceTracker {
     }
 
     /// Takes an answer; tells why it counts as a failure, if it does.
-    pub(crate) fn answered(&mut self, now: Time, service: &ObjectKey, note: &Note, outcome: Result<Object, Refusal>) -> Result<(), String> {
+    pub(crate) fn answered(&mut self, now: Time, service: &ObjectKey, note: &Note, answer: Answer) -> Result<(), String> {
         let mut expect = |name: String, revision: u64| {
             self.expected.entry(service.clone()).or_default().insert(name, (revision, now));
         };
-        match (note, outcome) {
+        match (note, answer) {
             (Note::Create | Note::Update, Ok(slice)) => expect(slice.metadata().name.clone(), slice.metadata().resource_version.0),
             (Note::Delete(name), Ok(_)) => expect(name.clone(), 0),
             (Note::Create, Err(refusal)) if refusal.namespace_terminating => {}
@@ -99,19 +98,9 @@ impl SliceTracker {
 
 /// The calls for the changes.
 pub(crate) fn calls(changes: SliceChanges) -> Vec<Call<Note>> {
-    let path = |slice: &EndpointSlice| ResourcePath::object(EndpointSlice::INFO, &slice.metadata.namespace, &slice.metadata.name);
-    let create = changes.create.into_iter().map(|slice| {
-        let path = ResourcePath::collection(EndpointSlice::INFO, &slice.metadata.namespace);
-        Call { request: Request::new(Method::Post, path).body(Body::Object(slice.into())), note: Note::Create }
-    });
-    let update = changes.update.into_iter().map(|slice| {
-        let request = Request::new(Method::Put, path(&slice));
-        Call { request: request.body(Body::Object(slice.into())), note: Note::Update }
-    });
-    let delete = changes.delete.into_iter().map(|slice| {
-        let note = Note::Delete(slice.metadata.name.clone());
-        Call { request: Request::new(Method::Delete, path(&slice)), note }
-    });
+    let create = changes.create.into_iter().map(|slice| Call::create(slice, Note::Create));
+    let update = changes.update.into_iter().map(|slice| Call::update(slice, Note::Update));
+    let delete = changes.delete.iter().map(|slice| Call::delete(slice, Note::Delete(slice.metadata.name.clone())));
     create.chain(update).chain(delete).collect()
 }
 
@@ -219,33 +208,18 @@ impl Controller for EndpointSliceController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let conflict = outcome.as_ref().is_err_and(|refusal| refusal.code == 409);
-        let judged = self.tracker.answered(now, key, note, outcome);
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        let conflict = answer.as_ref().is_err_and(|refusal| refusal.code == 409);
+        let judged = self.tracker.answered(sink.now, key, note, answer);
         if let (Err(message), false) = (&judged, conflict) {
             let message = format!("Error updating Endpoint Slices for Service {key}: {message}");
-            let mut about = Service::default();
-            (about.metadata.namespace, about.metadata.name) = (key.namespace.clone(), key.name.clone());
-            sink.events.event(now, &about, EventType::Warning, "FailedToUpdateEndpointSlices", &message, sink.out);
+            sink.event(&named::<Service>(key), EventType::Warning, "FailedToUpdateEndpointSlices", &message);
         }
         judged
     }
 
     /// Looks again soon while the cache is behind.
-    fn conclude(
-        &mut self,
-        _now: Time,
-        _caches: &Caches,
-        key: &ObjectKey,
-        _failure: Option<&str>,
-    ) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, _now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         (None, self.tracker.waits(key).then_some(Duration::from_secs(1)))
     }
 }

@@ -7,6 +7,9 @@
 //! finalizer first); what has ended is noted in the status;
 //! finalizers go; the status with the new numbers is written. What happens to Pods leads to a look a second later, so that several are
 //! counted at once and the caches have caught up; so does a failed write, later and later.
+//!
+//! **Simplified here:** a Pod of a Job that has ended, and is seen only then, loses its finalizer at the next look; upstream waits until the
+//! Job changes or the Pod is deleted. Here as there nobody deletes it.
 
 pub(crate) mod control;
 mod indexes;
@@ -15,16 +18,16 @@ mod policy;
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
-use crate::replica_set::slow_start;
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
+use crate::pod_control::{PodControl, PodWrite};
 use crate::routing::{Selects, observe};
+use api::Resource;
 use api::batch::{Job, JobStatus};
 use api::core::Pod;
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
-use api::{Object, Resource};
 use client::rate_limiter::ItemExponentialFailureRateLimiter;
-use client::{Delta, EventType, Expectations, ObjectKey, WorkQueue};
-use control::{Decision, New, Record, counted, decide, is_finished, recorded};
+use client::{Delta, ObjectKey, WorkQueue};
+use control::{Decision, Record, counted, decide, is_finished, recorded};
 use serde_json::json;
 use sim::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,10 +51,9 @@ pub(crate) enum Note {
     Recheck(Arc<Job>),
     /// A Pod changes hands.
     Claim,
-    Create(Arc<Job>),
+    Pod(PodWrite<Job>),
     /// A Pod that is too many loses its finalizer, so that it counts for nothing when it is deleted.
     Untrack,
-    Delete(Arc<Job>, Arc<Pod>),
     /// A Pod of an earlier Job loses its finalizer.
     Release,
     /// A Pod that is counted loses its finalizer: its UID.
@@ -60,6 +62,12 @@ pub(crate) enum Note {
     Flush,
     /// The status at the end of a look.
     Status,
+}
+
+impl From<PodWrite<Job>> for Note {
+    fn from(write: PodWrite<Job>) -> Self {
+        Note::Pod(write)
+    }
 }
 
 /// How far a look has come.
@@ -89,7 +97,7 @@ struct Look {
 /// Runs Pods until enough of them have succeeded.
 #[derive(Debug, Default)]
 pub(crate) struct JobController {
-    pub(crate) expectations: Expectations,
+    pub(crate) pod_control: PodControl,
     records: BTreeMap<ObjectKey, Record>,
     looks: BTreeMap<ObjectKey, Look>,
     /// UIDs of Pods whose finalizer was removed, which is not seen yet (`uidTrackingExpectations`).
@@ -106,17 +114,6 @@ fn claim(caches: &Caches, job: &Arc<Job>) -> Option<Plan<Note>> {
     let orphans = orphans_of(&job.metadata.namespace);
     let found = claims::claims(&selector, pods_of(caches, job), caches.pods.lister().by_index(BY_CONTROLLER, &orphans));
     Plan::claiming(job, &found, Note::Recheck(job.clone()), &Note::Claim)
-}
-
-fn create_call(job: &Arc<Job>, new: &New) -> Call<Note> {
-    let pod = pods::new_pod(job, new);
-    let path = ResourcePath::collection(Pod::INFO, &job.metadata.namespace);
-    Call { request: Request::new(Method::Post, path).body(Body::Object(pod.into())), note: Note::Create(job.clone()) }
-}
-
-fn delete_call(job: &Arc<Job>, pod: &Arc<Pod>) -> Call<Note> {
-    let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name);
-    Call { request: Request::new(Method::Delete, path), note: Note::Delete(job.clone(), pod.clone()) }
 }
 
 /// Takes the finalizer off a Pod (`removeTrackingFinalizerPatch`).
@@ -141,16 +138,13 @@ fn stranded(caches: &Caches, key: &ObjectKey, job: Option<&Job>) -> Vec<Call<Not
 }
 
 fn status_call(job: &Job, status: JobStatus, note: Note) -> Call<Note> {
-    let path = ResourcePath::object(Job::INFO, &job.metadata.namespace, &job.metadata.name).with_subresource("status");
-    let mut changed = job.clone();
-    changed.status = status;
-    Call { request: Request::new(Method::Put, path).body(Body::Object(changed.into())), note }
+    Call::update_status(Job { status, ..job.clone() }, note)
 }
 
 impl JobController {
     /// Takes what happened to a Pod of the Job: pays off what was expected of it.
     pub(crate) fn observe(&mut self, key: &ObjectKey, delta: &Delta<Pod>) {
-        observe(delta, key, &mut self.expectations);
+        observe(delta, key, &mut self.pod_control.expectations);
         let pod = delta.object();
         if matches!(delta, Delta::Deleted(..)) || !pods::is_tracked(pod) {
             self.removal_observed(key, &pod.metadata.uid);
@@ -181,21 +175,11 @@ impl JobController {
     fn plan(&mut self, now: Time, key: &ObjectKey, job: &Arc<Job>, decision: Decision) -> Plan<Note> {
         let mut plan = Plan::default();
         let (create, delete) = (decision.create.len(), decision.delete.len());
-        if create > 0 {
-            self.expectations.expect_creations(now, key, create);
-            let mut calls: Vec<_> = decision.create.iter().map(|new| create_call(job, new)).collect();
-            for size in slow_start(create) {
-                let rest = calls.split_off(size);
-                plan.phases.push_back(std::mem::replace(&mut calls, rest));
-            }
-        }
-        if delete > 0 {
-            self.expectations.expect_deletions(now, key, decision.delete.iter().map(|pod| pod.metadata.uid.clone()));
-            let tracked = decision.delete.iter().filter(|pod| !decision.counts_deleted && pods::is_tracked(pod));
-            let untrack: Vec<_> = tracked.map(|pod| Call { note: Note::Untrack, ..release_call(pod) }).collect();
-            plan.phases.extend((!untrack.is_empty()).then_some(untrack));
-            plan.phases.push_back(decision.delete.iter().map(|pod| delete_call(job, pod)).collect());
-        }
+        plan.phases.extend(self.pod_control.create(now, job, decision.create.iter().map(|new| pods::new_pod(job, new).into())));
+        let tracked = decision.delete.iter().filter(|pod| !decision.counts_deleted && pods::is_tracked(pod));
+        let untrack: Vec<_> = tracked.map(|pod| Call { note: Note::Untrack, ..release_call(pod) }).collect();
+        plan.phases.extend((!untrack.is_empty()).then_some(untrack));
+        plan.phases.extend(self.pod_control.delete(now, job, &decision.delete));
         if create + delete > 0 {
             plan.decision = Some((job.object_ref(), format!("create {create} and delete {delete} Pods")));
         }
@@ -203,17 +187,18 @@ impl JobController {
         plan
     }
 
-    /// A Pod was not created or deleted after all: the status that was decided says too much.
-    fn correct(&mut self, key: &ObjectKey, active: i32, terminating: i32) {
+    /// A Pod was not created or deleted after all: the status that was decided says too much. While a Pod of a Job that has ended is still
+    /// there, the Job cannot be said to have ended, so the look is given up.
+    fn correct(&mut self, key: &ObjectKey, write: &PodWrite<Job>) {
         let Some(look) = self.looks.get_mut(key) else { return };
+        let (active, terminating) = match write {
+            PodWrite::Create(_) => (-1, 0),
+            PodWrite::Delete(..) => (1, -1),
+        };
         let status = &mut look.decision.status;
         status.active = Some(status.active.unwrap_or(0) + active).filter(|count| *count != 0);
         status.terminating = status.terminating.map(|count| count + terminating);
-    }
-
-    /// A Pod of a Job that has ended is still there: the Job cannot be said to have ended yet, so the look is given up.
-    fn not_deleted(&mut self, key: &ObjectKey) {
-        if let Some(look) = self.looks.get_mut(key).filter(|look| look.decision.counts_deleted) {
+        if matches!(write, PodWrite::Delete(..)) && look.decision.counts_deleted {
             look.step = Step::Stuck;
         }
     }
@@ -230,9 +215,9 @@ impl JobController {
     }
 
     /// Takes the answer to a write of the status.
-    fn written(&mut self, key: &ObjectKey, outcome: Result<Object, Refusal>) -> Result<(), String> {
+    fn written(&mut self, key: &ObjectKey, answer: Answer) -> Result<(), String> {
         let Some(look) = self.looks.get_mut(key) else { return Ok(()) };
-        match outcome {
+        match answer {
             Ok(object) => {
                 if let Some(job) = Job::from_object(&object) {
                     look.job = job.clone();
@@ -262,7 +247,7 @@ impl Controller for JobController {
         let stranded = if looks_back { stranded(caches, key, job.map(AsRef::as_ref)) } else { Vec::new() };
         let gone = job.is_none_or(|job| is_finished(job));
         if gone {
-            self.expectations.delete(key);
+            self.pod_control.expectations.delete(key);
             self.records.remove(key);
         }
         if job.is_none() {
@@ -282,76 +267,41 @@ impl Controller for JobController {
         }
         let pods = self.pods(caches, key, job);
         let record = self.records.get(key).cloned().unwrap_or_default();
-        let decision = decide(now, job, &pods, self.expectations.satisfied(now, key), &record);
+        let decision = decide(now, job, &pods, self.pod_control.expectations.satisfied(now, key), &record);
         self.plan(now, key, job, decision)
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let (job, kind, reason, message, judged) = match (note, outcome) {
-            (Note::Recheck(job), outcome) => return claims::may_adopt(job.as_ref(), outcome),
-            (Note::Claim | Note::Release, outcome) => return claims::claimed(outcome),
-            (Note::Counted(uid), outcome) => {
-                return claims::claimed(outcome).inspect_err(|_| {
-                    self.removal_observed(key, uid);
-                    self.looks.get_mut(key).into_iter().for_each(|look| _ = look.kept.insert(uid.clone()));
-                });
-            }
-            (Note::Untrack, outcome) => return claims::claimed(outcome).map_err(|why| format!("removing completion finalizer: {why}")),
-            (Note::Flush, outcome) => return self.written(key, outcome),
-            (Note::Status, outcome) => {
-                self.written(key, outcome)?;
+    fn answered(&mut self, key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        match note {
+            Note::Recheck(job) => claims::may_adopt(job.as_ref(), answer),
+            Note::Claim | Note::Release => claims::claimed(answer),
+            Note::Counted(uid) => claims::claimed(answer).inspect_err(|_| {
+                self.removal_observed(key, uid);
+                self.looks.get_mut(key).into_iter().for_each(|look| _ = look.kept.insert(uid.clone()));
+            }),
+            Note::Untrack => claims::claimed(answer).map_err(|why| format!("removing completion finalizer: {why}")),
+            Note::Flush => self.written(key, answer),
+            Note::Status => {
+                self.written(key, answer)?;
                 let Some(look) = self.looks.remove(key) else { return Ok(()) };
                 for (kind, reason, message) in &look.decision.events {
-                    sink.events.event(now, look.job.as_ref(), *kind, reason, message, sink.out);
+                    sink.event(look.job.as_ref(), *kind, reason, message);
                 }
-                return Ok(());
+                Ok(())
             }
-            (Note::Create(job), Ok(pod)) => {
-                (job, EventType::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.metadata().name), Ok(()))
-            }
-            (Note::Create(job), Err(refusal)) => {
-                self.expectations.creation_observed(key);
-                self.correct(key, -1, 0);
-                if refusal.namespace_terminating {
-                    return Ok(());
+            Note::Pod(write) => {
+                if write.failed(&answer) {
+                    self.correct(key, write);
                 }
-                (job, EventType::Warning, "FailedCreate", format!("Error creating: {}", refusal.message), Err(refusal.message))
+                self.pod_control.answered(key, write, answer, sink)
             }
-            (Note::Delete(job, pod), Ok(_)) => {
-                (job, EventType::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name), Ok(()))
-            }
-            (Note::Delete(job, pod), Err(refusal)) => {
-                self.expectations.deletion_observed(key, &pod.metadata.uid);
-                if refusal.code == 404 {
-                    return Ok(());
-                }
-                self.correct(key, 1, -1);
-                self.not_deleted(key);
-                (job, EventType::Warning, "FailedDelete", format!("Error deleting: {}", refusal.message), Err(refusal.message))
-            }
-        };
-        sink.events.event(now, job.as_ref(), kind, reason, &message, sink.out);
-        judged
+        }
     }
 
     fn skipped(&mut self, key: &ObjectKey, note: &Note) {
-        match note {
-            Note::Create(_) => {
-                self.expectations.creation_observed(key);
-                self.correct(key, -1, 0);
-            }
-            Note::Delete(_, pod) => {
-                self.expectations.deletion_observed(key, &pod.metadata.uid);
-                self.correct(key, 1, -1);
-            }
-            _ => {}
+        if let Note::Pod(write) = note {
+            self.correct(key, write);
+            self.pod_control.skipped(key, write);
         }
     }
 
@@ -372,7 +322,7 @@ impl Controller for JobController {
     }
 
     /// The status with the new numbers; looks again when a deadline or a back-off is over.
-    fn conclude(&mut self, now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, _caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let Some(look) = self.looks.get_mut(key) else { return (None, None) };
         let again = look.decision.again;
         let (status, events) = counted(now, &look.job, &look.decision, &look.kept);

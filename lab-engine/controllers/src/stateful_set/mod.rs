@@ -11,20 +11,18 @@ pub(crate) mod names;
 
 use crate::caches::{BY_CONTROLLER, Caches, orphans_of};
 use crate::claims;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Conclusion, Controller, Plan, Sink};
 use crate::history::{self, HASH, Outcome, revision_of};
+use api::Resource;
 use api::apps::{ControllerRevision, StatefulSet};
 use api::core::{PersistentVolumeClaim, Pod};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::labels::Selector;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use control::{Step, Version, View};
 use names::{claims_of, identity_matches, is_member_of, is_stale, ordinal_of, with_owners};
 use sim::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a write is for.
 #[derive(Clone, Debug)]
@@ -101,12 +99,6 @@ fn version(set: &StatefulSet, revision: &ControllerRevision) -> Version {
     Version { name: revision.metadata.name.clone(), template }
 }
 
-fn put<R: Resource>(object: R, subresource: &'static str) -> Request {
-    let metadata = object.metadata();
-    let path = ResourcePath::object(R::INFO, &metadata.namespace, &metadata.name).with_subresource(subresource);
-    Request::new(Method::Put, path).body(Body::Object(Arc::new(object).into_object()))
-}
-
 fn claim_in_cache<'c>(caches: &'c Caches, claim: &PersistentVolumeClaim) -> Option<&'c Arc<PersistentVolumeClaim>> {
     caches.claims.lister().get(&ObjectKey::of(claim))
 }
@@ -123,8 +115,7 @@ fn missing_claims(caches: &Caches, set: &Arc<StatefulSet>, pod: &Pod) -> Vec<Cal
     let missing = claims_of(set, ordinal_of(pod)).filter(|claim| claim_in_cache(caches, claim).is_none());
     let create = |claim: PersistentVolumeClaim| {
         let note = Note::CreateClaim(set.clone(), claim.metadata.name.clone(), pod.metadata.name.clone());
-        let path = ResourcePath::collection(PersistentVolumeClaim::INFO, &claim.metadata.namespace);
-        Call { request: Request::new(Method::Post, path).body(Body::Object(claim.into())), note }
+        Call::create(claim, note)
     };
     missing.map(create).collect()
 }
@@ -133,7 +124,7 @@ fn missing_claims(caches: &Caches, set: &Arc<StatefulSet>, pod: &Pod) -> Vec<Cal
 fn owned_claims(caches: &Caches, set: &StatefulSet, pod: &Pod) -> Vec<Call<Note>> {
     let known = claims_of(set, ordinal_of(pod));
     let changed = known.filter_map(|claim| with_owners(set, pod, claim_in_cache(caches, &claim)?));
-    changed.map(|claim| Call { request: put(claim, ""), note: Note::Quiet }).collect()
+    changed.map(|claim| Call::update(claim, Note::Quiet)).collect()
 }
 
 /// The phases of one step.
@@ -146,9 +137,7 @@ fn phases(caches: &Caches, set: &Arc<StatefulSet>, step: &Step) -> Vec<Vec<Call<
             if blocked {
                 return Vec::new();
             }
-            let path = ResourcePath::collection(Pod::INFO, &set.metadata.namespace);
-            let request = Request::new(Method::Post, path).body(Body::Object(Pod::clone(pod).into()));
-            vec![missing_claims(caches, set, pod), vec![Call { request, note: note(Verb::Create, pod) }]]
+            vec![missing_claims(caches, set, pod), vec![Call::create(Pod::clone(pod), note(Verb::Create, pod))]]
         }
         Step::Mend(pod) => {
             let mut calls = missing_claims(caches, set, pod);
@@ -156,15 +145,12 @@ fn phases(caches: &Caches, set: &Arc<StatefulSet>, step: &Step) -> Vec<Vec<Call<
             if !identity_matches(set, pod) {
                 let mut changed = Pod::clone(pod);
                 names::set_identity(set, &mut changed);
-                calls.push(Call { request: put(changed, ""), note: note(Verb::Update, pod) });
+                calls.push(Call::update(changed, note(Verb::Update, pod)));
             }
             vec![calls]
         }
         Step::MendClaims(pod) => vec![owned_claims(caches, set, pod)],
-        Step::Delete(pod) | Step::Recreate(pod) => {
-            let path = ResourcePath::object(Pod::INFO, &pod.metadata.namespace, &pod.metadata.name);
-            vec![vec![Call { request: Request::new(Method::Delete, path), note: note(Verb::Delete, pod) }]]
-        }
+        Step::Delete(pod) | Step::Recreate(pod) => vec![vec![Call::delete(pod.as_ref(), note(Verb::Delete, pod))]],
     }
 }
 
@@ -180,14 +166,14 @@ fn words(step: &Step) -> String {
 
 impl StatefulSetController {
     /// Tells of Pods that are deleted because they have ended.
-    pub(crate) fn recreated(now: Time, set: &StatefulSet, pod: &Pod, sink: &mut Sink<'_>) {
+    pub(crate) fn recreated(_now: Time, set: &StatefulSet, pod: &Pod, sink: &mut Sink<'_>) {
         let (kind, reason, state) = match pod.status.phase.as_str() {
             "Failed" => (EventType::Warning, "RecreatingFailedPod", "failed"),
             _ => (EventType::Normal, "RecreatingTerminatedPod", "terminated"),
         };
         let message =
             format!("StatefulSet {}/{} is recreating {state} Pod {}", set.metadata.namespace, set.metadata.name, pod.metadata.name);
-        sink.events.event(now, set, kind, reason, &message, sink.out);
+        sink.event(set, kind, reason, &message);
     }
 }
 
@@ -248,20 +234,13 @@ impl Controller for StatefulSetController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        _key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let failed = outcome.as_ref().err().map(|refusal| refusal.message.clone());
-        let exists = outcome.as_ref().is_err_and(|refusal| refusal.code == 409 && refusal.message.ends_with("already exists"));
+    fn answered(&mut self, _key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        let failed = answer.as_ref().err().map(|refusal| refusal.message.clone());
+        let exists = answer.as_ref().is_err_and(|refusal| refusal.code == 409 && refusal.message.ends_with("already exists"));
         match note {
-            Note::Recheck(set) => claims::may_adopt(set.as_ref(), outcome),
-            Note::Claim => claims::claimed(outcome),
-            Note::Quiet => match outcome {
+            Note::Recheck(set) => claims::may_adopt(set.as_ref(), answer),
+            Note::Claim => claims::claimed(answer),
+            Note::Quiet => match answer {
                 Err(refusal) if refusal.code != 404 && !exists => Err(refusal.message),
                 _ => Ok(()),
             },
@@ -277,20 +256,20 @@ impl Controller for StatefulSetController {
                         (EventType::Warning, "FailedCreate", message)
                     }
                 };
-                sink.events.event(now, set.as_ref(), kind, reason, &message, sink.out);
+                sink.event(set.as_ref(), kind, reason, &message);
                 failed.map_or(Ok(()), Err)
             }
             Note::Pod(set, verb, pod) => {
                 let (word, success, failure) = verb.words();
                 let what = format!("{word} Pod {pod} in StatefulSet {}", set.metadata.name);
-                let gone = *verb == Verb::Delete && outcome.as_ref().is_err_and(|refusal| refusal.code == 404);
+                let gone = *verb == Verb::Delete && answer.as_ref().is_err_and(|refusal| refusal.code == 404);
                 match failed {
-                    None => sink.events.event(now, set.as_ref(), EventType::Normal, success, &format!("{what} successful"), sink.out),
+                    None => sink.event(set.as_ref(), EventType::Normal, success, &format!("{what} successful")),
                     Some(_) if gone => {}
                     Some(error) if exists => return Err(error),
                     Some(error) => {
                         let message = format!("{what} failed error: {error}");
-                        sink.events.event(now, set.as_ref(), EventType::Warning, failure, &message, sink.out);
+                        sink.event(set.as_ref(), EventType::Warning, failure, &message);
                         return Err(error);
                     }
                 }
@@ -300,7 +279,7 @@ impl Controller for StatefulSetController {
     }
 
     /// Models `updateStatefulSetStatus`, and looks again when the next Pod may have become available.
-    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> (Option<Call<Note>>, Option<Duration>) {
+    fn conclude(&mut self, now: Time, caches: &Caches, key: &ObjectKey, _failure: Option<&str>) -> Conclusion<Note> {
         let Some(set) = caches.stateful_sets.lister().get(key) else { return (None, None) };
         let known = known(caches, set);
         let Outcome::Settled(update) = history::current(set.as_ref(), &set.spec.template, &known.versions, &[HASH]) else {
@@ -315,6 +294,6 @@ impl Controller for StatefulSetController {
         }
         let mut changed = StatefulSet::clone(set);
         changed.status = status;
-        (Some(Call { request: put(changed, "status"), note: Note::Quiet }), wait)
+        (Some(Call::update_status(changed, Note::Quiet)), wait)
     }
 }

@@ -9,11 +9,10 @@
 use super::matching::{claim_class, find, is_bound_to, leaves_class_open, mismatch};
 use super::{BIND_COMPLETED, BOUND_BY_CONTROLLER, PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER, driver_of};
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Controller, Plan, Sink, succeeded_or_gone};
+use api::Resource;
 use api::core::{ObjectReference, PersistentVolume, PersistentVolumeClaim};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::storage::StorageClass;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeSet;
@@ -33,13 +32,6 @@ pub(crate) struct VolumeBinder {
 
 type Next = Option<Call<()>>;
 
-fn put<R: Resource>(object: R, subresource: &'static str) -> Next {
-    let metadata = object.metadata();
-    let path = ResourcePath::object(R::INFO, &metadata.namespace, &metadata.name);
-    let path = if subresource.is_empty() { path } else { path.with_subresource(subresource) };
-    Some(Call { request: Request::new(Method::Put, path).body(Body::Object(Arc::new(object).into_object())), note: () })
-}
-
 /// Puts the volume into a phase, if it is not in it (`updateVolumePhase`).
 fn volume_phase(now: Time, volume: &PersistentVolume, phase: &str, message: &str) -> Next {
     if volume.status.phase == phase && volume.status.message == message {
@@ -51,7 +43,7 @@ fn volume_phase(now: Time, volume: &PersistentVolume, phase: &str, message: &str
     }
     phase.clone_into(&mut changed.status.phase);
     message.clone_into(&mut changed.status.message);
-    put(changed, "status")
+    Some(Call::update_status(changed, ()))
 }
 
 /// Puts the claim into a phase with what its volume has (`updateClaimStatus`).
@@ -73,7 +65,7 @@ fn claim_phase(claim: &PersistentVolumeClaim, phase: &str, volume: Option<&Persi
             }
         }
     }
-    if changed.status == claim.status { None } else { put(changed, "status") }
+    if changed.status == claim.status { None } else { Some(Call::update_status(changed, ())) }
 }
 
 /// The next write of a binding (`bind`).
@@ -93,7 +85,7 @@ fn bind(now: Time, volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> 
             resource_version: claim.metadata.resource_version.to_string(),
             ..ObjectReference::default()
         });
-        return put(changed, "");
+        return Some(Call::update(changed, ()));
     }
     if let Some(call) = volume_phase(now, volume, "Bound", "") {
         return Some(call);
@@ -105,7 +97,7 @@ fn bind(now: Time, volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> 
     }
     changed.metadata.annotations.entry(BIND_COMPLETED.to_owned()).or_insert_with(|| "yes".to_owned());
     if changed != *claim {
-        return put(changed, "");
+        return Some(Call::update(changed, ()));
     }
     claim_phase(claim, "Bound", Some(volume))
 }
@@ -119,7 +111,7 @@ fn unbind(now: Time, volume: &PersistentVolume) -> Next {
         reference.uid.clear();
         reference.resource_version.clear();
     }
-    if changed == *volume { volume_phase(now, volume, "Available", "") } else { put(changed, "") }
+    if changed == *volume { volume_phase(now, volume, "Available", "") } else { Some(Call::update(changed, ())) }
 }
 
 /// One look at one object.
@@ -183,7 +175,7 @@ impl Look<'_, '_> {
         let class = self.caches.classes.lister().list().filter(is_default).max_by_key(newest)?;
         let mut changed = claim.clone();
         changed.spec.storage_class_name = Some(class.metadata.name.clone());
-        put(changed, "")
+        Some(Call::update(changed, ()))
     }
 
     /// Asks for a volume (`provisionClaim`): names the provisioner, which does the rest.
@@ -204,7 +196,7 @@ impl Look<'_, '_> {
             for key in ["volume.beta.kubernetes.io/storage-provisioner", STORAGE_PROVISIONER] {
                 changed.metadata.annotations.insert(key.to_owned(), provisioner.to_owned());
             }
-            return put(changed, "");
+            return Some(Call::update(changed, ()));
         }
         let message = format!(
             "Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the system administrator. \
@@ -316,8 +308,7 @@ impl Look<'_, '_> {
     }
 
     fn delete(&self, volume: &PersistentVolume) -> Next {
-        let path = ResourcePath::object(PersistentVolume::INFO, "", &volume.metadata.name);
-        Some(Call { request: Request::new(Method::Delete, path), note: () })
+        Some(Call::delete(volume, ()))
     }
 }
 
@@ -347,17 +338,16 @@ impl Controller for VolumeBinder {
         next.into_iter().collect()
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        match outcome {
-            Err(refusal) if refusal.code != 404 => Err(refusal.message),
-            _ => Ok(()),
-        }
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded_or_gone(answer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::Object;
+    use api::http::Body;
     use api::json::decode;
     use serde_json::json;
 

@@ -3,11 +3,10 @@
 use super::claim_name;
 use crate::caches::Caches;
 use crate::claims::controller_reference;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Controller, Plan, Sink};
+use api::Resource;
 use api::core::{PersistentVolumeClaim, Pod};
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::ObjectMeta;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::sync::Arc;
@@ -42,8 +41,7 @@ impl Controller for EphemeralVolumeController {
                 ..ObjectMeta::default()
             };
             let claim = PersistentVolumeClaim { metadata, spec: template.spec.clone(), ..PersistentVolumeClaim::default() };
-            let path = ResourcePath::collection(PersistentVolumeClaim::INFO, &key.namespace);
-            calls.push(Call { request: Request::new(Method::Post, path).body(Body::Object(claim.into())), note: Note(pod.clone()) });
+            calls.push(Call::create(claim, Note(pod.clone())));
         }
         if !calls.is_empty() {
             plan.decision = Some((pod.object_ref(), format!("create {} claims for its ephemeral volumes", calls.len())));
@@ -52,20 +50,13 @@ impl Controller for EphemeralVolumeController {
         plan
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        _key: &ObjectKey,
-        Note(pod): &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
-        let Err(refusal) = outcome else { return Ok(()) };
+    fn answered(&mut self, _key: &ObjectKey, Note(pod): &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
+        let Err(refusal) = answer else { return Ok(()) };
         if refusal.namespace_terminating || refusal.code == 409 {
             return Ok(());
         }
         let message = format!("ephemeral volume: create PVC: {}", refusal.message);
-        sink.events.event(now, pod.as_ref(), EventType::Warning, "EphemeralVolumeCreateFailed", &message, sink.out);
+        sink.event(pod.as_ref(), EventType::Warning, "EphemeralVolumeCreateFailed", &message);
         Err(refusal.message)
     }
 }

@@ -3,10 +3,10 @@
 
 use super::claim_name;
 use crate::caches::{BY_CLAIM, Caches};
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Controller, Plan, Sink, succeeded_or_gone};
+use api::Resource;
 use api::core::{PersistentVolume, PersistentVolumeClaim, Pod};
 use api::http::{Body, Method, Request, ResourcePath};
-use api::{Object, Resource};
 use client::ObjectKey;
 use sim::Time;
 use std::sync::Arc;
@@ -66,10 +66,7 @@ impl Controller for ProtectionController {
         plan
     }
 
-    fn answered(&mut self, _: Time, _: &ObjectKey, (): &(), outcome: Result<Object, Refusal>, _: &mut Sink<'_>) -> Result<(), String> {
-        match outcome {
-            Err(refusal) if refusal.code != 404 => Err(refusal.message),
-            _ => Ok(()),
-        }
+    fn answered(&mut self, _: &ObjectKey, (): &(), answer: Answer, _: &mut Sink<'_>) -> Result<(), String> {
+        succeeded_or_gone(answer)
     }
 }

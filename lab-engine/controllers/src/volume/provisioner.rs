@@ -9,15 +9,14 @@
 use super::matching::claim_class;
 use super::{PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER, driver_of};
 use crate::caches::Caches;
-use crate::driver::{Call, Controller, Plan, Refusal, Sink};
+use crate::driver::{Answer, Call, Controller, Plan, Sink};
+use api::Resource;
 use api::core::{
     CsiPersistentVolumeSource, HostPathVolumeSource, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference,
     PersistentVolume, PersistentVolumeClaim, VolumeNodeAffinity,
 };
-use api::http::{Body, Method, Request, ResourcePath};
 use api::meta::Condition;
 use api::storage::StorageClass;
-use api::{Object, Resource};
 use client::{EventType, ObjectKey};
 use sim::Time;
 use std::collections::BTreeSet;
@@ -115,18 +114,8 @@ fn volume(claim: &PersistentVolumeClaim, class: &StorageClass, local: bool) -> P
     volume
 }
 
-fn path<R: Resource>(object: &R) -> ResourcePath {
-    ResourcePath::object(R::INFO, &object.metadata().namespace, &object.metadata().name)
-}
-
-fn put<R: Resource>(object: R, subresource: &'static str, note: Note) -> Call<Note> {
-    let path = path(&object);
-    let path = if subresource.is_empty() { path } else { path.with_subresource(subresource) };
-    Call { request: Request::new(Method::Put, path).body(Body::Object(Arc::new(object).into_object())), note }
-}
-
 /// Makes a volume for a claim that waits for one.
-fn provision(now: Time, caches: &Caches, claim: &Arc<PersistentVolumeClaim>, sink: &mut Sink<'_>) -> Option<Call<Note>> {
+fn provision(_now: Time, caches: &Caches, claim: &Arc<PersistentVolumeClaim>, sink: &mut Sink<'_>) -> Option<Call<Note>> {
     let annotations = &claim.metadata.annotations;
     let (name, local) = annotations.get(STORAGE_PROVISIONER).and_then(|name| driver(name))?;
     let class =
@@ -139,10 +128,9 @@ fn provision(now: Time, caches: &Caches, claim: &Arc<PersistentVolumeClaim>, sin
     }
     let (namespace, own) = (&claim.metadata.namespace, &claim.metadata.name);
     let message = format!("External provisioner is provisioning volume for claim \"{namespace}/{own}\"");
-    sink.events.event(now, claim.as_ref(), EventType::Normal, "Provisioning", &message, sink.out);
+    sink.event(claim.as_ref(), EventType::Normal, "Provisioning", &message);
     let note = Note::Provision(claim.clone(), volume.metadata.name.clone());
-    let path = ResourcePath::collection(PersistentVolume::INFO, "");
-    Some(Call { request: Request::new(Method::Post, path).body(Body::Object(volume.into())), note })
+    Some(Call::create(volume, note))
 }
 
 /// Grows the volume of a claim that asks for more, then tells the claim.
@@ -156,7 +144,7 @@ fn grow(now: Time, caches: &Caches, claim: &Arc<PersistentVolumeClaim>, sink: &m
     driver(&volume.spec.csi.as_ref()?.driver)?;
     if !claim.status.conditions.iter().any(|condition| condition.type_ == "Resizing") {
         let message = format!("External resizer is resizing volume {}", volume.metadata.name);
-        sink.events.event(now, claim.as_ref(), EventType::Normal, "Resizing", &message, sink.out);
+        sink.event(claim.as_ref(), EventType::Normal, "Resizing", &message);
         let mut changed = PersistentVolumeClaim::clone(claim);
         changed.status.allocated_resources.insert("storage".to_owned(), wanted);
         changed.status.conditions.push(Condition {
@@ -165,17 +153,17 @@ fn grow(now: Time, caches: &Caches, claim: &Arc<PersistentVolumeClaim>, sink: &m
             last_transition_time: Some(now.into()),
             ..Condition::default()
         });
-        return Some(put(changed, "status", Note::Other));
+        return Some(Call::update_status(changed, Note::Other));
     }
     if volume.spec.capacity.get("storage").is_none_or(|size| *size < wanted) {
         let mut changed = PersistentVolume::clone(volume);
         changed.spec.capacity.insert("storage".to_owned(), wanted);
-        return Some(put(changed, "", Note::Other));
+        return Some(Call::update(changed, Note::Other));
     }
     let mut changed = PersistentVolumeClaim::clone(claim);
     changed.status.capacity.insert("storage".to_owned(), wanted);
     changed.status.conditions.retain(|condition| condition.type_ != "Resizing");
-    Some(put(changed, "status", Note::Grown(claim.clone())))
+    Some(Call::update_status(changed, Note::Grown(claim.clone())))
 }
 
 /// Deletes a volume that was made for a claim which is gone, or that someone deletes.
@@ -185,10 +173,10 @@ fn clean_up(volume: &Arc<PersistentVolume>) -> Option<Call<Note>> {
         let free = volume.status.phase != "Bound" && volume.metadata.finalizers.iter().any(|own| own == FINALIZER);
         let mut changed = PersistentVolume::clone(volume);
         changed.metadata.finalizers.retain(|own| own != FINALIZER);
-        return free.then(|| put(changed, "", Note::Other));
+        return free.then(|| Call::update(changed, Note::Other));
     }
     let released = volume.status.phase == "Released" && volume.spec.persistent_volume_reclaim_policy == "Delete";
-    released.then(|| Call { request: Request::new(Method::Delete, path(volume.as_ref())), note: Note::Other })
+    released.then(|| Call::delete(volume.as_ref(), Note::Other))
 }
 
 impl Controller for Provisioner {
@@ -212,18 +200,11 @@ impl Controller for Provisioner {
         next.into_iter().collect()
     }
 
-    fn answered(
-        &mut self,
-        now: Time,
-        _key: &ObjectKey,
-        note: &Note,
-        outcome: Result<Object, Refusal>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), String> {
+    fn answered(&mut self, _key: &ObjectKey, note: &Note, answer: Answer, sink: &mut Sink<'_>) -> Result<(), String> {
         let mut tell = |claim: &Arc<PersistentVolumeClaim>, kind, reason: &str, message: &str| {
-            sink.events.event(now, claim.as_ref(), kind, reason, message, sink.out);
+            sink.event(claim.as_ref(), kind, reason, message);
         };
-        match (note, outcome) {
+        match (note, answer) {
             (Note::Provision(claim, name), Ok(_)) => {
                 tell(claim, EventType::Normal, "ProvisioningSucceeded", &format!("Successfully provisioned volume {name}"));
                 Ok(())

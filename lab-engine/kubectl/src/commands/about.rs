@@ -1,9 +1,8 @@
-//! What tells about the cluster and the client: `api-resources`, `api-versions`, `version`, `cluster-info`, `config`, `auth`.
-//!
-//! **Simplified here:** there is one context; the learner is `kubernetes-admin`, who may do everything.
+//! What tells about the cluster and the client: `api-resources`, `api-versions`, `version`, `cluster-info`.
 
 use crate::command::{Io, Job, Step};
 use crate::flags::{Flag, Parsed, optional, switch, value};
+use crate::kubeconfig::SERVER;
 use crate::output::tables::columns;
 use crate::output::yaml;
 use crate::resources::Context;
@@ -12,13 +11,8 @@ use api::kinds::{Kind, KindInfo};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// The names of the one context and what belongs to it.
-const CONTEXT: &str = "kubernetes-admin@kubernetes";
-const CLUSTER: &str = "kubernetes";
-const USER: &str = "kubernetes-admin";
-const SERVER: &str = "https://10.96.0.1:443";
-
-fn done(text: String) -> Job {
+/// A job that prints a text.
+pub(super) fn done(text: String) -> Job {
     Box::new(move |io| {
         io.print(text);
         Step::Done(0)
@@ -133,70 +127,4 @@ pub(super) fn cluster_info(_: &Context<'_>, parsed: &Parsed) -> Result<Job, Stri
             Step::Done(0)
         })
     }))
-}
-
-pub(super) const CONFIG_FLAGS: &[Flag] = &[
-    value("output", Some('o')),
-    switch("minify", None),
-    switch("raw", None),
-    switch("current", None),
-    switch("flatten", None),
-    switch("no-headers", None),
-];
-
-pub(super) fn config(context: &Context<'_>, parsed: &Parsed) -> Result<Job, String> {
-    let namespace = context.environment.namespace.to_owned();
-    let words: Vec<&str> = parsed.words.iter().map(String::as_str).collect();
-    let known = |name: &str| if name == CONTEXT { Ok(()) } else { Err(format!("no context exists with the name: {name:?}")) };
-    match words[..] {
-        ["current-context"] => Ok(done(format!("{CONTEXT}\n"))),
-        ["get-contexts", ..] if parsed.get("output") == Some("name") => Ok(done(format!("{CONTEXT}\n"))),
-        ["get-contexts", ..] => {
-            let shown = if namespace == "default" { String::new() } else { namespace };
-            let row = ["*", CONTEXT, CLUSTER, USER, &shown].map(str::to_owned).to_vec();
-            let header = ["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"].map(str::to_owned).to_vec();
-            let rows = if parsed.on("no-headers") { vec![row] } else { vec![header, row] };
-            Ok(done(columns(&rows)))
-        }
-        ["get-clusters"] => Ok(done(format!("NAME\n{CLUSTER}\n"))),
-        ["get-users"] => Ok(done(format!("NAME\n{USER}\n"))),
-        ["use-context", name] => {
-            known(name)?;
-            Ok(done(format!("Switched to context \"{name}\".\n")))
-        }
-        ["set-context", ref rest @ ..] => {
-            match rest {
-                [name] => known(name).map_err(|_| format!("this terminal has one context, {CONTEXT}"))?,
-                [] if parsed.on("current") => {}
-                _ => return Err("you must specify a non-empty context name or --current".to_owned()),
-            }
-            let new = parsed.get("namespace").map(str::to_owned);
-            Ok(Box::new(move |io| {
-                if let Some(new) = new {
-                    *io.new_namespace = Some(if new.is_empty() { "default".to_owned() } else { new });
-                }
-                io.print(format!("Context {CONTEXT:?} modified.\n"));
-                Step::Done(0)
-            }))
-        }
-        ["view"] => view(&namespace, parsed),
-        [other, ..] => Err(format!("kubectl config {other} is not supported in this terminal, which has one context")),
-        [] => Err("kubectl config needs a command: current-context, get-contexts, set-context, use-context, view".to_owned()),
-    }
-}
-
-fn view(namespace: &str, parsed: &Parsed) -> Result<Job, String> {
-    let mut own = json!({"cluster": CLUSTER, "user": USER});
-    if namespace != "default" {
-        own["namespace"] = json!(namespace);
-    }
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": CONTEXT,
-        "clusters": [{"cluster": {"certificate-authority-data": "DATA+OMITTED", "server": SERVER}, "name": CLUSTER}],
-        "contexts": [{"context": own, "name": CONTEXT}],
-        "users": [{"name": USER, "user": {"client-certificate-data": "DATA+OMITTED", "client-key-data": "DATA+OMITTED"}}],
-    });
-    let files = crate::files::Files::default();
-    let format = crate::output::Format::parse(parsed.get("output").unwrap_or("yaml"), &files)?;
-    format.print(&config).map(done)
 }

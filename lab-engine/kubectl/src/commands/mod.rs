@@ -6,6 +6,7 @@ mod attach;
 mod auth;
 mod certificate;
 mod change;
+mod config;
 mod cp;
 mod create;
 mod debug;
@@ -78,7 +79,7 @@ const VERBS: &[Verb] = &[
     writes("certificate approve", certificate::FLAGS, certificate::approve),
     writes("certificate deny", certificate::FLAGS, certificate::deny),
     reads("cluster-info", &[], about::cluster_info),
-    reads("config", about::CONFIG_FLAGS, about::config),
+    reads("config", config::FLAGS, config::config),
     writes("cordon", nodes::FLAGS, nodes::cordon),
     reads("cp", cp::FLAGS, cp::build),
     writes("create", apply::FLAGS, apply::create),
@@ -201,9 +202,16 @@ fn job(args: &[String], environment: &Environment<'_>, kinds: &Discovery, identi
     let known: Vec<Flag> = verb.flags.iter().chain(if verb.writes { submit::FLAGS } else { &[] }).copied().collect();
     let parsed = flags::parse(&known, &rest)
         .map_err(|message| Usage(format!("error: {message}\nSee 'kubectl {} --help' for usage.", verb.words)))?;
-    *identity = Identity::read(&parsed, environment.files).map_err(|message| Usage(format!("error: {message}")))?;
     let explicit = parsed.get("namespace");
-    let namespace = explicit.unwrap_or(environment.namespace).to_owned();
+    let mut namespace = explicit.map(str::to_owned);
+    // The flags that choose a context or a user are here what is to be written down.
+    if verb.words != "config" {
+        let global = parsed.beyond(verb.flags);
+        let access = environment.config.access(&global).map_err(Usage)?;
+        namespace.get_or_insert_with(|| access.namespace.clone());
+        *identity = Identity::read(&global, access, environment.files).map_err(Usage)?;
+    }
+    let namespace = namespace.unwrap_or_default();
     let context = Context { namespace, explicit: explicit.is_some(), environment: *environment, kinds };
     (verb.build)(&context, &parsed).map_err(|message| Usage(format!("error: {message}")))
 }
