@@ -9,6 +9,7 @@ use crate::eviction::{EvictionConfig, EvictionManager, MONITORING_INTERVAL};
 use crate::images::ImageManager;
 use crate::node;
 use crate::outage::Claim;
+use crate::pleg::Pleg;
 use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
 use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
@@ -83,6 +84,8 @@ pub(crate) enum Pending {
     RegisterNode,
     /// The Node as others see it, before a report after a silence.
     ReadNode,
+    /// The Node, before it is decided whether Pods are taken.
+    Admission,
     NodeStatus,
     Lease,
     /// The status of the Pod with this UID.
@@ -145,7 +148,10 @@ pub struct Kubelet {
     /// The certificates of the cluster's authority that were read, by namespace.
     pub(crate) root_cas: BTreeMap<String, Arc<ConfigMap>>,
     pub(crate) addresses: Addresses,
+    pub(crate) pleg: Pleg,
     pub(crate) pending: BTreeMap<RequestId, Pending>,
+    /// Pods of which it is not decided yet whether they are taken.
+    pub(crate) admitting: BTreeMap<Arc<str>, Arc<Pod>>,
     agent: Arc<str>,
     started: Option<Time>,
     pub(crate) node: Option<Arc<Node>>,
@@ -203,7 +209,9 @@ impl Kubelet {
             root_cas: BTreeMap::new(),
             rng,
             addresses: Addresses::default(),
+            pleg: Pleg::new(Time::ZERO),
             pending: BTreeMap::new(),
+            admitting: BTreeMap::new(),
             agent,
             started: None,
             node: None,
@@ -249,6 +257,7 @@ impl Kubelet {
     /// Forgets what it has asked for, and ends what it serves: its process has ended.
     pub(crate) fn forget_requests(&mut self, out: &mut Outbox) {
         self.pending.clear();
+        self.admitting.clear();
         let uids: Vec<Arc<str>> = self.managed.keys().cloned().collect();
         uids.iter().for_each(|uid| self.end_followers(uid, out));
         uids.iter().for_each(|uid| self.end_sessions(uid, out));
@@ -292,6 +301,7 @@ impl Kubelet {
             disks: &mut self.disks,
             rng: &mut self.rng,
             addresses: &mut self.addresses,
+            pleg: self.pleg,
             others,
             services: self.services.has_synced().then(|| self.services.lister()),
             root_cas: &self.root_cas,
@@ -429,11 +439,7 @@ impl Kubelet {
             if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") && !pod.metadata.is_deleting() {
                 return;
             }
-            self.managed.insert(uid.clone(), Managed::new(pod.clone(), now));
-            if let Some((reason, message)) = self.refuses(&pod) {
-                self.work(&uid, now, out, |worker, cx| worker.reject(reason, &message, cx));
-                return;
-            }
+            return self.admit(&uid, &pod, now, out);
         } else if let Some(managed) = self.managed.get_mut(&uid)
             && managed.worker.pod.spec == pod.spec
             && managed.worker.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
@@ -458,6 +464,7 @@ impl Kubelet {
         self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
         self.end_followers(uid, out);
         self.end_sessions(uid, out);
+        self.admitting.remove(uid);
         let Some(managed) = self.managed.remove(uid) else { return };
         self.gone_cpu = self.gone_cpu.saturating_add(managed.worker.cpu(now));
         if let Some(wake) = managed.wake {
@@ -468,6 +475,7 @@ impl Kubelet {
     fn wake(&mut self, now: Time, out: &mut Outbox) {
         if self.started.is_none() {
             self.started = Some(now);
+            self.pleg = Pleg::new(now + Pleg::phase(&mut self.rng.stream("pleg")));
             self.next_status = now + node::STATUS_PERIOD;
             self.next_lease = now;
             self.eviction.next = now + MONITORING_INTERVAL;
