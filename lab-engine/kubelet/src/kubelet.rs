@@ -4,6 +4,7 @@
 //! costs as much as there is to do, not as much as there are Pods.
 
 use crate::calls::PodCalls;
+use crate::cpu_shares::CpuClaim;
 use crate::eviction::usage::NodeDisks;
 use crate::eviction::{EvictionConfig, EvictionManager, MONITORING_INTERVAL};
 use crate::images::ImageManager;
@@ -166,6 +167,8 @@ pub struct Kubelet {
     pub(crate) followers: Vec<Follower>,
     pub(crate) sessions: Sessions,
     pub(crate) pod_calls: PodCalls,
+    /// What the containers of each Pod ask of the node's CPU; empty while none burns it all the time.
+    pub(crate) cpu_claims: BTreeMap<Arc<str>, Vec<CpuClaim>>,
     /// CPU time that Pods used which are gone.
     pub(crate) gone_cpu: Duration,
     /// Its process is not there; only the runtime is.
@@ -225,6 +228,7 @@ impl Kubelet {
             followers: Vec::new(),
             sessions: Sessions::default(),
             pod_calls: PodCalls::default(),
+            cpu_claims: BTreeMap::new(),
             gone_cpu: Duration::ZERO,
             down: false,
             starts: 0,
@@ -324,6 +328,7 @@ impl Kubelet {
             };
             self.send(request, Pending::Reference(uid.clone(), kind, name), out);
         }
+        self.share_cpu(uid, now);
         self.deliver_execs(uid, out);
         self.send_calls(uid, out);
         self.feed_followers(uid, out);
@@ -467,6 +472,7 @@ impl Kubelet {
         self.admitting.remove(uid);
         let Some(managed) = self.managed.remove(uid) else { return };
         self.gone_cpu = self.gone_cpu.saturating_add(managed.worker.cpu(now));
+        self.release_cpu(uid, now);
         if let Some(wake) = managed.wake {
             self.wakes.remove(&(wake, uid.clone()));
         }

@@ -10,6 +10,7 @@ mod admission;
 mod answers;
 mod backoff;
 mod calls;
+mod cpu_shares;
 mod credentials;
 mod dns;
 mod env;

@@ -299,3 +299,34 @@ fn a_pod_that_names_its_node_by_itself_is_asked_for_labels_ports_and_taints() {
         ("NodePorts".to_owned(), "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".to_owned());
     assert!(world.events().contains(&told));
 }
+
+#[test]
+fn containers_that_want_more_than_the_node_has_share_it_by_their_requests() {
+    let mut world = World::new();
+    let burner = |request: &str, more: Value| {
+        let resources = json!({"requests": {"cpu": request}});
+        let container = json!({"name": "c", "image": "demo-app:1.0", "args": ["--load=3000m"], "resources": resources});
+        json!({"containers": [with(container, more)]})
+    };
+    let used = |world: &mut World, name: &str| {
+        let uid: Arc<str> = format!("uid-{name}").into();
+        let cpu = |world: &World| world.kubelet.managed[&uid].worker.cpu(world.now);
+        let before = cpu(world);
+        world.advance(10);
+        (cpu(world) - before).as_millis() / 10
+    };
+    world.apply("one", burner("1", json!({})));
+    world.advance(10);
+    assert_eq!(used(&mut world, "one"), 3000, "alone it has what it wants");
+    world.apply("two", burner("2", json!({})));
+    world.advance(10);
+    // 4000 in the proportion 1 : 2, rounded down.
+    assert_eq!((used(&mut world, "one"), used(&mut world, "two")), (1333, 2666));
+    world.apply("three", burner("1", json!({"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "400m"}}})));
+    world.advance(10);
+    // The third has no more than its limit; of the rest, 3600, each has its part.
+    assert_eq!(["one", "two", "three"].map(|name| used(&mut world, name)), [1200, 2400, 400]);
+    world.delete("two", 1);
+    world.advance(10);
+    assert_eq!(used(&mut world, "one"), 3000);
+}
