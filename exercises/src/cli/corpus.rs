@@ -15,9 +15,11 @@ use crate::corpus::{Report, Verdict, files, trial};
 /// Arguments of `corpus`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A manifest is refused (an object was not accepted), waiting (something did not come to its state within ten minutes of the\n\
-    cluster's time) or has reached its state. What is meant to fail, or what Kubernetes v1.36 refuses too, is counted apart. Warnings name\n\
-    the fields that are accepted but not simulated. The exit status is 1 if one was refused or waits."
+    after_help = "Each file counts once. What was applied is accepted, refused here and not by Kubernetes v1.36, or refused as that refuses it:\n\
+    versions that were removed, fields that are misspelt, parts of objects that a page shows. What was accepted has reached its state, has\n\
+    ended as its author means it to (a Pod that is broken on purpose), or waits: something did not come to its state within ten minutes of\n\
+    the cluster's time. Files that are no Kubernetes manifests (files of a component, answers of a server, templates that are no YAML) are\n\
+    set aside and in no share. Warnings name the fields that are accepted but not simulated. The exit status is 1 if one was refused or waits."
 )]
 pub(super) struct Corpus {
     /// Manifests, or folders of them
@@ -69,7 +71,10 @@ impl Corpus {
         let (all, folders) = Totals::of(&reports);
         match self.format {
             Format::Text => print(&(table(&folders) + &summary(&all)))?,
-            Format::Json => print_json(&serde_json::json!({"manifests": reports, "totals": all, "folders": folders}))?,
+            Format::Json => {
+                let collections = Totals::of_collections(&folders);
+                print_json(&serde_json::json!({"manifests": reports, "totals": all, "collections": collections, "folders": folders}))?;
+            }
         }
         Ok(if all.refused + all.waiting == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -100,15 +105,15 @@ fn percent(per_mille: usize) -> String {
     format!("{}.{} %", per_mille / 10, per_mille % 10)
 }
 
-/// A line for each folder; nothing when there is only one.
+/// A line for each folder, and below them one for each collection of folders; nothing when there is only one.
 fn table(folders: &BTreeMap<String, Totals>) -> String {
     if folders.len() < 2 {
         return String::new();
     }
     let width = folders.keys().map(|name| visible(name).chars().count()).max().unwrap_or(0).max("FOLDER".len());
-    let columns = ["APPLIED", "ACCEPTED", "OF ACCEPTABLE", "REACHED", "ENDED", "WAITING", "REFUSED", "REFUSED TOO", "WARNED"];
+    let columns = ["APPLIED", "ACCEPTED", "OF ACCEPTABLE", "REACHED", "ENDED", "WAITING", "REFUSED", "REFUSED TOO", "WARNED", "SET ASIDE"];
     let mut text = format!("{:width$}  {}\n", "FOLDER", columns.join("  "));
-    for (name, of) in folders {
+    for (name, of) in folders.iter().chain(&Totals::of_collections(folders)) {
         let (all, acceptable) = of.per_mille();
         let cells = [
             of.applied.to_string(),
@@ -120,6 +125,7 @@ fn table(folders: &BTreeMap<String, Totals>) -> String {
             of.refused.to_string(),
             of.refused_too.to_string(),
             of.warned.to_string(),
+            of.set_aside.to_string(),
         ];
         let cells: Vec<String> = cells.iter().zip(columns).map(|(cell, column)| format!("{cell:>0$}", column.len())).collect();
         text += &format!("{:width$}  {}\n", visible(name), cells.join("  "));
@@ -132,16 +138,16 @@ fn summary(all: &Totals) -> String {
     let (of_all, of_acceptable) = all.per_mille();
     let first = format!("{} applied, {} accepted ({})", all.applied, all.accepted, percent(of_all));
     format!(
-        "{}: {} reached their state, {} ended as they are meant to, {} waiting, {} refused; {} refused as Kubernetes does (without them \
-         {} are accepted); {} with warnings about what is not simulated; {} set aside\n",
+        "{}: {} reached their state, {} ended as they are meant to, {} waiting; {} with warnings about what is not simulated\n\
+         {} refused as Kubernetes v1.36 refuses them (without them {} are accepted); {} refused only here; {} set aside, no Kubernetes manifests\n",
         paint(STRONG, first),
         all.reached,
         all.ended,
         all.waiting,
-        all.refused,
+        all.warned,
         all.refused_too,
         percent(of_acceptable),
-        all.warned,
+        all.refused,
         all.set_aside
     )
 }

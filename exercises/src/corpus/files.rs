@@ -87,12 +87,13 @@ pub fn read(path: &Path) -> Result<Vec<Manifest>> {
         let entries = folder.as_deref().map(entries).transpose()?.unwrap_or_default();
         let entry = folder.as_deref().and_then(|folder| entries.get(&name_below(&file, folder)));
         let text = std::fs::read_to_string(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let declared = declared(&text);
         let set_aside = match entry {
             Some(entry) if entry.server_output => Some("printed by a server, not to be applied"),
-            Some(entry) if !entry.parses => Some("not YAML in the source either"),
+            // go-yaml, with which kubectl reads, takes some that YAML does not allow.
+            Some(entry) if !entry.parses && declared.is_empty() => Some("not YAML in the source either"),
             _ => None,
         };
-        let declared = declared(&text);
         // A configuration file of a component or a tool is no object of the API.
         let set_aside = set_aside.or_else(|| {
             (!declared.is_empty() && declared.iter().all(is_configuration)).then_some("a file of a component, no object of the API")
@@ -168,9 +169,15 @@ fn below(path: &Path) -> Result<Vec<PathBuf>> {
 /// What the documents of a text declare; lists are taken apart.
 fn declared(text: &str) -> Vec<Declared> {
     let mut found = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let Ok(value) = Value::deserialize(document) else { return Vec::new() };
-        declared_in(&value, &mut found);
+    // As kubectl reads it, or where that refuses what other readers take, as those do.
+    match api::yaml::read_documents(text) {
+        Ok(documents) => documents.iter().for_each(|document| declared_in(&document.value, &mut found)),
+        Err(_) => {
+            for document in serde_yaml::Deserializer::from_str(text) {
+                let Ok(value) = Value::deserialize(document) else { return Vec::new() };
+                declared_in(&value, &mut found);
+            }
+        }
     }
     found
 }

@@ -57,6 +57,31 @@ impl Totals {
         (all, folders)
     }
 
+    /// The sums of the folders of each collection: of those whose names share what stands before the first `/`, where there are several.
+    pub fn of_collections(folders: &BTreeMap<String, Self>) -> BTreeMap<String, Self> {
+        let mut collections = BTreeMap::<String, (usize, Self)>::new();
+        for (name, of) in folders {
+            let Some((collection, _)) = name.split_once('/') else { continue };
+            let (count, sum) = collections.entry(collection.to_owned()).or_default();
+            *count += 1;
+            sum.join(of);
+        }
+        collections.into_iter().filter(|(_, (count, _))| *count > 1).map(|(name, (_, sum))| (name, sum)).collect()
+    }
+
+    fn join(&mut self, other: &Self) {
+        let Self { applied, accepted, reached, ended, waiting, refused_too, refused, warned, set_aside } = other;
+        self.applied += applied;
+        self.accepted += accepted;
+        self.reached += reached;
+        self.ended += ended;
+        self.waiting += waiting;
+        self.refused_too += refused_too;
+        self.refused += refused;
+        self.warned += warned;
+        self.set_aside += set_aside;
+    }
+
     /// How many Kubernetes accepts.
     pub fn acceptable(&self) -> usize {
         self.applied - self.refused_too
@@ -83,14 +108,16 @@ mod tests {
         };
         let text = String::new;
         let reports = [
-            report("a", Verdict::Reached),
-            report("a", Verdict::RefusedToo { says: text(), why: text() }),
+            report("a/x", Verdict::Reached),
+            report("a/y", Verdict::RefusedToo { says: text(), why: text() }),
             report("b", Verdict::Waiting { why: Vec::new(), limit: None }),
             report("b", Verdict::Refused { why: text() }),
             report("b", Verdict::SetAside { why: text() }),
         ];
         let (all, folders) = Totals::of(&reports);
         assert_eq!((all.applied, all.accepted, all.acceptable(), all.warned), (4, 2, 3, 2));
-        assert_eq!((folders["a"].per_mille(), folders["b"].per_mille()), ((500, 1000), (500, 500)));
+        let collections = Totals::of_collections(&folders);
+        assert_eq!((collections["a"].per_mille(), folders["b"].per_mille()), ((500, 1000), (500, 500)));
+        assert_eq!(collections.len(), 1, "a folder of its own is no collection");
     }
 }

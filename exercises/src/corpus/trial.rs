@@ -1,5 +1,6 @@
 //! One manifest on a fresh cluster.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -44,7 +45,7 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     if let Some(why) = manifest.set_aside.filter(|_| expected.ends.is_none() && expected.fills.is_empty()) {
         return Ok(Report::new(manifest, Verdict::SetAside { why: why.to_owned() }, Vec::new()));
     }
-    let shape = expected.nodes.map_or_else(ClusterConfig::default, ClusterConfig::with_nodes);
+    let shape = shape(expected);
     let gateway_controller = manifest.declared.iter().any(|object| object.group == "gateway.networking.k8s.io");
     let mut cluster = Cluster::booted(&ClusterConfig { gateway_controller, ..shape })?;
     let own_class = manifest.declared.iter().any(|object| object.kind == "StorageClass" && object.name == "standard");
@@ -62,6 +63,16 @@ pub fn run(manifest: &Manifest, others: &[Manifest], prepared: &Prepared) -> Res
     warnings
         .extend(expected.installs.iter().map(|kind| format!("{kind}: stored, but nothing acts on it here: only its definition is there")));
     Ok(Report::new(manifest, verdict, warnings))
+}
+
+/// The cluster's nodes. How much CPU and memory `node-2` has is the machine's and not an entry in its status, which its kubelet writes.
+fn shape(expected: &Expected) -> ClusterConfig {
+    let mut shape = expected.nodes.map_or_else(ClusterConfig::default, ClusterConfig::with_nodes);
+    if let Some(node) = shape.nodes.get_mut(1) {
+        let has = |name: &str, usual: &str| expected.resources.get(name).map_or(usual, String::as_str).to_owned();
+        (node.cpu, node.memory) = (has("cpu", &node.cpu), has("memory", &node.memory));
+    }
+    shape
 }
 
 /// A line for each program of which the cluster knows nothing, so that another stands in for it.
@@ -157,8 +168,10 @@ fn prepare(cluster: &mut Cluster, expected: &Expected, others: &[Manifest]) -> R
         let works = result.exit_code == 0 || result.stderr.contains("already exists");
         if works { Ok(()) } else { Err(format!("{what}, which comes before it, does not work: {}", result.stderr.trim())) }
     };
-    if !expected.resources.is_empty() {
-        let more = serde_json::json!({"status": {"capacity": expected.resources, "allocatable": expected.resources}});
+    let devices: BTreeMap<&String, &String> =
+        expected.resources.iter().filter(|(name, _)| !matches!(name.as_str(), "cpu" | "memory")).collect();
+    if !devices.is_empty() {
+        let more = serde_json::json!({"status": {"capacity": devices, "allocatable": devices}});
         let line = format!("kubectl patch node node-2 --subresource=status --patch='{more}'");
         done("what a node has more of", &cluster.run_line(&line, COMMAND_LIMIT))?;
     }

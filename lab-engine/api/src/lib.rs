@@ -39,6 +39,7 @@ pub mod shared;
 pub mod status;
 pub mod storage;
 pub mod string_map;
+pub mod taints;
 pub mod time_zone;
 pub mod unsimulated;
 pub mod yaml;

@@ -17,6 +17,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The longest text read, in bytes: the API server's limit for a request body.
@@ -28,7 +29,7 @@ pub const MAX_DEPTH: usize = 100;
 /// The most a document may hold once its aliases are written out: one for each value, and one for every 16 bytes of text.
 pub const MAX_WEIGHT: usize = 500_000;
 
-/// How many bytes are read again at most because of brackets in the wrong column.
+/// How many bytes are read again at most because of what go-yaml takes and YAML does not allow.
 const MAX_REREAD: usize = 8 * MAX_BYTES;
 
 /// One document of a file.
@@ -207,39 +208,71 @@ pub fn read_documents(text: &str) -> Result<Vec<Document>, YamlError> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let result = Reader { parser: Parser::new_from_str(text), text, anchors: BTreeMap::new() }.documents();
-    match result.or_else(|error| with_brackets_indented(text, error)) {
+    match result.or_else(|error| as_go_yaml_reads(text, error)) {
         // JSON has escapes that YAML lacks.
         Err(error) if text.trim_start().starts_with('{') => read_json(text).ok_or(error),
         result => result,
     }
 }
 
-/// Reads a text again in which a bracket closes at or before the column of its key. YAML does not allow that, go-yaml and everybody
-/// who writes manifests do. The line of the bracket is indented for the parser; only places on that line move.
-fn with_brackets_indented(text: &str, error: YamlError) -> Result<Vec<Document>, YamlError> {
+/// Reads a text again that go-yaml takes and YAML does not allow, with the reason of the error mended: a bracket that closes at or before the
+/// column of its key, and the escape `\'` in double quotes. Only places on the mended lines move.
+fn as_go_yaml_reads(text: &str, error: YamlError) -> Result<Vec<Document>, YamlError> {
     let (mut text, mut error, mut read) = (text.to_owned(), error, 0);
-    while let Some(at) = outdented_bracket(&text, &error) {
+    while let Some((at, filling)) = outdented_bracket(&text, &error).or_else(|| escaped_quote(&text, &error)) {
         read += text.len();
         if read > MAX_REREAD {
             break;
         }
-        // Deeper than anything that can stand above it.
-        text.insert_str(at, &" ".repeat(2 * MAX_DEPTH));
+        text.replace_range(at, &filling);
         match (Reader { parser: Parser::new_from_str(&text), text: &text, anchors: BTreeMap::new() }).documents() {
             Ok(documents) => return Ok(documents),
-            Err(next) if (next.line, &next.message) == (error.line, &error.message) => return Err(next),
+            Err(next) if (next.line, next.column, &next.message) == (error.line, error.column, &error.message) => return Err(next),
             Err(next) => error = next,
         }
     }
     Err(error)
 }
 
-/// Where the bracket stands in the text that begins the line of this error, if indentation is what is wrong with it.
-fn outdented_bracket(text: &str, error: &YamlError) -> Option<usize> {
-    let mut lines = text.split_inclusive('\n');
-    let start = lines.by_ref().take(error.line - 1).map(str::len).sum();
-    let closes = lines.next()?.trim_start_matches(' ').starts_with([']', '}']);
-    (closes && error.message == "invalid indentation").then_some(start)
+/// Where in the text the line of this error begins.
+fn start_of_line(text: &str, error: &YamlError) -> usize {
+    text.split_inclusive('\n').take(error.line - 1).map(str::len).sum()
+}
+
+/// The indentation to write before the bracket that begins the line of this error, if that is what is wrong with it.
+fn outdented_bracket(text: &str, error: &YamlError) -> Option<(Range<usize>, String)> {
+    let start = start_of_line(text, error);
+    let closes = text[start..].trim_start_matches(' ').starts_with([']', '}']);
+    // Deeper than anything that can stand above it.
+    (closes && error.message == "invalid indentation").then(|| (start..start, " ".repeat(2 * MAX_DEPTH)))
+}
+
+/// The rest of the text from the quoted scalar of this error on, with all its `\'` written as escapes that YAML has, if they are what is
+/// wrong with it.
+fn escaped_quote(text: &str, error: &YamlError) -> Option<(Range<usize>, String)> {
+    if !error.message.ends_with("found unknown escape character") {
+        return None;
+    }
+    let line = start_of_line(text, error);
+    let start = line + text[line..].char_indices().nth(error.column - 1)?.0;
+    let scalar = text[start..].strip_prefix('"')?;
+    let (mut mended, mut found, mut chars) = ("\"".to_owned(), false, scalar.char_indices());
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return found.then(|| (start..start + 1 + at, mended)),
+            '\\' => {
+                let (_, escaped) = chars.next()?;
+                if escaped == '\'' {
+                    found = true;
+                    mended.push_str("\\x27");
+                } else {
+                    mended.extend([c, escaped]);
+                }
+            }
+            c => mended.push(c),
+        }
+    }
+    None
 }
 
 /// Reads JSON texts one after the other; places are not known then.

@@ -4,6 +4,7 @@ use api::Resource;
 use api::core::{Node, Taint, Toleration};
 use api::http::{Body, Method, PatchType, Request, ResourcePath};
 use api::json::Json;
+use api::taints::tolerates;
 use serde_json::json;
 use sim::Time;
 
@@ -53,22 +54,6 @@ pub(crate) fn swap(now: Time, node: &Node, add: &[TaintId<'_>], remove: &[TaintI
     let change = json!({"metadata": {"resourceVersion": node.metadata.resource_version.to_string()}, "spec": {"taints": taints}});
     let path = ResourcePath::object(Node::INFO, "", &node.metadata.name);
     Some(Request::new(Method::Patch, path).body(Body::Patch(PatchType::StrategicMerge, change)))
-}
-
-/// Whether a toleration tolerates a taint (`Toleration.ToleratesTaint`).
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let of_any_or = |own: &str, wanted: &str| own.is_empty() || own == wanted;
-    if !of_any_or(&toleration.effect, &taint.effect) || !of_any_or(&toleration.key, &taint.key) {
-        return false;
-    }
-    let numbers = || toleration.value.parse::<i64>().ok().zip(taint.value.parse::<i64>().ok());
-    match toleration.operator.as_str() {
-        "" | "Equal" => toleration.value == taint.value,
-        "Exists" => true,
-        "Lt" => numbers().is_some_and(|(bound, value)| value < bound),
-        "Gt" => numbers().is_some_and(|(bound, value)| value > bound),
-        _ => false,
-    }
 }
 
 /// For each taint the first toleration that tolerates it; `None` when one is not tolerated (`GetMatchingTolerations`).

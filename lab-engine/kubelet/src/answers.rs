@@ -52,6 +52,12 @@ impl Kubelet {
                     self.next_lease = now + RETRY;
                 }
             },
+            Pending::Admission => {
+                if let Some(Object::Node(node)) = object {
+                    self.node = Some(node);
+                }
+                self.decide_admissions(now, out);
+            }
             Pending::ReadNode => match object {
                 Some(Object::Node(node)) => {
                     self.node = Some(node);

@@ -4,11 +4,13 @@
 //! costs as much as there is to do, not as much as there are Pods.
 
 use crate::calls::PodCalls;
+use crate::cpu_shares::CpuClaim;
 use crate::eviction::usage::NodeDisks;
 use crate::eviction::{EvictionConfig, EvictionManager, MONITORING_INTERVAL};
 use crate::images::ImageManager;
 use crate::node;
 use crate::outage::Claim;
+use crate::pleg::Pleg;
 use crate::pod_worker::{Addresses, Cx, PodWorker, Stage};
 use crate::resize::Amounts;
 use crate::runtime::ImageFiles;
@@ -83,6 +85,8 @@ pub(crate) enum Pending {
     RegisterNode,
     /// The Node as others see it, before a report after a silence.
     ReadNode,
+    /// The Node, before it is decided whether Pods are taken.
+    Admission,
     NodeStatus,
     Lease,
     /// The status of the Pod with this UID.
@@ -145,7 +149,10 @@ pub struct Kubelet {
     /// The certificates of the cluster's authority that were read, by namespace.
     pub(crate) root_cas: BTreeMap<String, Arc<ConfigMap>>,
     pub(crate) addresses: Addresses,
+    pub(crate) pleg: Pleg,
     pub(crate) pending: BTreeMap<RequestId, Pending>,
+    /// Pods of which it is not decided yet whether they are taken.
+    pub(crate) admitting: BTreeMap<Arc<str>, Arc<Pod>>,
     agent: Arc<str>,
     started: Option<Time>,
     pub(crate) node: Option<Arc<Node>>,
@@ -160,6 +167,8 @@ pub struct Kubelet {
     pub(crate) followers: Vec<Follower>,
     pub(crate) sessions: Sessions,
     pub(crate) pod_calls: PodCalls,
+    /// What the containers of each Pod ask of the node's CPU; empty while none burns it all the time.
+    pub(crate) cpu_claims: BTreeMap<Arc<str>, Vec<CpuClaim>>,
     /// CPU time that Pods used which are gone.
     pub(crate) gone_cpu: Duration,
     /// Its process is not there; only the runtime is.
@@ -203,7 +212,9 @@ impl Kubelet {
             root_cas: BTreeMap::new(),
             rng,
             addresses: Addresses::default(),
+            pleg: Pleg::new(Time::ZERO),
             pending: BTreeMap::new(),
+            admitting: BTreeMap::new(),
             agent,
             started: None,
             node: None,
@@ -217,6 +228,7 @@ impl Kubelet {
             followers: Vec::new(),
             sessions: Sessions::default(),
             pod_calls: PodCalls::default(),
+            cpu_claims: BTreeMap::new(),
             gone_cpu: Duration::ZERO,
             down: false,
             starts: 0,
@@ -249,6 +261,7 @@ impl Kubelet {
     /// Forgets what it has asked for, and ends what it serves: its process has ended.
     pub(crate) fn forget_requests(&mut self, out: &mut Outbox) {
         self.pending.clear();
+        self.admitting.clear();
         let uids: Vec<Arc<str>> = self.managed.keys().cloned().collect();
         uids.iter().for_each(|uid| self.end_followers(uid, out));
         uids.iter().for_each(|uid| self.end_sessions(uid, out));
@@ -292,6 +305,7 @@ impl Kubelet {
             disks: &mut self.disks,
             rng: &mut self.rng,
             addresses: &mut self.addresses,
+            pleg: self.pleg,
             others,
             services: self.services.has_synced().then(|| self.services.lister()),
             root_cas: &self.root_cas,
@@ -314,6 +328,7 @@ impl Kubelet {
             };
             self.send(request, Pending::Reference(uid.clone(), kind, name), out);
         }
+        self.share_cpu(uid, now);
         self.deliver_execs(uid, out);
         self.send_calls(uid, out);
         self.feed_followers(uid, out);
@@ -429,11 +444,7 @@ impl Kubelet {
             if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") && !pod.metadata.is_deleting() {
                 return;
             }
-            self.managed.insert(uid.clone(), Managed::new(pod.clone(), now));
-            if let Some((reason, message)) = self.refuses(&pod) {
-                self.work(&uid, now, out, |worker, cx| worker.reject(reason, &message, cx));
-                return;
-            }
+            return self.admit(&uid, &pod, now, out);
         } else if let Some(managed) = self.managed.get_mut(&uid)
             && managed.worker.pod.spec == pod.spec
             && managed.worker.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
@@ -458,8 +469,10 @@ impl Kubelet {
         self.work(uid, now, out, |worker, cx| worker.drop_sandbox(cx));
         self.end_followers(uid, out);
         self.end_sessions(uid, out);
+        self.admitting.remove(uid);
         let Some(managed) = self.managed.remove(uid) else { return };
         self.gone_cpu = self.gone_cpu.saturating_add(managed.worker.cpu(now));
+        self.release_cpu(uid, now);
         if let Some(wake) = managed.wake {
             self.wakes.remove(&(wake, uid.clone()));
         }
@@ -468,6 +481,7 @@ impl Kubelet {
     fn wake(&mut self, now: Time, out: &mut Outbox) {
         if self.started.is_none() {
             self.started = Some(now);
+            self.pleg = Pleg::new(now + Pleg::phase(&mut self.rng.stream("pleg")));
             self.next_status = now + node::STATUS_PERIOD;
             self.next_lease = now;
             self.eviction.next = now + MONITORING_INTERVAL;

@@ -4,12 +4,13 @@
 //! reports by status writes and Events. What runs in the containers is simulated by `runtime`: images, processes, files, logs, a shell.
 //! It models `pkg/kubelet` of Kubernetes v1.36 and, below the Container Runtime Interface, containerd 2.2.
 //!
-//! **Simplified here:** no admission by resources, no cgroups; containers are seen to change at once, not with the next relist of
-//! the PLEG. The modules say what they leave out.
+//! **Simplified here:** no cgroups. The modules say what they leave out.
 
+mod admission;
 mod answers;
 mod backoff;
 mod calls;
+mod cpu_shares;
 mod credentials;
 mod dns;
 mod env;
@@ -21,6 +22,7 @@ mod images;
 mod kubelet;
 mod node;
 mod outage;
+mod pleg;
 mod pod_actions;
 mod pod_status;
 mod pod_worker;

@@ -174,16 +174,19 @@ impl PodWorker {
             let status = status_of(&new.pod, &new.spec(index).name);
             new.records[index].take_over(old, &new.sandbox.containers, status);
         }
+        // The trace knows of those that ended just before the old process did.
+        new.unseen = std::mem::take(&mut self.unseen);
         *self = new;
     }
 
     /// Tells the trace of containers that ended while nobody looked.
     fn tell_ends(&mut self, cx: &mut Cx<'_>) {
         let seen = |name: &str| status_of(&self.pod, name).map_or(0, ended_runs);
-        let mut ended = Vec::new();
+        let (mut ended, told) = (Vec::new(), std::mem::take(&mut self.unseen));
         for (index, record) in self.records.iter().enumerate() {
             let name = &self.spec(index).name;
-            let Some(&run) = record.runs.last().filter(|_| record.runs.len() > seen(name)) else { continue };
+            let untold = |run: &&usize| record.runs.len() > seen(name) && !told.iter().any(|unseen| unseen.run == **run);
+            let Some(&run) = record.runs.last().filter(untold) else { continue };
             if let State::Exited { code, reason, .. } = self.sandbox.containers[run].state {
                 ended.push(What::ContainerExited {
                     pod: self.object.clone(),

@@ -7,6 +7,7 @@
 use crate::hooks::Hook;
 use crate::images::ImageManager;
 use crate::kubelet::KubeletConfig;
+use crate::pleg::{Pleg, Unseen};
 use crate::probes::{ProbeType, ProbeWorker, Target, TargetState};
 use crate::resize::{Amounts, Pending};
 use crate::restart::restarts_all;
@@ -36,6 +37,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) disks: &'a mut Disks,
     pub(crate) rng: &'a mut Rng,
     pub(crate) addresses: &'a mut Addresses,
+    pub(crate) pleg: Pleg,
     /// What the node's other Pods were given; known when this one is to be resized.
     pub(crate) others: Amounts,
     /// The Services, when they were read.
@@ -182,6 +184,8 @@ pub(crate) struct PodWorker {
     pub(crate) status: Shared<PodStatus>,
     /// Results of commands that were asked for from outside.
     pub(crate) exec_results: Vec<ExecResult>,
+    /// Containers that have ended by themselves since the last relist, and still run for all that the kubelet knows.
+    pub(crate) unseen: Vec<Unseen>,
 }
 
 impl PodWorker {
@@ -215,6 +219,7 @@ impl PodWorker {
             restarts: crate::backoff::Backoff::default(),
             status: pod.status.clone(),
             exec_results: Vec::new(),
+            unseen: Vec::new(),
             pod,
         };
         worker.add_ephemeral();
@@ -269,6 +274,7 @@ impl PodWorker {
             .chain(resync)
             .chain(self.resize_at.filter(|_| self.ending.is_none()))
             .chain(self.sandbox.next_wake())
+            .chain(self.unseen.iter().map(|unseen| unseen.relist))
             .min()
     }
 
@@ -334,18 +340,36 @@ impl PodWorker {
                 Happened::ExecDone(result) => self.exec_done(result, cx),
             }
         }
+        while let Some(found) = self.unseen.iter().position(|unseen| unseen.relist <= cx.now) {
+            let run = self.unseen.remove(found).run;
+            self.see_end(run);
+        }
     }
 
+    /// A container ended. The kubelet knows that of one that it was ending itself, and of others with the next relist.
     fn container_exited(&mut self, run: usize, cx: &mut Cx<'_>) {
         let Some(index) = self.records.iter().position(|record| record.runs.last() == Some(&run)) else { return };
         let name = self.spec(index).name.as_str().into();
+        let State::Exited { code, reason, at, .. } = self.sandbox.containers[run].state else { return };
+        cx.out.trace(What::ContainerExited { pod: self.object.clone(), container: name, exit_code: code, reason: reason.into() });
+        if self.records[index].step == Step::Running {
+            // Commands of its probes ended with it.
+            self.records[index].probes.iter_mut().for_each(ProbeWorker::command_lost);
+            self.unseen.push(Unseen { run, relist: cx.pleg.relist_from(at.max(cx.now)) });
+        } else {
+            self.see_end(run);
+        }
+    }
+
+    /// The kubelet learns that a container has ended (`ContainerDied`).
+    pub(crate) fn see_end(&mut self, run: usize) {
+        self.unseen.retain(|unseen| unseen.run != run);
+        let Some(index) = self.records.iter().position(|record| record.runs.last() == Some(&run)) else { return };
         let record = &mut self.records[index];
         record.step = Step::Idle;
         record.post_start = None;
         record.probes.iter_mut().for_each(ProbeWorker::container_ended);
-        let container = &self.sandbox.containers[run];
-        if let State::Exited { code, reason, .. } = container.state {
-            cx.out.trace(What::ContainerExited { pod: self.object.clone(), container: name, exit_code: code, reason: reason.into() });
+        if let State::Exited { code, .. } = self.sandbox.containers[run].state {
             self.restarting_all |= self.ending.is_none() && restarts_all(self.spec(index), code);
         }
         // Of all its runs a container keeps the files of none and the logs of the last two.
@@ -353,6 +377,11 @@ impl PodWorker {
         if let Some(&old) = self.records[index].runs.iter().rev().nth(1) {
             self.sandbox.forget(old, true);
         }
+    }
+
+    /// Whether the kubelet has seen the end of a run that has ended.
+    pub(crate) fn has_seen(&self, run: usize) -> bool {
+        !self.unseen.iter().any(|unseen| unseen.run == run)
     }
 
     fn exec_done(&mut self, result: ExecResult, cx: &mut Cx<'_>) {

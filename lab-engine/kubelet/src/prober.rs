@@ -78,6 +78,11 @@ impl PodWorker {
     fn begin(&mut self, index: usize, at: usize, cx: &mut Cx<'_>) {
         let (kind, timeout) = (self.records[index].probes[at].kind, self.records[index].probes[at].timeout);
         let Some(probe) = probe_of(self.spec(index), kind).cloned() else { return };
+        let runs = self.records[index].runs.last().is_some_and(|run| self.sandbox.runs(*run));
+        if probe.exec.is_some() && !runs {
+            // It has ended since the last relist: an error of the prober itself, which is no result.
+            return;
+        }
         match self.ask(index, &probe, timeout, cx) {
             Begun::Ends { after, success, output } if after.is_zero() => self.ended(index, at, Outcome::of(success), &output, cx),
             Begun::Ends { after, success, output } => {

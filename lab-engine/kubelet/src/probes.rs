@@ -318,6 +318,13 @@ impl ProbeWorker {
         Tick::Probe
     }
 
+    /// The container ended, and the kubelet does not know it: a command that ran in it gives no result.
+    pub(crate) fn command_lost(&mut self) {
+        if matches!(self.flight, Some((Flight::Exec(_), _))) {
+            self.flight = None;
+        }
+    }
+
     /// The container ended: what ran is void.
     pub(crate) fn container_ended(&mut self) {
         self.flight = None;

@@ -5,7 +5,7 @@
 //! command to its end and answers once, with its output and exit code.
 
 use crate::kubelet::Kubelet;
-use crate::pod_worker::{PodWorker, Record};
+use crate::pod_worker::PodWorker;
 use crate::runtime::log::LogOptions;
 use crate::runtime::sandbox::{ExecResult, Stdin, start_error};
 use crate::runtime::typing::Session;
@@ -87,7 +87,7 @@ impl Kubelet {
         let log = &worker.sandbox.containers[run].log;
         out.respond(id, Response::ok(Body::Text(log.read(now, &options).into())));
         if request.flag("follow") {
-            if worker.records[index].is_alive() && worker.records[index].runs.last() == Some(&run) {
+            if worker.sandbox.runs(run) {
                 self.followers.push(Follower { serve: id, uid, run, next: log.end(), timestamps: options.timestamps });
             } else {
                 out.stream(id, "", true);
@@ -101,7 +101,8 @@ impl Kubelet {
         let worker = &self.managed[&uid].worker;
         let index = container_index(worker, request.param("container").unwrap_or(""))?;
         let record = &worker.records[index];
-        let Some(&run) = record.runs.last().filter(|_| record.is_alive()) else { return Err(not_found(&worker.spec(index).name)) };
+        let alive = |run: &&usize| record.is_alive() && worker.sandbox.runs(**run);
+        let Some(&run) = record.runs.last().filter(alive) else { return Err(not_found(&worker.spec(index).name)) };
         let stays_open = request.accept == Accept::Channels;
         if stays_open && self.has_many_sessions(&uid) {
             return Err(Status::internal("too many connections to the containers of this pod"));
@@ -162,8 +163,8 @@ impl Kubelet {
             }
             let (text, next) = worker.sandbox.containers[follower.run].log.read_from(follower.next, follower.timestamps);
             follower.next = next;
-            let alive = |record: &Record| record.is_alive() && record.runs.last() == Some(&follower.run);
-            let last = !worker.records.iter().any(alive);
+            // Whoever follows asks the runtime whether the container still runs.
+            let last = !worker.sandbox.runs(follower.run);
             if !text.is_empty() || last {
                 out.stream(follower.serve, text, last);
             }

@@ -53,7 +53,8 @@ impl Kubelet {
         let worker = &self.managed[&uid].worker;
         let index = container_index(worker, request.param("container").unwrap_or(""))?;
         let record = &worker.records[index];
-        let Some(&run) = record.runs.last().filter(|_| record.is_alive()) else { return Err(not_found(&worker.spec(index).name)) };
+        let alive = |run: &&usize| record.is_alive() && worker.sandbox.runs(**run);
+        let Some(&run) = record.runs.last().filter(alive) else { return Err(not_found(&worker.spec(index).name)) };
         if self.has_many_sessions(&uid) {
             return Err(Status::internal("too many connections to the containers of this pod"));
         }

@@ -255,8 +255,8 @@ impl PodWorker {
         let record = &self.records[index];
         let &run = record.runs.last().filter(|_| record.runs.len() > record.past_runs)?;
         let state = match self.sandbox.containers[run].state {
-            State::Exited { code, .. } => RuntimeState::Exited(code),
-            State::Running => RuntimeState::Running,
+            State::Exited { code, .. } if self.has_seen(run) => RuntimeState::Exited(code),
+            State::Exited { .. } | State::Running => RuntimeState::Running,
         };
         let result = |kind: ProbeType| record.probes.iter().find(|probe| probe.kind == kind).and_then(|probe| probe.result_for(run));
         let startup = result(ProbeType::Startup);
@@ -264,11 +264,12 @@ impl PodWorker {
         Some(Seen { state, liveness: result(ProbeType::Liveness), startup, changed })
     }
 
-    /// The exit code of the last run of a container, if that has ended.
+    /// The exit code of the last run of a container, if that has ended and the kubelet knows it.
     pub(crate) fn exit_code(&self, index: usize) -> Option<i32> {
-        match self.sandbox.containers[*self.records[index].runs.last()?].state {
-            State::Exited { code, .. } => Some(code),
-            State::Running => None,
+        let run = *self.records[index].runs.last()?;
+        match self.sandbox.containers[run].state {
+            State::Exited { code, .. } if self.has_seen(run) => Some(code),
+            State::Exited { .. } | State::Running => None,
         }
     }
 

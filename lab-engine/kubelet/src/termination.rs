@@ -158,6 +158,10 @@ impl PodWorker {
         let signal = signal.as_deref().map_or("TERM", |signal| signal.trim_start_matches("SIG"));
         self.sandbox.stop(run, signal, cx.now, cx.now + left.max(MINIMUM_GRACE));
         self.records[index].step = Step::Stopping;
+        // One that has ended since the last relist: the runtime says so at once.
+        if !self.sandbox.runs(run) {
+            self.see_end(run);
+        }
     }
 
     /// When a container that ends must be looked at again.

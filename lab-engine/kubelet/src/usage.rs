@@ -47,7 +47,7 @@ impl PodWorker {
     /// The running containers and their counters, in the order of the Pod's specification.
     fn meters(&self) -> impl Iterator<Item = (&str, &Meter)> {
         self.records.iter().enumerate().filter(|(_, record)| record.is_alive()).filter_map(|(index, record)| {
-            let run = record.runs.last()?;
+            let run = record.runs.last().filter(|run| self.sandbox.runs(**run))?;
             Some((self.spec(index).name.as_str(), &self.sandbox.containers.get(*run)?.meter))
         })
     }

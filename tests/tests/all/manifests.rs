@@ -61,8 +61,6 @@ const PREPARED: &[(&str, &str)] = &[
 
 /// What must not become Ready on three Linux nodes, and what kubectl's answer or the Pod's description says about it.
 const HELD_BACK: &[(&str, &str)] = &[
-    // Its quoted scalar is refused by YAML itself.
-    ("pods/inject/envars-file-container.yaml", "found unknown escape character"),
     // A Pod waits as long as it has scheduling gates; the page applies the same Pod without them next.
     ("pods/pod-with-scheduling-gates.yaml", "SchedulingGated"),
     // The image of nginx has no program `stress`.

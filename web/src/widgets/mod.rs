@@ -11,6 +11,7 @@
 //! | terminal | `.cb-terminal input`, `.cb-terminal-output`, `.cb-terminal[data-busy]` |
 //! | controls | `.cb-controls button[data-action="play\|pause\|step\|reset\|deal"]`, `button.cb-advance[data-seconds]`, `select.cb-speed`, `.cb-clock` |
 //! | cluster | `.cb-cluster .cb-node[data-node]` with `button.cb-cut-node`, `.cb-cluster .cb-pod[data-pod][data-status][data-ready]` |
+//! | faults of nodes | `details.cb-node-faults` in a node with `button[data-fault]`; `button[data-fault="dns-servfail"]` in the control plane |
 //! | scheduler | `details.cb-scheduler` with `select`, `.cb-why[data-node]`, `.cb-verdicts tr[data-node][data-won]` |
 //! | control plane | `.cb-components li[data-component][data-running]` with `button.cb-kill-component` |
 //! | autoscalers | `.cb-autoscaler[data-autoscaler]` with `svg.cb-curve`, and the same as a table |

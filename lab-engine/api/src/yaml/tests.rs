@@ -93,6 +93,15 @@ fn brackets_may_close_where_their_key_stands() {
 }
 
 #[test]
+fn a_quote_may_be_escaped_that_need_not_be() {
+    // go-yaml takes it, YAML itself does not know it.
+    let text = r#"{command: [sh, -c, "echo \"it\'s\" \'\\' > f"], after: ["\'"], bad: 1}"#;
+    assert_eq!(one(text), json!({"command": ["sh", "-c", "echo \"it's\" '\\' > f"], "after": ["'"], "bad": 1}));
+    assert!(refusal(r#"a: "it\'s \q""#).contains("unknown escape character"));
+    assert!(read_documents(r#"a: "it\'s"#).is_err());
+}
+
+#[test]
 fn mistakes_are_explained_with_their_place() {
     assert_eq!(refusal("a: 1\nb: 2\na: 3\n"), "line 3, column 1: mapping key \"a\" already defined at line 1");
     let tab = read_documents("spec:\n\treplicas: 3\n").unwrap_err();

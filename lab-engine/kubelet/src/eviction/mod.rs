@@ -7,8 +7,7 @@
 //!
 //! **Simplified here:** there is no notice from the kernel between two looks (as by default), and no killing by the kernel when memory is
 //! used up: a node can promise more than it has for ten seconds. `allocatableMemory.available` is not watched, as nothing is reserved.
-//! Inodes are not told apart by disk. Images are collected only under pressure, not above `imageGCHighThresholdPercent`. No Pod is ended to make
-//! room for a critical one, which is taken even where there is none.
+//! Inodes are not told apart by disk. Images are collected only under pressure, not above `imageGCHighThresholdPercent`.
 
 pub mod rank;
 pub mod threshold;
@@ -16,7 +15,6 @@ pub(crate) mod usage;
 
 use crate::kubelet::Kubelet;
 use crate::pod_worker::{Cx, PodWorker};
-use crate::resize::{Amounts, lack};
 use api::core::{ObjectReference, Pod};
 use client::EventType::{Normal, Warning};
 use client::Outbox;
@@ -179,24 +177,8 @@ impl Kubelet {
         ObjectReference { kind: "Node".to_owned(), uid: name.clone(), name, ..ObjectReference::default() }
     }
 
-    /// Why a Pod that has just come may not run here: reason and message (`Admit`).
-    pub(crate) fn refuses(&self, pod: &Pod) -> Option<(&'static str, String)> {
-        if self.is_shutting_down() {
-            return Some(("NodeShutdown", "Pod was rejected as the node is shutting down.".to_owned()));
-        }
-        self.is_under_pressure_for(pod).or_else(|| {
-            // A scheduler with an old picture of the node, or a Pod that names its node by itself.
-            let wanted = Amounts::of_pod(pod);
-            if wanted == Amounts::default() || usage::is_critical(pod) {
-                return None;
-            }
-            let (resource, message) = lack(wanted, self.others(&pod.metadata.uid), &self.config)?;
-            Some((if resource == "cpu" { "OutOfcpu" } else { "OutOfmemory" }, message))
-        })
-    }
-
     /// Why a node that is under pressure does not take a Pod.
-    fn is_under_pressure_for(&self, pod: &Pod) -> Option<(&'static str, String)> {
+    pub(crate) fn is_under_pressure_for(&self, pod: &Pod) -> Option<(&'static str, String)> {
         let conditions = &self.eviction.conditions;
         if conditions.is_empty() || usage::is_critical(pod) {
             return None;

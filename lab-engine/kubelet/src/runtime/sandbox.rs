@@ -442,9 +442,12 @@ impl Sandbox {
         container.kill_at = Some(container.kill_at.map_or(kill_at, |old| old.min(kill_at)));
     }
 
-    /// Starts a command in a container; `None` when the container has no such program.
+    /// Starts a command in a container; `None` when it has ended or has no such program.
     pub(crate) fn exec(&mut self, index: usize, argv: &[String], stdin: Stdin, now: Time) -> Option<u64> {
         let container = &self.containers[index];
+        if container.state != State::Running {
+            return None;
+        }
         let mut program = programs::launch(container.config.image, argv, &container.config.env, &self.hostname, None)?;
         self.next_exec += 1;
         if let Program::Shell(machine) = &mut program {

@@ -9,8 +9,9 @@
 //! done:        ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  at a limit of 500m, 800 ms long: the counter grows by 500 ms a second
 //! ```
 //!
-//! **Simplified here:** throttling is even, where the kernel stops a container for the rest of each 100 ms; the containers of a node do
-//! not take CPU time from each other; memory does not grow.
+//! How much that is while others on the node want it, too, is dealt out by `cpu_shares`.
+//!
+//! **Simplified here:** throttling is even, where the kernel stops a container for the rest of each 100 ms; memory does not grow.
 
 use sim::Time;
 use std::time::Duration;
@@ -31,8 +32,13 @@ pub(crate) struct Meter {
     steady: (Time, u64),
     /// Steady use before that.
     burnt: Duration,
+    /// What it would burn all the time, and what it may.
+    wanted_milli: u64,
+    steady_most: u64,
     /// How fast it may be, in thousandths of a core; not zero.
     capacity_milli: u64,
+    /// Since when, and what it could have used before.
+    could: (Time, Duration),
     /// What one request over HTTP costs its server.
     pub(crate) request_cpu: Duration,
     /// What its programs have in memory.
@@ -49,13 +55,17 @@ const SHELL_MEMORY: u64 = 1 << 20;
 impl Meter {
     /// The counters of a container that starts now and may use so many thousandths of a core.
     pub(crate) fn new(now: Time, capacity_milli: Option<u64>) -> Self {
+        let capacity_milli = capacity_milli.unwrap_or(ONE_CORE).max(1);
         Meter {
             since: now,
             asked: Duration::ZERO,
             busy_until: now,
             steady: (now, 0),
             burnt: Duration::ZERO,
-            capacity_milli: capacity_milli.unwrap_or(ONE_CORE).max(1),
+            wanted_milli: 0,
+            steady_most: capacity_milli,
+            capacity_milli,
+            could: (now, Duration::ZERO),
             request_cpu: Duration::ZERO,
             memory_bytes: SHELL_MEMORY,
             requests: 0,
@@ -89,15 +99,46 @@ impl Meter {
 
     /// Burns this much from now on, in thousandths of a core.
     pub(crate) fn burn(&mut self, now: Time, milli: u64) {
+        self.wanted_milli = milli;
         self.burnt = self.steadily(now);
-        self.steady = (now, milli.min(self.capacity_milli));
+        self.steady = (now, milli.min(self.steady_most));
+    }
+
+    /// What it would burn all the time.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.wanted_milli
+    }
+
+    /// From now on it may burn so much all the time, and be so fast; thousandths of a core.
+    pub(crate) fn share(&mut self, now: Time, steady_most: u64, capacity_milli: u64) {
+        let capacity_milli = capacity_milli.max(1);
+        if (self.steady_most, self.capacity_milli) == (steady_most, capacity_milli) {
+            return;
+        }
+        let left = self.left(now);
+        self.could = (now, self.could(now));
+        self.capacity_milli = capacity_milli;
+        if !left.is_zero() {
+            self.busy_until = now.saturating_add(scale(left, ONE_CORE, capacity_milli));
+        }
+        self.steady_most = steady_most;
+        self.burn(now, self.wanted_milli);
+    }
+
+    /// CPU time that was asked for and is not done.
+    fn left(&self, now: Time) -> Duration {
+        scale(self.busy_until.since(now), self.capacity_milli, ONE_CORE)
+    }
+
+    /// The CPU time that it could have used up to now.
+    fn could(&self, now: Time) -> Duration {
+        self.could.1.saturating_add(scale(now.since(self.could.0), self.capacity_milli, ONE_CORE))
     }
 
     /// The container ended: nothing more is done.
     pub(crate) fn stop(&mut self, now: Time) {
         self.burn(now, 0);
-        let left = scale(self.busy_until.since(now), self.capacity_milli, ONE_CORE);
-        self.asked = self.asked.saturating_sub(left);
+        self.asked = self.asked.saturating_sub(self.left(now));
         (self.busy_until, self.memory_bytes) = (now, 0);
     }
 
@@ -107,9 +148,8 @@ impl Meter {
 
     /// The CPU time used up to now; never falls (`container_cpu_usage_seconds_total`).
     pub(crate) fn cpu(&self, now: Time) -> Duration {
-        let left = scale(self.busy_until.since(now), self.capacity_milli, ONE_CORE);
-        let done = self.asked.saturating_sub(left).saturating_add(self.steadily(now));
-        done.min(scale(now.since(self.since), self.capacity_milli, ONE_CORE))
+        let done = self.asked.saturating_sub(self.left(now)).saturating_add(self.steadily(now));
+        done.min(self.could(now))
     }
 }
 
@@ -147,6 +187,20 @@ mod tests {
         let mut limited = Meter::new(at(0), Some(1000));
         limited.request_cpu = ms(100);
         assert_eq!((limited.serve(at(1000)), limited.serve(at(1000))), (ms(100), ms(200)), "the second waits for the first");
+    }
+
+    #[test]
+    fn a_smaller_share_slows_what_is_burnt_and_what_is_not_done() {
+        let mut meter = Meter::new(at(0), Some(4000));
+        meter.burn(at(0), 3000);
+        // One second at 3 cores, then one at 2.
+        meter.share(at(1000), 2000, 2000);
+        assert_eq!([1000, 2000].map(|time| meter.cpu(at(time))), [ms(3000), ms(5000)]);
+        let mut busy = Meter::new(at(0), Some(1000));
+        assert_eq!(busy.run(at(0), ms(400)), ms(400));
+        // Half of it is done; the rest takes twice as long.
+        busy.share(at(200), 0, 500);
+        assert_eq!([200, 400, 600, 900].map(|time| busy.cpu(at(time))), [ms(200), ms(300), ms(400), ms(400)]);
     }
 
     #[test]

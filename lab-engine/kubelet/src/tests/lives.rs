@@ -221,3 +221,112 @@ fn a_manifest_on_the_node_is_a_pod_with_a_mirror() {
     assert!(!world.pods.contains_key("web-node-1"), "without its manifest it ends");
     assert_eq!(world.kubelet.managed.len(), 1);
 }
+
+impl World {
+    /// Goes on from wake to wake until something is so, a minute at most.
+    fn until(&mut self, is_so: impl Fn(&World) -> bool) {
+        let end = self.now + Duration::from_secs(60);
+        while !is_so(self) {
+            self.now = self.kubelet.next_wake().filter(|at| *at <= end).expect("it happens within a minute");
+            self.give(Input::Wake);
+        }
+    }
+}
+
+#[test]
+fn an_end_is_seen_with_the_next_relist_and_that_of_a_killed_container_at_once() {
+    let mut world = World::new();
+    let first = world.kubelet.pleg.relist_from(Time::ZERO);
+    let script = "trap 'exit 5' TERM; n=0; while [ $n -lt 3 ]; do sleep 1; n=$((n+1)); done; exit 1";
+    world.apply("p", json!({"restartPolicy": "Always", "containers": [sh("c", script)]}));
+    let runs = |world: &World| world.status("p").container_statuses[0].state.running.is_some();
+    world.until(runs);
+    world.until(|world| world.names().contains(&"c exited 1".to_owned()));
+    let ended = world.now;
+    assert!(runs(&world), "nobody has seen it yet");
+    world.until(|world| !runs(world));
+    let seen = world.now;
+    assert!(seen > ended && seen.since(ended) < Duration::from_secs(1), "ended at {ended:?}, seen at {seen:?}");
+    assert_eq!(seen.since(first).as_nanos() % 1_000_000_000, 0, "relists are whole seconds after the first");
+    world.until(runs);
+    assert_eq!(world.status("p").container_statuses[0].restart_count, 1);
+    world.delete("p", 30);
+    world.until(|world| world.names().contains(&"c exited 5".to_owned()));
+    assert!(!world.pods.contains_key("p"), "the end of what the kubelet kills waits for no relist");
+}
+
+#[test]
+fn a_container_that_has_ended_unseen_can_be_killed_and_takes_no_command() {
+    let ended = || {
+        let mut world = World::new();
+        world.apply("p", json!({"restartPolicy": "Never", "containers": [sh("c", "sleep 3")]}));
+        world.until(|world| world.names().contains(&"c exited 0".to_owned()));
+        assert_eq!(world.status("p").phase, "Running", "nobody has seen it yet");
+        world
+    };
+    assert!(ended().serve("p", "exec", &[("command", "true")]).result.is_err());
+    let mut world = ended();
+    world.delete("p", 30);
+    assert!(!world.pods.contains_key("p"), "the runtime says at once that it has ended");
+}
+
+#[test]
+fn a_pod_that_names_its_node_by_itself_is_asked_for_labels_ports_and_taints() {
+    let mut world = World::new();
+    let web = |ports: Value| json!({"containers": [{"name": "c", "image": "nginx:1.27", "ports": ports}]});
+    let port = json!([{"containerPort": 80, "hostPort": 8080}]);
+    world.apply("first", web(port.clone()));
+    world.apply("second", web(port));
+    world.apply("ssd", with(web(json!([])), json!({"nodeSelector": {"disktype": "ssd"}})));
+    let taint = api::core::Taint { key: "k".to_owned(), effect: "NoExecute".to_owned(), ..Default::default() };
+    Arc::make_mut(world.kubelet.node.as_mut().unwrap()).spec.taints.push(taint);
+    world.apply("late", web(json!([])));
+    world.apply("tolerant", with(web(json!([])), json!({"tolerations": [{"key": "k", "operator": "Exists"}]})));
+    world.advance(10);
+    let status = |name: &str| {
+        let status = world.status(name);
+        [status.phase.clone(), status.reason.clone(), status.message.clone()]
+    };
+    let refused = |reason: &str, why: &str| {
+        let message = format!("Pod was rejected: Predicate {reason} failed: {why}");
+        ["Failed".to_owned(), reason.to_owned(), message]
+    };
+    assert_eq!(status("second"), refused("NodePorts", "node(s) didn't have free ports for the requested pod ports"));
+    assert_eq!(status("ssd"), refused("NodeAffinity", "node(s) didn't match Pod's node affinity/selector"));
+    assert_eq!(status("late"), refused("TaintToleration", "node(s) had taints that the pod didn't tolerate"));
+    assert_eq!(["first", "tolerant"].map(|name| world.status(name).phase.as_str()), ["Running", "Running"]);
+    let told =
+        ("NodePorts".to_owned(), "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports".to_owned());
+    assert!(world.events().contains(&told));
+}
+
+#[test]
+fn containers_that_want_more_than_the_node_has_share_it_by_their_requests() {
+    let mut world = World::new();
+    let burner = |request: &str, more: Value| {
+        let resources = json!({"requests": {"cpu": request}});
+        let container = json!({"name": "c", "image": "demo-app:1.0", "args": ["--load=3000m"], "resources": resources});
+        json!({"containers": [with(container, more)]})
+    };
+    let used = |world: &mut World, name: &str| {
+        let uid: Arc<str> = format!("uid-{name}").into();
+        let cpu = |world: &World| world.kubelet.managed[&uid].worker.cpu(world.now);
+        let before = cpu(world);
+        world.advance(10);
+        (cpu(world) - before).as_millis() / 10
+    };
+    world.apply("one", burner("1", json!({})));
+    world.advance(10);
+    assert_eq!(used(&mut world, "one"), 3000, "alone it has what it wants");
+    world.apply("two", burner("2", json!({})));
+    world.advance(10);
+    // 4000 in the proportion 1 : 2, rounded down.
+    assert_eq!((used(&mut world, "one"), used(&mut world, "two")), (1333, 2666));
+    world.apply("three", burner("1", json!({"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "400m"}}})));
+    world.advance(10);
+    // The third has no more than its limit; of the rest, 3600, each has its part.
+    assert_eq!(["one", "two", "three"].map(|name| used(&mut world, name)), [1200, 2400, 400]);
+    world.delete("two", 1);
+    world.advance(10);
+    assert_eq!(used(&mut world, "one"), 3000);
+}

@@ -17,27 +17,9 @@ pub(crate) struct TaintToleration;
 #[derive(Clone, Debug)]
 struct Preferences(Vec<Toleration>);
 
-/// Whether a toleration tolerates a taint (`Toleration.ToleratesTaint`).
-fn tolerates_taint(toleration: &Toleration, taint: &Taint) -> bool {
-    if !toleration.effect.is_empty() && toleration.effect != taint.effect {
-        return false;
-    }
-    if !toleration.key.is_empty() && toleration.key != taint.key {
-        return false;
-    }
-    let numbers = || toleration.value.parse::<i64>().ok().zip(taint.value.parse::<i64>().ok());
-    match toleration.operator.as_str() {
-        "" | "Equal" => toleration.value == taint.value,
-        "Exists" => true,
-        "Lt" => numbers().is_some_and(|(bound, value)| value < bound),
-        "Gt" => numbers().is_some_and(|(bound, value)| value > bound),
-        _ => false,
-    }
-}
-
 /// Whether one of the tolerations tolerates the taint (`TolerationsTolerateTaint`).
 pub(crate) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
-    tolerations.iter().any(|toleration| tolerates_taint(toleration, taint))
+    tolerations.iter().any(|toleration| api::taints::tolerates(toleration, taint))
 }
 
 /// The first taint that keeps new Pods away and is not tolerated (`FindMatchingUntoleratedTaint`).

@@ -3,6 +3,7 @@
 use super::components::ComponentsView;
 use super::desk::Desk;
 use super::members::MembersView;
+use super::node_faults::NodeFaults;
 use crate::i18n::{Words, fill};
 use lab::{Fault, NodeView, PodView, ServiceView, WorkloadView};
 use leptos::prelude::*;
@@ -22,7 +23,10 @@ pub(crate) fn ClusterView(desk: Desk) -> impl IntoView {
     let node = move |name: String| {
         let this = name.clone();
         let node = Memo::new(move |_| nodes.with(|nodes| nodes.iter().find(|node| node.name == this).cloned().unwrap_or_default()));
-        node_view(desk, name, node)
+        let this = name.clone();
+        let others =
+            Memo::new(move |_| nodes.with(|nodes| nodes.iter().map(|node| node.name.clone()).filter(|name| *name != this).collect()));
+        node_view(desk, name, node, others)
     };
     let waiting = Memo::new(move |_| desk.snapshot.with(|snapshot| snapshot.unscheduled.clone()));
     let workloads = Memo::new(move |_| {
@@ -48,9 +52,9 @@ pub(crate) fn ClusterView(desk: Desk) -> impl IntoView {
     }
 }
 
-fn node_view(desk: Desk, name: String, node: Memo<NodeView>) -> impl IntoView {
+fn node_view(desk: Desk, name: String, node: Memo<NodeView>, others: Memo<Vec<String>>) -> impl IntoView {
     let words = desk.context().words;
-    let (of_cut, of_click, title) = (name.clone(), name.clone(), name.clone());
+    let (of_cut, of_click, of_faults, title) = (name.clone(), name.clone(), name.clone(), name.clone());
     let is_cut = desk.has_fault(Fault::CutNode(of_cut));
     let state = move || {
         node.with(|node| match (node.ready, node.unschedulable) {
@@ -71,6 +75,7 @@ fn node_view(desk: Desk, name: String, node: Memo<NodeView>) -> impl IntoView {
                 </button>
             </header>
             <ul class="cb-pods">{move || node.with(|node| pod_list(&node.pods, words))}</ul>
+            {NodeFaults(desk, of_faults, node, others)}
         </section>
     }
 }

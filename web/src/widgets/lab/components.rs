@@ -1,6 +1,7 @@
 //! Schedulers, controller managers and what else of the control plane can be killed: whether each runs, who leads, and a button.
 
 use super::desk::Desk;
+use super::node_faults::dns_switch;
 use crate::i18n::Words;
 use lab::{ComponentStatus, Fault};
 use leptos::prelude::*;
@@ -19,7 +20,10 @@ pub(crate) fn ComponentsView(desk: Desk) -> impl IntoView {
     view! {
         <details class="cb-components" hidden=move || all.with(Vec::is_empty)>
             <summary>{words.components}</summary>
-            <ul><For each=names key=Clone::clone children=one/></ul>
+            <ul>
+                <For each=names key=Clone::clone children=one/>
+                <li class="cb-component"><strong>"DNS"</strong>" "{dns_switch(desk)}</li>
+            </ul>
         </details>
     }
 }

@@ -17,6 +17,7 @@ mod desk;
 mod editor;
 mod informers;
 mod members;
+mod node_faults;
 mod packets;
 mod probes;
 mod refill;

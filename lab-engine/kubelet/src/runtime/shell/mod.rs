@@ -7,6 +7,7 @@
 
 mod arith;
 mod ast;
+mod awk;
 mod expand;
 mod machine;
 mod namespaces;

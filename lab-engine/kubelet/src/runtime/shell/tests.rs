@@ -57,6 +57,7 @@ fn scripts_print_what_ash_prints() {
         ("x='a  b'; echo $x; echo \"$x\"", "a b\na  b\n"),
         ("for i in 1 2 3; do echo -n $i; done", "123"),
         ("echo 'a  b   c' | tr -s ' '", "a b c\n"),
+        ("echo 'a  b   c' | awk '{print $2}'", "b\n"),
         ("echo aabbcc | tr -s ab xy", "xycc\n"),
         ("echo 'a-b_c' | tr -d '_-' | tr '[:lower:]' '[:upper:]'", "ABC\n"),
         ("echo 'a1b2' | tr -cd '[:digit:]'", "12"),

@@ -59,6 +59,7 @@ const NAMES: &[&str] = &[
     "tee",
     "sort",
     "cut",
+    "awk",
     "basename",
     "dirname",
     "uname",
@@ -199,6 +200,7 @@ pub(super) fn run(thread: &mut Thread, name: &str, args: &[String], ctx: &mut Ct
             0
         }
         "sed" => sed::run(thread, args, ctx, out),
+        "awk" => super::awk::run(thread, args, ctx, out),
         "tar" => tar::run(thread, args, ctx, out),
         "dd" | "fallocate" => allocate(thread, name, args, ctx, out),
         "ls" => ls(thread, args, ctx, out),
@@ -278,7 +280,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// `printf`: the format is used again while there are arguments.
-fn printf(format: &str, args: &[String]) -> String {
+pub(super) fn printf(format: &str, args: &[String]) -> String {
     let format = unescape(format);
     let mut args = args.iter();
     let mut result = String::new();
