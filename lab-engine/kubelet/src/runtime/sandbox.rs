@@ -229,7 +229,12 @@ impl Ctx<'_> {
 
     /// The container's files.
     pub(crate) fn files(&mut self) -> View<'_> {
-        let container = &mut self.sandbox.containers[self.container];
+        self.files_of(self.container)
+    }
+
+    /// The files of a container of the Pod.
+    pub(crate) fn files_of(&mut self, container: usize) -> View<'_> {
+        let container = &mut self.sandbox.containers[container];
         View { root: &mut container.root, mounts: &container.config.mounts, volumes: &mut self.sandbox.volumes, host: self.host }
     }
 

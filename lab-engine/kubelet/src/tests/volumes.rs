@@ -106,14 +106,17 @@ fn containers_share_network_and_host_name_but_neither_files_nor_processes() {
     assert_eq!(both("p", "ps | grep -c sleep"), ["1\n", "1\n"]);
     world.apply("q", spec(true));
     world.advance(5);
-    let mut ps = |script: &str| {
-        let answer = world.serve("q", "exec", &[("container", "a"), ("command", "sh"), ("command", "-c"), ("command", script)]);
+    let mut at = |container: &str, script: &str| {
+        let answer = world.serve("q", "exec", &[("container", container), ("command", "sh"), ("command", "-c"), ("command", script)]);
         let Ok(Body::Json(value)) = answer.result else { panic!("{answer:?}") };
         value["stdout"].as_str().unwrap().to_owned()
     };
-    let seen = ps("ps");
+    at("b", "echo hello > /tmp/of-b");
+    let roots = at("a", "ls /proc/14/root/tmp; cat /proc/14/root/tmp/of-b; ls /proc/7/root/tmp; [ -e /proc/99/root ] || echo none");
+    assert_eq!(roots, "of-b\nhello\nnone\n", "number 14 is of the other container");
+    let seen = at("a", "ps");
     assert!(seen.contains("    1 65535     0:00 /pause\n    7 root      0:00 sleep 1000\n   14 root      0:00 sleep 1000\n"), "{seen}");
-    ps("kill 14");
+    at("a", "kill 14");
     let last = world.status("q").container_statuses[1].last_state.terminated.clone().unwrap();
     assert_eq!(last.exit_code, 143, "it is not number 1, so SIGTERM ends it");
 }

@@ -4,13 +4,32 @@
 //! number 1, unless the Pod sets `shareProcessNamespace`: then number 1 is the sandbox's `/pause`, and all see one another's processes.
 //!
 //! **Simplified here:** of each container the first process and its background jobs are seen, and of commands the one that looks with its
-//! own; `ip` knows `addr` and `route`; there is no `/proc`.
+//! own; `ip` knows `addr` and `route`; of `/proc` there is `/proc/PID/root` alone, for those that read files (`cat`, `head`, `grep`, `ls`, `test`),
+//! without a look at capabilities.
 
+use super::super::fs::View;
 use super::super::sandbox::Ctx;
 use super::machine::Child;
 use super::sed;
 use sim::Time;
 use std::fmt::Write as _;
+
+/// The files that a path leads to, and the path there: below `/proc/PID/root` those of that process, if the container sees it.
+pub(super) fn files_at<'a>(path: &str, ctx: &'a mut Ctx<'_>) -> (View<'a>, String) {
+    match root_of_process(path, ctx) {
+        Some((container, rest)) => (ctx.files_of(container), rest),
+        None => (ctx.files(), path.to_owned()),
+    }
+}
+
+/// The container of the process whose root a path goes through, and what is left of the path.
+fn root_of_process(path: &str, ctx: &Ctx<'_>) -> Option<(usize, String)> {
+    let (pid, rest) = path.strip_prefix("/proc/")?.split_once('/')?;
+    let pid: usize = pid.parse().ok()?;
+    let rest = rest.strip_prefix("root").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+    let process = ctx.processes().into_iter().find(|process| process.pid == pid)?;
+    Some((process.container?, if rest.is_empty() { "/" } else { rest }.to_owned()))
+}
 
 /// The processes that a shell of the container sees, with its own jobs, by number: number, user, minutes since the start, command.
 fn processes(jobs: Vec<Child>, ctx: &Ctx<'_>) -> Vec<(usize, &'static str, u64, String)> {

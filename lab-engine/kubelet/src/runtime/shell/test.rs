@@ -47,8 +47,7 @@ fn one(words: &[&str], thread: &Thread, ctx: &mut Ctx<'_>) -> Result<bool, Strin
         ["-z", text] => text.is_empty(),
         ["-n", text] => !text.is_empty(),
         [flag @ ("-e" | "-f" | "-d" | "-s" | "-r" | "-w" | "-x" | "-L" | "-h"), path] => {
-            let path = normalize(&thread.cwd, path);
-            let view = ctx.files();
+            let (view, path) = super::namespaces::files_at(&normalize(&thread.cwd, path), ctx);
             match *flag {
                 "-d" => view.is_dir(&path),
                 "-f" => view.exists(&path) && !view.is_dir(&path),

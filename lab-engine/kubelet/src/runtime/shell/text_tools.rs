@@ -4,6 +4,7 @@
 
 use super::expand::matches;
 use super::machine::Thread;
+use super::namespaces::files_at;
 use crate::runtime::fs::normalize;
 use crate::runtime::programs::Output;
 use crate::runtime::sandbox::Ctx;
@@ -74,7 +75,8 @@ pub(super) fn input(thread: &mut Thread, name: &str, files: &[&str], ctx: &mut C
     let mut text = String::new();
     let mut failed = false;
     for file in files {
-        match ctx.files().read(&normalize(&thread.cwd, file)) {
+        let (view, path) = files_at(&normalize(&thread.cwd, file), ctx);
+        match view.read(&path) {
             Ok(content) => text.push_str(content),
             Err(error) => {
                 failed = true;

@@ -465,8 +465,7 @@ fn ls(thread: &mut Thread, args: &[String], ctx: &mut Ctx<'_>, out: &mut Output)
     let paths = if paths.is_empty() { vec!["."] } else { paths };
     let mut status = 0;
     for path in &paths {
-        let full = normalize(&thread.cwd, path);
-        let view = ctx.files();
+        let (view, full) = namespaces::files_at(&normalize(&thread.cwd, path), ctx);
         let names = match view.list(&full) {
             Ok(names) => names,
             Err(FsError::NotDirectory) => vec![String::new()],
