@@ -202,11 +202,11 @@ mod tests {
 
     #[test]
     fn lists_are_taken_apart_and_namespaces_known() {
-        let text = "apiVersion: v1\nkind: List\nitems:\n- {kind: Pod, metadata: {name: a, namespace: n}}\n---\nkind: Job\nmetadata: {generateName: j-}\n";
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {kind: Pod, metadata: {name: a, namespace: shop}}\n---\nkind: Job\nmetadata: {generateName: j-}\n";
         let found = declared(text);
         let names: Vec<_> =
             found.iter().map(|object| (object.kind.as_str(), object.namespace.as_str(), object.name.as_str(), object.generated)).collect();
-        assert_eq!(names, [("Pod", "n", "a", false), ("Job", "default", "", true)]);
+        assert_eq!(names, [("Pod", "shop", "a", false), ("Job", "default", "", true)]);
         assert!(declared("a: [").is_empty());
     }
 
