@@ -91,7 +91,7 @@ pub fn read(path: &Path) -> Result<Vec<Manifest>> {
         let set_aside = match entry {
             Some(entry) if entry.server_output => Some("printed by a server, not to be applied"),
             // go-yaml, with which kubectl reads, takes some that YAML does not allow.
-            Some(entry) if !entry.parses && declared.is_empty() => Some("not YAML in the source either"),
+            Some(entry) if !entry.parses && api::yaml::read_documents(&text).is_err() => Some("not YAML in the source either"),
             _ => None,
         };
         // A configuration file of a component or a tool is no object of the API.
