@@ -91,7 +91,7 @@ pub fn read(path: &Path) -> Result<Vec<Manifest>> {
         let set_aside = match entry {
             Some(entry) if entry.server_output => Some("printed by a server, not to be applied"),
             // go-yaml, with which kubectl reads, takes some that YAML does not allow.
-            Some(entry) if !entry.parses && declared.is_empty() => Some("not YAML in the source either"),
+            Some(entry) if !entry.parses && api::yaml::read_documents(&text).is_err() => Some("not YAML in the source either"),
             _ => None,
         };
         // A configuration file of a component or a tool is no object of the API.
@@ -202,11 +202,11 @@ mod tests {
 
     #[test]
     fn lists_are_taken_apart_and_namespaces_known() {
-        let text = "apiVersion: v1\nkind: List\nitems:\n- {kind: Pod, metadata: {name: a, namespace: n}}\n---\nkind: Job\nmetadata: {generateName: j-}\n";
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {kind: Pod, metadata: {name: a, namespace: shop}}\n---\nkind: Job\nmetadata: {generateName: j-}\n";
         let found = declared(text);
         let names: Vec<_> =
             found.iter().map(|object| (object.kind.as_str(), object.namespace.as_str(), object.name.as_str(), object.generated)).collect();
-        assert_eq!(names, [("Pod", "n", "a", false), ("Job", "default", "", true)]);
+        assert_eq!(names, [("Pod", "shop", "a", false), ("Job", "default", "", true)]);
         assert!(declared("a: [").is_empty());
     }
 
