@@ -356,7 +356,7 @@ mod tests {
             let schema = for_kind(info).unwrap_or_else(|| panic!("{} has no schema", info.kind));
             assert!(schema.get("metadata").is_some(), "{}", info.kind);
         }
-        for (name, schema) in &table().types {
+        for (name, schema) in table().types.iter().collect::<BTreeMap<_, _>>() {
             for (field, Field { type_, .. }) in schema.fields() {
                 let mut inner = type_;
                 while let Some(element) = inner.element() {
