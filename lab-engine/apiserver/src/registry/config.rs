@@ -19,8 +19,14 @@ fn keys<'a>(keys: impl Iterator<Item = &'a String>, path: &str, errors: &mut Vec
     }
 }
 
+/// A text in base64 without its line breaks, which count for nothing (Go's `encoding/base64`).
+fn unbroken(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], "").into() } else { text.into() }
+}
+
 /// How many bytes a text in base64 stands for.
 fn decoded_len(text: &str) -> usize {
+    let text = unbroken(text);
     let padding = text.bytes().rev().take_while(|&byte| byte == b'=').count();
     (text.len() / 4 * 3).saturating_sub(padding)
 }
@@ -118,7 +124,7 @@ fn required_keys(type_: &str, data: &StringMap, errors: &mut Vec<FieldError>) {
 
 /// Appends that credentials for registries are not written as JSON.
 fn registry_config(value: &str, path: &str, errors: &mut Vec<FieldError>) {
-    let bytes = STANDARD.decode(value).unwrap_or_default();
+    let bytes = STANDARD.decode(&*unbroken(value)).unwrap_or_default();
     if let Err(error) = serde_json::from_slice::<Map<String, Value>>(&bytes) {
         errors.push(FieldError::invalid(path, "<secret contents redacted>", error.to_string()));
     }
@@ -148,6 +154,17 @@ mod tests {
     fn base64_pads_as_rfc_4648_says() {
         for (text, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
             assert_eq!(base64(text.as_bytes()), encoded);
+            assert_eq!(decoded_len(encoded), text.len());
         }
+    }
+
+    #[test]
+    fn credentials_of_registries_are_json_in_base64_with_or_without_line_breaks() {
+        let wrong = |data: &str| {
+            let mut errors = Vec::new();
+            registry_config(data, "data[.dockercfg]", &mut errors);
+            errors.len()
+        };
+        assert_eq!((wrong("e30="), wrong("e3\n0=\n"), wrong("bm8="), wrong("")), (0, 0, 1, 1));
     }
 }
