@@ -192,6 +192,16 @@ impl ApiServer {
         self.cache.objects()
     }
 
+    /// The objects of one kind in the watch cache, by namespace and name.
+    pub fn objects_of<R: Resource>(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.cache.range_of(storage::resource_prefix(R::INFO)).filter_map(Object::as_kind)
+    }
+
+    /// The object of this name in the watch cache; `namespace` counts for kinds that are in one.
+    pub fn object<R: Resource>(&self, namespace: &str, name: &str) -> Option<&Arc<R>> {
+        self.cache.get(&storage::key(R::INFO, namespace, name)).and_then(Object::as_kind)
+    }
+
     /// The revision that the watch cache shows.
     pub fn revision(&self) -> u64 {
         self.cache.revision()

@@ -175,8 +175,7 @@ impl Cluster {
     /// The node of a Pod, written `POD` or `NAMESPACE/POD`.
     fn node_of(&self, pod: &str) -> Result<String, FaultError> {
         let (namespace, name) = pod.split_once('/').unwrap_or(("default", pod));
-        let pods = self.objects().filter_map(|object| object.as_kind::<api::core::Pod>());
-        let found = pods.into_iter().find(|found| found.metadata.name == name && found.metadata.namespace == namespace);
+        let found = self.host.apiserver().object::<api::core::Pod>(namespace, name);
         match found.map(|pod| pod.spec.node_name.clone()) {
             None => Err(FaultError::Impossible(format!("there is no Pod {namespace}/{name}"))),
             Some(node) if node.is_empty() => Err(FaultError::Impossible(format!("Pod {namespace}/{name} is on no node yet"))),

@@ -13,6 +13,7 @@ use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use api::core::Node;
 use client::ObjectKey;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -21,7 +22,9 @@ use std::sync::Arc;
 pub(crate) struct Snapshot {
     infos: Vec<NodeInfo>,
     by_name: BTreeMap<Arc<str>, usize>,
-    order: Vec<usize>,
+    /// The order, computed when it is needed: nodes come by the thousand when a cluster starts, and between two cycles only the last
+    /// order counts.
+    order: OnceCell<Vec<usize>>,
     /// On how many nodes each image is.
     images: BTreeMap<String, i64>,
     /// The nodes that have Pods with wishes about other Pods, and those with Pods that must be far from others: most have none, and a
@@ -44,17 +47,17 @@ const MAX_LOG: usize = 1024;
 impl Snapshot {
     /// How many nodes there are.
     pub(crate) fn len(&self) -> usize {
-        self.order.len()
+        self.infos.len()
     }
 
     /// The node at a place of the order; `place` is below [`Snapshot::len`].
     pub(crate) fn at(&self, place: usize) -> &NodeInfo {
-        &self.infos[self.order[place]]
+        &self.infos[self.order()[place]]
     }
 
     /// All nodes, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &NodeInfo> {
-        self.order.iter().map(|&index| &self.infos[index])
+        self.order().iter().map(|&index| &self.infos[index])
     }
 
     /// The node of this name.
@@ -159,26 +162,21 @@ impl Snapshot {
         }
     }
 
-    /// Arranges the nodes: the first of each zone, then the second of each, and so on.
-    fn arrange(&mut self) {
-        self.with_affinity.clear();
-        self.with_required_anti_affinity.clear();
-        for index in 0..self.infos.len() {
-            self.note_wishes(index);
-        }
-        let mut zones: Vec<(String, Vec<usize>)> = Vec::new();
-        for (index, info) in self.infos.iter().enumerate() {
-            let zone = zone_key(&info.node);
-            match zones.iter_mut().find(|(key, _)| *key == zone) {
-                Some((_, nodes)) => nodes.push(index),
-                None => zones.push((zone, vec![index])),
+    /// The nodes by place: the first of each zone, then the second of each, and so on. Zones are in the order of their first nodes.
+    fn order(&self) -> &[usize] {
+        self.order.get_or_init(|| {
+            let mut zones: Vec<Vec<usize>> = Vec::new();
+            let mut zone_of: BTreeMap<String, usize> = BTreeMap::new();
+            for (index, info) in self.infos.iter().enumerate() {
+                let zone = *zone_of.entry(zone_key(&info.node)).or_insert(zones.len());
+                if zone == zones.len() {
+                    zones.push(Vec::new());
+                }
+                zones[zone].push(index);
             }
-        }
-        let rounds = zones.iter().map(|(_, nodes)| nodes.len()).max().unwrap_or(0);
-        self.order.clear();
-        for round in 0..rounds {
-            self.order.extend(zones.iter().filter_map(|(_, nodes)| nodes.get(round)));
-        }
+            let rounds = zones.iter().map(Vec::len).max().unwrap_or(0);
+            (0..rounds).flat_map(|round| zones.iter().filter_map(move |nodes| nodes.get(round).copied())).collect()
+        })
     }
 }
 
@@ -221,17 +219,19 @@ impl Cache {
             info.set_node(node);
             self.snapshot.count_images(&old, -1);
             if moved {
-                self.snapshot.arrange();
+                self.snapshot.order.take();
             }
             return;
         }
-        let mut info = NodeInfo::new(node);
+        let index = self.snapshot.infos.len();
+        let mut info = NodeInfo { place: index, ..NodeInfo::new(node) };
         for pod in self.strays.remove(&info.name).unwrap_or_default() {
             info.add_pod(pod);
         }
-        self.snapshot.by_name.insert(info.name.clone(), self.snapshot.infos.len());
+        self.snapshot.by_name.insert(info.name.clone(), index);
         self.snapshot.infos.push(info);
-        self.snapshot.arrange();
+        self.snapshot.note_wishes(index);
+        self.snapshot.order.take();
     }
 
     /// Takes a node away. Its Pods are remembered until they are gone too.
@@ -244,8 +244,12 @@ impl Cache {
         for later in self.snapshot.by_name.values_mut().filter(|later| **later > index) {
             *later -= 1;
         }
+        self.snapshot.infos[index..].iter_mut().for_each(|later| later.place -= 1);
         self.snapshot.count_images(&info.node, -1);
-        self.snapshot.arrange();
+        self.snapshot.with_affinity.clear();
+        self.snapshot.with_required_anti_affinity.clear();
+        (0..self.snapshot.infos.len()).for_each(|index| self.snapshot.note_wishes(index));
+        self.snapshot.order.take();
         if !info.pods.is_empty() {
             self.strays.insert(info.name, info.pods);
         }

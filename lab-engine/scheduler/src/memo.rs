@@ -110,7 +110,8 @@ mod tests {
         let apart = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
         let pod = pod(name).metadata("labels", json!({"app": format!("app-{number}")}));
         let near = json!({"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 5, "podAffinityTerm": term}]}});
-        let soft = json!([{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector}]);
+        let soft = |key: &str| json!({"maxSkew": 2, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector});
+        let soft = json!([soft("zone"), soft("kubernetes.io/hostname")]);
         match number {
             3 => pod.spec("topologySpreadConstraints", soft).spec("affinity", near).info(),
             0 => pod.spec("topologySpreadConstraints", spread).info(),

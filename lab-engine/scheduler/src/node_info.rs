@@ -22,6 +22,8 @@ pub(crate) struct NodeInfo {
     pub(crate) node: Arc<Node>,
     /// Its name, shared.
     pub(crate) name: Arc<str>,
+    /// Its place in the list of nodes, which stays while no node goes: where others keep a number for each node.
+    pub(crate) place: usize,
     /// Whether it is cordoned; beside the sums, so that most nodes need not be looked at closely.
     pub(crate) unschedulable: bool,
     /// Whether it has any taint.
@@ -47,10 +49,11 @@ pub(crate) struct NodeInfo {
 }
 
 impl NodeInfo {
-    /// A node without Pods.
+    /// A node without Pods, at the first place.
     pub(crate) fn new(node: Arc<Node>) -> Self {
         NodeInfo {
             name: node.metadata.name.as_str().into(),
+            place: 0,
             allocatable: Resources::from_list(&node.status.allocatable),
             unschedulable: node.spec.unschedulable.unwrap_or(false),
             has_taints: !node.spec.taints.is_empty(),

@@ -185,44 +185,89 @@ fn add(domains: &mut BTreeMap<String, i64>, value: &str, amount: i64) {
     }
 }
 
-/// What the scoring remembers (`preScoreState`).
+/// What the scoring of one Pod remembers (`preScoreState`).
 #[derive(Clone, Debug)]
 struct Soft {
-    constraints: Vec<Constraint>,
-    domains: Vec<BTreeMap<String, i64>>,
     /// How much each constraint weighs: more, the more domains there are.
     weights: Vec<f64>,
     ignored: BTreeSet<Arc<str>>,
 }
 
-/// The Pods of all domains that the preferred constraints know of, whichever nodes the Pod fits.
+/// The Pods of all domains that the preferred constraints know of, whichever nodes the Pod fits. It holds for Pods that are alike, until a
+/// node changes.
 #[derive(Clone, Debug)]
 struct SoftCounts {
-    constraints: Vec<Constraint>,
     all_keys: bool,
-    domains: Vec<BTreeMap<String, i64>>,
+    constraints: Vec<(Constraint, Domains)>,
+}
+
+/// The domains of one constraint, numbered, so that a cycle that looks at hundreds of nodes compares no labels.
+#[derive(Clone, Debug)]
+struct Domains {
+    /// The domain of each node, by its place; `None` for those without the label.
+    of: Vec<Option<usize>>,
+    /// The Pods of each domain.
+    pods: Vec<i64>,
+    /// Whether each host is a domain, whatever its label says.
+    hosts: bool,
+}
+
+impl Domains {
+    fn new(constraint: &Constraint, handle: &Handle<'_>) -> Self {
+        let hosts = constraint.key == HOSTNAME;
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut of = vec![None; handle.nodes.len()];
+        for node in handle.nodes.iter() {
+            let next = numbers.len();
+            let number = |value| if hosts { node.place } else { *numbers.entry(value).or_insert(next) };
+            of[node.place] = node.label(&constraint.key).map(number);
+        }
+        let pods = vec![0; if hosts { of.len() } else { numbers.len() }];
+        Domains { of, pods, hosts }
+    }
+
+    fn of(&self, node: &NodeInfo) -> Option<usize> {
+        self.of.get(node.place).copied().flatten()
+    }
+
+    /// How many of these nodes' domains there are. Nodes without the label are a domain of their own, whose Pods nobody counts.
+    fn count<'n>(&self, nodes: impl Iterator<Item = &'n NodeInfo>) -> usize {
+        let (mut seen, mut without, mut count) = (vec![false; self.pods.len()], false, 0);
+        for node in nodes {
+            let seen = self.of(node).map_or(&mut without, |domain| &mut seen[domain]);
+            count += usize::from(!std::mem::replace(seen, true));
+        }
+        count
+    }
 }
 
 impl SoftCounts {
     fn new(constraints: Vec<Constraint>, all_keys: bool, pod: &Pod, handle: &Handle<'_>) -> Self {
-        let domains = vec![BTreeMap::new(); constraints.len()];
-        let mut counts = SoftCounts { constraints, all_keys, domains };
+        let with_domains = |constraint| {
+            let domains = Domains::new(&constraint, handle);
+            (constraint, domains)
+        };
+        let mut counts = SoftCounts { all_keys, constraints: constraints.into_iter().map(with_domains).collect() };
         for node in handle.nodes.iter().filter(|node| !node.pods.is_empty()) {
-            counts.count(pod, node, |constraint| constraint.count(pod, node));
+            counts.add(pod, node, |constraint| constraint.count(pod, node));
         }
         counts
     }
 
-    /// Counts on one node what `amount` says for each constraint. Hosts are not counted: a node knows its own Pods.
-    fn count(&mut self, pod: &Pod, node: &NodeInfo, amount: impl Fn(&Constraint) -> i64) {
-        if self.all_keys && !has_all_keys(&self.constraints, node) {
-            return;
-        }
-        for (constraint, domains) in self.constraints.iter().zip(&mut self.domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
-            if let Some(value) = node.label(&constraint.key)
-                && constraint.includes(pod, node)
+    /// Whether the node takes no part: it lacks a label that it must have.
+    fn ignores(&self, node: &NodeInfo) -> bool {
+        self.all_keys && self.constraints.iter().any(|(_, domains)| domains.of(node).is_none())
+    }
+
+    /// Counts on one node what `amount` says for each constraint. A host knows all of its own Pods; another domain has those of the nodes
+    /// that take part.
+    fn add(&mut self, pod: &Pod, node: &NodeInfo, amount: impl Fn(&Constraint) -> i64) {
+        let ignored = self.ignores(node);
+        for (constraint, domains) in &mut self.constraints {
+            if let Some(domain) = domains.of(node)
+                && (domains.hosts || !ignored && constraint.includes(pod, node))
             {
-                add(domains, value, amount(constraint));
+                domains.pods[domain] += amount(constraint);
             }
         }
     }
@@ -334,31 +379,15 @@ impl Score for PodTopologySpread {
             state.write(SoftCounts::new(constraints, all_keys, &pod.pod, handle));
         }
         let Some(counts) = state.read::<SoftCounts>() else { return PreScoreResult::Skip };
-        let (constraints, all_keys) = (counts.constraints.clone(), counts.all_keys);
-        let mut domains: Vec<BTreeMap<String, i64>> = vec![BTreeMap::new(); constraints.len()];
-        let mut ignored = BTreeSet::new();
-        for node in nodes {
-            if all_keys && !has_all_keys(&constraints, node) {
-                ignored.insert(node.name.clone());
-                continue;
-            }
-            for (constraint, domains) in constraints.iter().zip(&mut domains).filter(|(constraint, _)| constraint.key != HOSTNAME) {
-                // With the system's constraints nodes without the label are a domain of their own, whose Pods nobody counts.
-                add(domains, node.label(&constraint.key).unwrap_or_default(), 0);
-            }
-        }
-        let weight = |(constraint, domains): (&Constraint, &BTreeMap<String, i64>)| {
-            let size = if constraint.key == HOSTNAME { nodes.len() - ignored.len() } else { domains.len() };
+        let ignored: BTreeSet<Arc<str>> = nodes.iter().filter(|node| counts.ignores(node)).map(|node| node.name.clone()).collect();
+        let weight = |(_, domains): &(Constraint, Domains)| {
+            let scored = nodes.iter().copied().filter(|node| ignored.is_empty() || !ignored.contains(&node.name));
+            let size = if domains.hosts { nodes.len() - ignored.len() } else { domains.count(scored) };
             // `libm` gives the same bits on every platform.
             libm::log(f64::from(u32::try_from(size).unwrap_or(u32::MAX)) + 2.0)
         };
-        let weights = constraints.iter().zip(&domains).map(weight).collect();
-        for (domains, counted) in domains.iter_mut().zip(&counts.domains) {
-            for (value, count) in domains {
-                *count = counted.get(value).copied().unwrap_or(0);
-            }
-        }
-        state.write(Soft { constraints, domains, weights, ignored });
+        let weights = counts.constraints.iter().map(weight).collect();
+        state.write(Soft { weights, ignored });
         PreScoreResult::Score
     }
 
@@ -368,19 +397,19 @@ impl Score for PodTopologySpread {
         }
         if let Some(counts) = state.read_mut::<SoftCounts>() {
             let labels = &other.pod.metadata.labels;
-            counts.count(&pod.pod, node, |constraint| if constraint.selector.matches(labels) { amount } else { 0 });
+            counts.add(&pod.pod, node, |constraint| if constraint.selector.matches(labels) { amount } else { 0 });
         }
     }
 
     /// How many of the Pods share the node's domains, weighted: the fewer the better.
-    fn score(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
+    fn score(&self, state: &CycleState, _pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> i64 {
         let Some(soft) = state.read::<Soft>().filter(|soft| !soft.ignored.contains(&node.name)) else { return 0 };
+        let Some(counts) = state.read::<SoftCounts>() else { return 0 };
         let mut score = 0.0;
-        for ((constraint, domains), weight) in soft.constraints.iter().zip(&soft.domains).zip(&soft.weights) {
-            let Some(value) = node.label(&constraint.key) else { continue };
-            let counted = if constraint.key == HOSTNAME { Some(constraint.count(&pod.pod, node)) } else { domains.get(value).copied() };
+        for ((constraint, domains), weight) in counts.constraints.iter().zip(&soft.weights) {
+            let Some(domain) = domains.of(node) else { continue };
             #[expect(clippy::cast_precision_loss, reason = "counts of Pods are small")]
-            let part = counted.unwrap_or(0) as f64 * weight + (constraint.max_skew - 1) as f64;
+            let part = domains.pods[domain] as f64 * weight + (constraint.max_skew - 1) as f64;
             score += part;
         }
         #[expect(clippy::cast_possible_truncation, reason = "counts of Pods are small")]
@@ -400,5 +429,46 @@ impl Score for PodTopologySpread {
                 max => MAX_NODE_SCORE * (max + min - score.score) / max,
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Cache;
+    use crate::framework::Reservations;
+    use crate::listers::Caches;
+    use crate::queue::Nominator;
+    use crate::testing::{node, pod};
+    use serde_json::json;
+    use sim::Seed;
+
+    /// Hosts and zones weigh ln(3 + 2) and ln(2 + 2): two Pods on `a1` and one on `b1` make 2·1.61 + 2·1.39 = 6 for `a1`, 2·1.39 = 2.8 for
+    /// its neighbour and 1.61 + 1.39 = 3 for `b1`; less is better. `c1`, which has no zone, takes no part, and its Pods do not count.
+    #[test]
+    fn the_fewer_pods_in_its_host_and_zone_the_better_is_a_node() {
+        let mut cache = Cache::default();
+        for (name, zone) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {
+            cache.set_node(node(name).label("zone", zone).build());
+        }
+        cache.set_node(node("c1").build());
+        let like = |name: &str| pod(name).metadata("labels", json!({"app": "x"}));
+        for (name, on) in [("one", "a1"), ("two", "a1"), ("three", "b1"), ("four", "c1")] {
+            cache.set_pod(like(name).on(on).info());
+        }
+        cache.set_pod(pod("other").metadata("labels", json!({"app": "y"})).on("a2").info());
+        let constraint = |key: &str| json!({"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": {"app": "x"}}});
+        let new = like("new").spec("topologySpreadConstraints", json!([constraint("zone"), constraint(HOSTNAME)])).info();
+        let caches = Caches::new(&"test".into(), &Seed(1).stream("spread"));
+        let (nominator, reservations) = (Nominator::default(), Reservations::new());
+        let handle = Handle { nodes: cache.snapshot(), listers: caches.listers(), nominator: &nominator, reservations: &reservations };
+        let nodes: Vec<&NodeInfo> = ["a1", "a2", "b1", "c1"].iter().filter_map(|name| handle.nodes.get(name)).collect();
+        let (plugin, mut state) = (PodTopologySpread::default(), CycleState::default());
+        assert_eq!(plugin.pre_score(&mut state, &new, &nodes, &handle), PreScoreResult::Score);
+        let score = |node| NodeScore { node, score: plugin.score(&state, &new, node, &handle) };
+        let mut scores: Vec<NodeScore<'_>> = nodes.iter().map(|node| score(node)).collect();
+        assert_eq!(scores.iter().map(|score| score.score).collect::<Vec<_>>(), [6, 3, 3, 0]);
+        plugin.normalize(&state, &mut scores);
+        assert_eq!(scores.iter().map(|score| score.score).collect::<Vec<_>>(), [50, 100, 100, 0]);
     }
 }
