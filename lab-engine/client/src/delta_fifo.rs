@@ -154,7 +154,7 @@ impl<R: Reflected> DeltaFifo<R> {
             self.push(Delta::new(kind, object));
         }
         let mut gone: Vec<(ObjectKey, Option<Arc<R>>)> = Vec::new();
-        for key in self.queue.iter().filter(|key| !present.contains(key)) {
+        for key in self.queue.iter().filter(|key| !present.contains(*key)) {
             let newest = self.items.get(key).and_then(|deltas| deltas.last()).and_then(|delta| delta.object.object());
             gone.push((key.clone(), newest.cloned()));
         }
@@ -269,7 +269,7 @@ impl<R: Reflected> RealFifo<R> {
         for delta in &self.items {
             queued.insert(delta.object.key(), (delta.kind == DeltaType::Deleted, delta.object.object().cloned()));
         }
-        for key in known.keys().filter(|key| !present.contains(key) && !queued.contains_key(key)) {
+        for key in known.keys().filter(|key| !present.contains(*key) && !queued.contains_key(*key)) {
             self.items.push_back(Delta::tombstone(key.clone(), known.get(key).cloned()));
         }
         for (key, (deleted, last)) in queued {

@@ -1,12 +1,16 @@
 //! The cache behind an informer: objects by key, and indices over them (`client-go/tools/cache/store.go`, `thread_safe_store.go`).
 //!
 //! An index is a function from an object to the values under which it is found, for example the UID of its controller. The cache keeps
-//! the objects of each value together, so a look-up costs what it finds, not what the cache holds.
+//! the places of the objects of each value together, so a look-up costs what it finds, not what the cache holds. A newer state of an object
+//! that stands under the same values is put in its place, and no index is touched.
 
 use crate::reflector::Reflected;
 use api::meta::ResourceVersion;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Namespace and name: what a work queue holds and a cache is keyed by (`cache.ObjectName`).
@@ -43,6 +47,49 @@ impl ObjectKey {
     }
 }
 
+/// Namespace and name, owned or borrowed, so that looking an object up copies neither.
+trait Named {
+    fn parts(&self) -> (&str, &str);
+}
+
+impl Named for ObjectKey {
+    fn parts(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+}
+
+impl Named for (&str, &str) {
+    fn parts(&self) -> (&str, &str) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn Named + 'a> for ObjectKey {
+    fn borrow(&self) -> &(dyn Named + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn Named + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Named + '_ {}
+
+impl PartialOrd for dyn Named + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn Named + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
 impl fmt::Display for ObjectKey {
     /// `default/web`, or `node-1` for objects of the cluster.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,57 +103,70 @@ pub type IndexFunc<R> = fn(&R) -> Vec<String>;
 #[derive(Debug)]
 struct Index<R> {
     function: IndexFunc<R>,
-    objects: BTreeMap<String, BTreeMap<ObjectKey, Arc<R>>>,
+    /// The places of the objects of each value.
+    places: BTreeMap<String, BTreeMap<ObjectKey, usize>>,
 }
 
 /// Objects of one kind by key, with indices.
 #[derive(Debug)]
 pub struct Indexer<R> {
-    objects: BTreeMap<ObjectKey, Arc<R>>,
+    places: BTreeMap<ObjectKey, usize>,
+    /// The objects by place; `None` at those that are free.
+    objects: Vec<Option<Arc<R>>>,
+    free: Vec<usize>,
     indices: BTreeMap<&'static str, Index<R>>,
     newest: ResourceVersion,
 }
 
 impl<R> Default for Indexer<R> {
     fn default() -> Self {
-        Indexer { objects: BTreeMap::new(), indices: BTreeMap::new(), newest: ResourceVersion::default() }
+        let (places, objects, free) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Indexer { places, objects, free, indices: BTreeMap::new(), newest: ResourceVersion::default() }
     }
 }
 
 impl<R: Reflected> Indexer<R> {
     /// Adds an index under `name`; objects already in the cache are indexed at once. A second index of the same name replaces the first.
     pub fn add_index(&mut self, name: &'static str, function: IndexFunc<R>) {
-        let mut index = Index { function, objects: BTreeMap::new() };
-        for (key, object) in &self.objects {
-            index.insert(key, object);
+        let mut index = Index { function, places: BTreeMap::new() };
+        for (key, &place) in &self.places {
+            if let Some(object) = &self.objects[place] {
+                index.insert(key, place, object);
+            }
         }
         self.indices.insert(name, index);
     }
 
     /// The object with this key.
     pub fn get(&self, key: &ObjectKey) -> Option<&Arc<R>> {
-        self.objects.get(key)
+        self.at(*self.places.get(key)?)
+    }
+
+    fn at(&self, place: usize) -> Option<&Arc<R>> {
+        self.objects.get(place)?.as_ref()
     }
 
     /// All objects, by namespace, then by name.
     pub fn list(&self) -> impl Iterator<Item = &Arc<R>> + Clone {
-        self.objects.values()
+        self.places.values().filter_map(|&place| self.at(place))
     }
 
     /// The objects of one namespace, by name.
     pub fn list_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<R>> {
-        let from = ObjectKey::new(namespace, "");
-        self.objects.range(from..).take_while(move |(key, _)| key.namespace == namespace).map(|(_, object)| object)
+        let from: &dyn Named = &(namespace, "");
+        let places = self.places.range::<dyn Named + '_, _>((Bound::Included(from), Bound::Unbounded));
+        places.take_while(move |(key, _)| key.namespace == namespace).filter_map(|(_, &place)| self.at(place))
     }
 
     /// The objects that the index `name` finds under `value`, by key. Empty when there is no such index.
     pub fn by_index<'a>(&'a self, name: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> {
-        self.indices.get(name).and_then(|index| index.objects.get(value)).into_iter().flat_map(BTreeMap::values)
+        let places = self.indices.get(name).and_then(|index| index.places.get(value));
+        places.into_iter().flat_map(BTreeMap::values).filter_map(|&place| self.at(place))
     }
 
     /// The values under which the index `name` finds something, in order. Empty when there is no such index.
     pub fn index_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.indices.get(name).into_iter().flat_map(|index| index.objects.keys().map(String::as_str))
+        self.indices.get(name).into_iter().flat_map(|index| index.places.keys().map(String::as_str))
     }
 
     /// The names of the indices, in order.
@@ -116,29 +176,36 @@ impl<R: Reflected> Indexer<R> {
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.places.len()
     }
 
     /// Whether there is no object.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.places.is_empty()
     }
 
     /// Puts an object in, and returns the one it replaces.
     pub fn insert(&mut self, object: Arc<R>) -> Option<Arc<R>> {
-        let key = ObjectKey::of(object.as_ref());
-        self.has_seen(object.metadata().resource_version);
-        if let Some(place) = self.objects.get_mut(&key) {
-            let old = std::mem::replace(place, object.clone());
+        let metadata = object.metadata();
+        self.has_seen(metadata.resource_version);
+        let name: &dyn Named = &(metadata.namespace.as_str(), metadata.name.as_str());
+        if let Some((key, &place)) = self.places.get_key_value(name) {
+            let old = self.objects[place].replace(object.clone());
             for index in self.indices.values_mut() {
-                index.replace(&key, &old, &object);
+                index.replace(key, place, old.as_deref(), &object);
             }
-            return Some(old);
+            return old;
         }
+        let key = ObjectKey::of(object.as_ref());
+        let place = self.free.pop().unwrap_or(self.objects.len());
         for index in self.indices.values_mut() {
-            index.insert(&key, &object);
+            index.insert(&key, place, &object);
         }
-        self.objects.insert(key, object);
+        match self.objects.get_mut(place) {
+            Some(free) => *free = Some(object),
+            None => self.objects.push(Some(object)),
+        }
+        self.places.insert(key, place);
         None
     }
 
@@ -150,8 +217,10 @@ impl<R: Reflected> Indexer<R> {
 
     /// Puts these objects in the place of all others. `version` is that of the list that had them.
     pub fn replace(&mut self, objects: Vec<Arc<R>>, version: ResourceVersion) {
+        self.places.clear();
         self.objects.clear();
-        self.indices.values_mut().for_each(|index| index.objects.clear());
+        self.free.clear();
+        self.indices.values_mut().for_each(|index| index.places.clear());
         for object in objects {
             self.insert(object);
         }
@@ -171,7 +240,9 @@ impl<R: Reflected> Indexer<R> {
 
     /// Takes an object out.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<R>> {
-        let old = self.objects.remove(key)?;
+        let place = self.places.remove(key)?;
+        self.free.push(place);
+        let old = self.objects[place].take()?;
         for index in self.indices.values_mut() {
             index.remove(key, &old);
         }
@@ -180,32 +251,27 @@ impl<R: Reflected> Indexer<R> {
 
     /// The keys of all objects, in order.
     pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.objects.keys()
+        self.places.keys()
     }
 }
 
 impl<R> Index<R> {
-    /// Puts a new state in the place of the old one. Mostly it stands under the same values.
-    fn replace(&mut self, key: &ObjectKey, old: &R, new: &Arc<R>) {
-        let (before, after) = ((self.function)(old), (self.function)(new));
+    /// A new state stands at the place of the old one. Mostly it is found under the same values.
+    fn replace(&mut self, key: &ObjectKey, place: usize, old: Option<&R>, new: &R) {
+        let (before, after) = (old.map(self.function).unwrap_or_default(), (self.function)(new));
         if before != after {
             self.remove_from(key, before);
-            return self.insert_under(key, new, after);
-        }
-        for value in after {
-            if let Some(place) = self.objects.get_mut(&value).and_then(|objects| objects.get_mut(key)) {
-                *place = new.clone();
-            }
+            self.insert_under(key, place, after);
         }
     }
 
-    fn insert(&mut self, key: &ObjectKey, object: &Arc<R>) {
-        self.insert_under(key, object, (self.function)(object));
+    fn insert(&mut self, key: &ObjectKey, place: usize, object: &R) {
+        self.insert_under(key, place, (self.function)(object));
     }
 
-    fn insert_under(&mut self, key: &ObjectKey, object: &Arc<R>, values: Vec<String>) {
+    fn insert_under(&mut self, key: &ObjectKey, place: usize, values: Vec<String>) {
         for value in values {
-            self.objects.entry(value).or_default().insert(key.clone(), object.clone());
+            self.places.entry(value).or_default().insert(key.clone(), place);
         }
     }
 
@@ -215,10 +281,10 @@ impl<R> Index<R> {
 
     fn remove_from(&mut self, key: &ObjectKey, values: Vec<String>) {
         for value in values {
-            if let Some(objects) = self.objects.get_mut(&value) {
-                objects.remove(key);
-                if objects.is_empty() {
-                    self.objects.remove(&value);
+            if let Some(places) = self.places.get_mut(&value) {
+                places.remove(key);
+                if places.is_empty() {
+                    self.places.remove(&value);
                 }
             }
         }
@@ -252,5 +318,13 @@ mod tests {
         assert_eq!(pods.list_namespace("defaul").count(), 0);
         pods.remove(&ObjectKey::new("default", "early"));
         assert_eq!(pods.by_index("node", "b").count(), 0);
+        pods.insert(pod("late", "c"));
+        pods.insert(pod("web", "a"));
+        let names = |node: &str| pods.by_index("node", node).map(|pod| pod.metadata.name.clone()).collect::<Vec<_>>();
+        assert_eq!((names("a"), names("c")), (vec!["web".to_owned()], vec!["late".to_owned()]));
+        assert_eq!(pods.list().map(|pod| pod.metadata.name.as_str()).collect::<Vec<_>>(), ["late", "web"]);
+        assert_eq!(pods.get(&ObjectKey::new("default", "late")).map(|pod| pod.spec.node_name.as_str()), Some("c"));
+        pods.replace(vec![pod("only", "a")], ResourceVersion(9));
+        assert_eq!((pods.len(), pods.by_index("node", "a").count(), pods.by_index("node", "c").count()), (1, 1, 0));
     }
 }

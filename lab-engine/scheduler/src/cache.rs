@@ -142,6 +142,11 @@ impl Snapshot {
         true
     }
 
+    /// Puts a newer state of a Pod in the place of the old one, which takes the same; whether the node has it.
+    fn renew_pod(&mut self, node: &str, old: &Arc<PodInfo>, new: &Arc<PodInfo>) -> bool {
+        self.get_mut(node).is_some_and(|info| info.renew_pod(old, new))
+    }
+
     /// Whether any node has told of any image.
     pub(crate) fn has_images(&self) -> bool {
         !self.images.is_empty()
@@ -274,13 +279,21 @@ impl Cache {
         self.pods.get(key).is_some_and(|pod| pod.assumed)
     }
 
-    /// The Pod, if it is on a node.
-    pub(crate) fn pod(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
-        self.pods.get(key).map(|pod| &pod.info)
+    /// The Pod, if it is on a node, and whether it is only assumed there.
+    pub(crate) fn pod(&self, key: &ObjectKey) -> Option<(&Arc<PodInfo>, bool)> {
+        self.pods.get(key).map(|pod| (&pod.info, pod.assumed))
     }
 
-    /// Counts a Pod on the node that its spec names, in place of what was known of it (`AddPod`, `UpdatePod`).
+    /// Counts a Pod on the node that its spec names, in place of what was known of it (`AddPod`, `UpdatePod`). Mostly only its status is
+    /// new, and nothing needs to be counted.
     pub(crate) fn set_pod(&mut self, info: Arc<PodInfo>) {
+        if let Some(known) = self.pods.get_mut(&info.key)
+            && known.info.counts_as(&info)
+            && self.snapshot.renew_pod(&known.node, &known.info, &info)
+        {
+            (known.info, known.assumed) = (info, false);
+            return;
+        }
         let node: Arc<str> = info.pod.spec.node_name.as_str().into();
         self.insert(info, node, false);
     }

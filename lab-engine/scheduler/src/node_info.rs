@@ -101,6 +101,18 @@ impl NodeInfo {
         self.pods.push(pod);
     }
 
+    /// Puts a newer state of a Pod in the place of the old one, as which it counts ([`PodInfo::counts_as`]); whether the old one was there.
+    pub(crate) fn renew_pod(&mut self, old: &Arc<PodInfo>, new: &Arc<PodInfo>) -> bool {
+        let mut renewed = false;
+        for list in [&mut self.pods, &mut self.pods_with_affinity, &mut self.pods_with_required_anti_affinity] {
+            for pod in list.iter_mut().filter(|pod| Arc::ptr_eq(pod, old)) {
+                *pod = new.clone();
+                renewed = true;
+            }
+        }
+        renewed
+    }
+
     /// Takes a Pod away again, and gives it (`RemovePod`).
     pub(crate) fn remove_pod(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
         let position = self.pods.iter().position(|pod| pod.key == *key)?;

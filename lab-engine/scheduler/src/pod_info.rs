@@ -142,6 +142,14 @@ impl PodInfo {
         PodInfo::new(pod.clone())
     }
 
+    /// Whether a newer state of this Pod takes the same of its node, and no selector tells the two apart.
+    pub(crate) fn counts_as(&self, new: &PodInfo) -> bool {
+        let (old, new) = (&self.pod, &new.pod);
+        old.spec.is_same(&new.spec)
+            && old.metadata.labels == new.metadata.labels
+            && old.metadata.is_deleting() == new.metadata.is_deleting()
+    }
+
     fn names(&self, pod: &Pod) -> bool {
         *self.key.namespace == *namespace_of(pod) && *self.key.name == *pod.metadata.name
     }

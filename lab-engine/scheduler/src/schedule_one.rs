@@ -10,6 +10,7 @@ use crate::memo::Memos;
 use crate::node_info::NodeInfo;
 use crate::pod_info::PodInfo;
 use sim::{NodeVerdict, PluginScore, Rng};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// In a cluster of fewer nodes than this all are looked at (`minFeasibleNodesToFind`).
@@ -63,7 +64,8 @@ pub(crate) struct Algorithm {
 /// The nodes that fit, and why others do not.
 struct Found<'a> {
     feasible: Vec<&'a NodeInfo>,
-    statuses: NodeStatuses,
+    /// In the order in which they were looked at: that of names is only needed for a Pod that fits none, and for the trace.
+    refused: Vec<(Arc<str>, Status)>,
     looked_at: usize,
 }
 
@@ -98,15 +100,17 @@ impl Algorithm {
         };
         let found = self.find_feasible(framework, state, pod, &scope, handle)?;
         if found.feasible.is_empty() {
-            let mut plugins: std::collections::BTreeSet<&'static str> =
-                found.statuses.by_node.values().map(|status| status.plugin).collect();
+            let mut plugins: BTreeSet<&'static str> = found.refused.iter().map(|(_, status)| status.plugin).collect();
+            let mut statuses = NodeStatuses { by_node: found.refused.into_iter().collect(), ..NodeStatuses::default() };
             if let Scope::Nodes(_, by) = scope {
+                let names: Vec<&str> = by.iter().copied().collect();
+                statuses.absent = Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{}]", names.join(" ")));
                 plugins.extend(by);
             }
             let nodes = handle.nodes.len();
-            return Err(Failure::Unfit(Box::new(Diagnosis { nodes, statuses: found.statuses, plugins, ..Diagnosis::default() })));
+            return Err(Failure::Unfit(Box::new(Diagnosis { nodes, statuses, plugins, ..Diagnosis::default() })));
         }
-        let (node, verdicts) = self.choose(framework, state, pod, &found, handle);
+        let (node, verdicts) = self.choose(framework, state, pod, found, handle);
         Ok(Decision { node, verdicts, scope })
     }
 
@@ -125,7 +129,7 @@ impl Algorithm {
         handle: &Handle<'a>,
     ) -> Result<Found<'a>, Failure> {
         let filters = framework.filters(state);
-        let mut found = Found { feasible: Vec::new(), statuses: NodeStatuses::default(), looked_at: 0 };
+        let mut found = Found { feasible: Vec::new(), refused: Vec::new(), looked_at: 0 };
         if let Some(node) = handle.nominator.node_of(&pod.key).and_then(|node| handle.nodes.get(node))
             && framework.run_filters_with_nominated(&filters, state, pod, node, handle).is_ok()
         {
@@ -139,9 +143,7 @@ impl Algorithm {
                 self.look(framework, &filters, state, pod, nodes, nodes_to_find(count, self.percentage), handle, &mut found)?;
                 self.next_start = (start + found.looked_at) % count;
             }
-            Scope::Nodes(names, by) => {
-                let by: Vec<&str> = by.iter().copied().collect();
-                found.statuses.absent = Status::unresolvable(format!("node(s) didn't satisfy plugin(s) [{}]", by.join(" ")));
+            Scope::Nodes(names, _) => {
                 let nodes = handle.nodes.iter().filter(|node| names.contains(&*node.name));
                 self.look(framework, &filters, state, pod, nodes, nodes_to_find(names.len(), self.percentage), handle, &mut found)?;
             }
@@ -165,9 +167,7 @@ impl Algorithm {
             found.looked_at += 1;
             match framework.run_filters_with_nominated(filters, state, pod, node, handle) {
                 Ok(()) => found.feasible.push(node),
-                Err(status) if status.is_rejected() => {
-                    found.statuses.by_node.insert(node.name.clone(), status);
-                }
+                Err(status) if status.is_rejected() => found.refused.push((node.name.clone(), status)),
                 Err(status) => return Err(Failure::Error(status)),
             }
             if found.feasible.len() >= enough {
@@ -183,7 +183,7 @@ impl Algorithm {
         framework: &Framework,
         state: &mut CycleState,
         pod: &PodInfo,
-        found: &Found<'_>,
+        mut found: Found<'_>,
         handle: &Handle<'_>,
     ) -> (Arc<str>, Arc<[NodeVerdict]>) {
         let feasible = &found.feasible;
@@ -203,7 +203,10 @@ impl Algorithm {
             }
         }
         let room = MAX_VERDICTS.saturating_sub(fits.len());
-        fits.extend(verdicts(&found.statuses).take(room));
+        if room > 0 {
+            found.refused.sort_by(|(a, _), (b, _)| a.cmp(b));
+            fits.extend(found.refused.iter().take(room).map(|(node, status)| verdict(node, status)));
+        }
         fits.sort_by(|a, b| a.node.cmp(&b.node));
         (feasible[winner].name.clone(), fits.into())
     }
@@ -220,19 +223,15 @@ fn unfit_everywhere(status: Status, handle: &Handle<'_>) -> Failure {
     Failure::Unfit(Box::new(diagnosis))
 }
 
-/// The refusals of nodes as the trace tells them, by node name.
-fn verdicts(statuses: &NodeStatuses) -> impl Iterator<Item = NodeVerdict> {
-    statuses.by_node.iter().map(|(node, status)| NodeVerdict {
-        node: node.clone(),
-        rejected_by: Some((status.plugin, status.message().into())),
-        scores: Arc::default(),
-        total: 0,
-    })
+/// The refusal of a node as the trace tells it.
+fn verdict(node: &Arc<str>, status: &Status) -> NodeVerdict {
+    let rejected_by = Some((status.plugin, status.message().into()));
+    NodeVerdict { node: node.clone(), rejected_by, scores: Arc::default(), total: 0 }
 }
 
 /// What the trace tells of a Pod that fits no node.
 pub(crate) fn refusals(diagnosis: &Diagnosis) -> Arc<[NodeVerdict]> {
-    verdicts(&diagnosis.statuses).take(MAX_VERDICTS).collect()
+    diagnosis.statuses.by_node.iter().take(MAX_VERDICTS).map(|(node, status)| verdict(node, status)).collect()
 }
 
 #[cfg(test)]

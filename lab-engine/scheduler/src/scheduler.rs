@@ -180,9 +180,10 @@ impl Scheduler {
     /// A Pod is there, new or changed.
     fn pod_is(&mut self, now: Time, old: Option<&Arc<Pod>>, pod: &Arc<Pod>) {
         let known = self.cache.pod(&ObjectKey::new(namespace_of(pod), pod.metadata.name.as_str()));
-        let info = Arc::new(known.map_or_else(|| PodInfo::new(pod.clone()), |known| known.renewed(pod)));
+        let info = Arc::new(known.map_or_else(|| PodInfo::new(pod.clone()), |(known, _)| known.renewed(pod)));
+        let assumed = known.is_some_and(|(_, assumed)| assumed);
         if !pod.spec.node_name.is_empty() {
-            let before = self.cache.pod(&info.key).filter(|_| !self.cache.is_assumed(&info.key)).cloned();
+            let before = known.filter(|_| !assumed).map(|(known, _)| known.clone());
             self.queue.delete(&info.key);
             self.cache.set_pod(info.clone());
             let event = match &before {
@@ -190,7 +191,7 @@ impl Scheduler {
                 None => ClusterEvent::AssignedPodAdd(&info),
             };
             self.queue.happened(now, &event, &self.profiles);
-        } else if self.profiles.knows(pod) && !self.cache.is_assumed(&info.key) {
+        } else if self.profiles.knows(pod) && !assumed {
             match old {
                 Some(old) => self.queue.update(now, &PodInfo::new(old.clone()), info, &self.profiles),
                 None => self.queue.add(now, info, &self.profiles),

@@ -127,60 +127,113 @@ fn own_constraints(pod: &Pod, kind: &str) -> Vec<Constraint> {
     constraints.map(|constraint| Constraint::new(pod, constraint)).collect()
 }
 
-fn has_all_keys(constraints: &[Constraint], node: &NodeInfo) -> bool {
-    constraints.iter().all(|constraint| node.label(&constraint.key).is_some())
+/// The domains of one constraint, numbered, so that a cycle that looks at hundreds of nodes compares no labels. The numbers hold until a
+/// node changes.
+#[derive(Clone, Debug)]
+struct Domains {
+    /// The domain of each node, by its place; `None` for those without the label.
+    of: Arc<[Option<usize>]>,
+    /// How many there are.
+    count: usize,
+}
+
+impl Domains {
+    /// Numbers the values of the label; with `hosts` each node that has it is a domain of its own, whatever the value.
+    fn new(key: &str, hosts: bool, handle: &Handle<'_>) -> Self {
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut of = vec![None; handle.nodes.len()];
+        for node in handle.nodes.iter() {
+            let next = numbers.len();
+            let number = |value| if hosts { node.place } else { *numbers.entry(value).or_insert(next) };
+            of[node.place] = node.label(key).map(number);
+        }
+        let count = if hosts { of.len() } else { numbers.len() };
+        Domains { of: of.into(), count }
+    }
+
+    fn of(&self, node: &NodeInfo) -> Option<usize> {
+        self.of.get(node.place).copied().flatten()
+    }
+
+    /// In how many domains these nodes are. Those without the label are one of their own.
+    fn among<'n>(&self, nodes: impl Iterator<Item = &'n NodeInfo>) -> usize {
+        let (mut seen, mut without, mut count) = (vec![false; self.count], false, 0);
+        for node in nodes {
+            let seen = self.of(node).map_or(&mut without, |domain| &mut seen[domain]);
+            count += usize::from(!std::mem::replace(seen, true));
+        }
+        count
+    }
 }
 
 /// What the filter remembers (`preFilterState`).
 #[derive(Clone, Debug)]
 struct Hard {
-    constraints: Vec<Constraint>,
-    /// Pods by domain, for each constraint.
-    domains: Vec<BTreeMap<String, i64>>,
-    /// The fewest Pods in a domain, for each constraint; 0 where there are too few domains (`minMatchNum`).
-    fewest: Vec<i64>,
+    constraints: Vec<HardConstraint>,
 }
 
-impl Hard {
-    fn new(constraints: Vec<Constraint>, domains: Vec<BTreeMap<String, i64>>) -> Self {
-        let mut hard = Hard { constraints, domains, fewest: Vec::new() };
-        hard.find_fewest();
-        hard
+#[derive(Clone, Debug)]
+struct HardConstraint {
+    constraint: Constraint,
+    domains: Domains,
+    /// The Pods of each domain; `None` for those none of whose nodes count.
+    pods: Vec<Option<i64>>,
+    /// Whether the Pod itself would count (`selfMatchNum`).
+    itself: i64,
+    /// The fewest Pods in a domain; 0 when there are too few domains (`minMatchNum`).
+    fewest: i64,
+}
+
+impl HardConstraint {
+    fn new(constraint: Constraint, pod: &Pod, handle: &Handle<'_>) -> Self {
+        let domains = Domains::new(&constraint.key, false, handle);
+        let itself = i64::from(constraint.selector.matches(&pod.metadata.labels));
+        HardConstraint { pods: vec![None; domains.count], constraint, domains, itself, fewest: 0 }
+    }
+
+    fn add(&mut self, pod: &Pod, node: &NodeInfo, amount: i64) {
+        if let Some(domain) = self.domains.of(node)
+            && self.constraint.includes(pod, node)
+        {
+            *self.pods[domain].get_or_insert(0) += amount;
+        }
     }
 
     fn find_fewest(&mut self) {
-        self.fewest.clear();
-        for (constraint, domains) in self.constraints.iter().zip(&self.domains) {
-            let enough = domains.len() >= constraint.min_domains;
-            self.fewest.push(if enough { domains.values().min().copied().unwrap_or(0) } else { 0 });
+        let counted = self.pods.iter().flatten();
+        let enough = counted.clone().count() >= self.constraint.min_domains;
+        self.fewest = if enough { counted.min().copied().unwrap_or(0) } else { 0 };
+    }
+}
+
+impl Hard {
+    fn new(constraints: Vec<Constraint>, pod: &Pod, handle: &Handle<'_>) -> Self {
+        let constraints = constraints.into_iter().map(|constraint| HardConstraint::new(constraint, pod, handle)).collect();
+        let mut hard = Hard { constraints };
+        for node in handle.nodes.iter().filter(|node| hard.has_all_keys(node)).collect::<Vec<_>>() {
+            for constraint in &mut hard.constraints {
+                constraint.add(pod, node, constraint.constraint.count(pod, node));
+            }
         }
+        hard.constraints.iter_mut().for_each(HardConstraint::find_fewest);
+        hard
+    }
+
+    fn has_all_keys(&self, node: &NodeInfo) -> bool {
+        self.constraints.iter().all(|constraint| constraint.domains.of(node).is_some())
     }
 
     fn count(&mut self, pod: &Pod, other: &PodInfo, node: &NodeInfo, amount: i64) {
         // Pods that are going do not count, neither before nor after.
         let counts = namespace_of(pod) == namespace_of(&other.pod) && !other.pod.metadata.is_deleting();
-        if !counts || !has_all_keys(&self.constraints, node) {
+        if !counts || !self.has_all_keys(node) {
             return;
         }
-        for (constraint, domains) in self.constraints.iter().zip(&mut self.domains) {
-            if constraint.selector.matches(&other.pod.metadata.labels)
-                && constraint.includes(pod, node)
-                && let Some(value) = node.label(&constraint.key)
-            {
-                add(domains, value, amount);
+        for constraint in &mut self.constraints {
+            if constraint.constraint.selector.matches(&other.pod.metadata.labels) {
+                constraint.add(pod, node, amount);
+                constraint.find_fewest();
             }
-        }
-        self.find_fewest();
-    }
-}
-
-/// Adds to a domain.
-fn add(domains: &mut BTreeMap<String, i64>, value: &str, amount: i64) {
-    // A key is only made for a domain that is new.
-    match domains.get_mut(value) {
-        Some(count) => *count += amount,
-        None => {
-            domains.insert(value.to_owned(), amount);
         }
     }
 }
@@ -193,61 +246,35 @@ struct Soft {
     ignored: BTreeSet<Arc<str>>,
 }
 
-/// The Pods of all domains that the preferred constraints know of, whichever nodes the Pod fits. It holds for Pods that are alike, until a
-/// node changes.
+/// The Pods of all domains that the preferred constraints know of, whichever nodes the Pod fits. It holds for Pods that are alike.
 #[derive(Clone, Debug)]
 struct SoftCounts {
     all_keys: bool,
-    constraints: Vec<(Constraint, Domains)>,
+    constraints: Vec<SoftConstraint>,
 }
 
-/// The domains of one constraint, numbered, so that a cycle that looks at hundreds of nodes compares no labels.
 #[derive(Clone, Debug)]
-struct Domains {
-    /// The domain of each node, by its place; `None` for those without the label.
-    of: Vec<Option<usize>>,
-    /// The Pods of each domain.
-    pods: Vec<i64>,
+struct SoftConstraint {
+    constraint: Constraint,
     /// Whether each host is a domain, whatever its label says.
     hosts: bool,
+    domains: Domains,
+    /// The Pods of each domain.
+    pods: Vec<i64>,
 }
 
-impl Domains {
-    fn new(constraint: &Constraint, handle: &Handle<'_>) -> Self {
+impl SoftConstraint {
+    fn new(constraint: Constraint, handle: &Handle<'_>) -> Self {
         let hosts = constraint.key == HOSTNAME;
-        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut of = vec![None; handle.nodes.len()];
-        for node in handle.nodes.iter() {
-            let next = numbers.len();
-            let number = |value| if hosts { node.place } else { *numbers.entry(value).or_insert(next) };
-            of[node.place] = node.label(&constraint.key).map(number);
-        }
-        let pods = vec![0; if hosts { of.len() } else { numbers.len() }];
-        Domains { of, pods, hosts }
-    }
-
-    fn of(&self, node: &NodeInfo) -> Option<usize> {
-        self.of.get(node.place).copied().flatten()
-    }
-
-    /// How many of these nodes' domains there are. Nodes without the label are a domain of their own, whose Pods nobody counts.
-    fn count<'n>(&self, nodes: impl Iterator<Item = &'n NodeInfo>) -> usize {
-        let (mut seen, mut without, mut count) = (vec![false; self.pods.len()], false, 0);
-        for node in nodes {
-            let seen = self.of(node).map_or(&mut without, |domain| &mut seen[domain]);
-            count += usize::from(!std::mem::replace(seen, true));
-        }
-        count
+        let domains = Domains::new(&constraint.key, hosts, handle);
+        SoftConstraint { pods: vec![0; domains.count], constraint, hosts, domains }
     }
 }
 
 impl SoftCounts {
     fn new(constraints: Vec<Constraint>, all_keys: bool, pod: &Pod, handle: &Handle<'_>) -> Self {
-        let with_domains = |constraint| {
-            let domains = Domains::new(&constraint, handle);
-            (constraint, domains)
-        };
-        let mut counts = SoftCounts { all_keys, constraints: constraints.into_iter().map(with_domains).collect() };
+        let constraints = constraints.into_iter().map(|constraint| SoftConstraint::new(constraint, handle)).collect();
+        let mut counts = SoftCounts { all_keys, constraints };
         for node in handle.nodes.iter().filter(|node| !node.pods.is_empty()) {
             counts.add(pod, node, |constraint| constraint.count(pod, node));
         }
@@ -256,18 +283,18 @@ impl SoftCounts {
 
     /// Whether the node takes no part: it lacks a label that it must have.
     fn ignores(&self, node: &NodeInfo) -> bool {
-        self.all_keys && self.constraints.iter().any(|(_, domains)| domains.of(node).is_none())
+        self.all_keys && self.constraints.iter().any(|constraint| constraint.domains.of(node).is_none())
     }
 
     /// Counts on one node what `amount` says for each constraint. A host knows all of its own Pods; another domain has those of the nodes
     /// that take part.
     fn add(&mut self, pod: &Pod, node: &NodeInfo, amount: impl Fn(&Constraint) -> i64) {
         let ignored = self.ignores(node);
-        for (constraint, domains) in &mut self.constraints {
+        for SoftConstraint { constraint, hosts, domains, pods } in &mut self.constraints {
             if let Some(domain) = domains.of(node)
-                && (domains.hosts || !ignored && constraint.includes(pod, node))
+                && (*hosts || !ignored && constraint.includes(pod, node))
             {
-                domains.pods[domain] += amount(constraint);
+                pods[domain] += amount(constraint);
             }
         }
     }
@@ -308,15 +335,7 @@ impl PreFilter for PodTopologySpread {
         if constraints.is_empty() {
             return Ok(PreFilterResult::Skip);
         }
-        let mut domains = vec![BTreeMap::new(); constraints.len()];
-        for node in handle.nodes.iter().filter(|node| has_all_keys(&constraints, node)) {
-            for (constraint, domains) in constraints.iter().zip(&mut domains) {
-                if let Some(value) = node.label(&constraint.key).filter(|_| constraint.includes(&pod.pod, node)) {
-                    add(domains, value, constraint.count(&pod.pod, node));
-                }
-            }
-        }
-        state.write(Hard::new(constraints, domains));
+        state.write(Hard::new(constraints, &pod.pod, handle));
         Ok(PreFilterResult::AllNodes)
     }
 
@@ -334,14 +353,13 @@ impl PreFilter for PodTopologySpread {
 }
 
 impl Filter for PodTopologySpread {
-    fn filter(&self, state: &CycleState, pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
+    fn filter(&self, state: &CycleState, _pod: &PodInfo, node: &NodeInfo, _handle: &Handle<'_>) -> Result<(), Status> {
         let Some(hard) = state.read::<Hard>() else { return Ok(()) };
-        for ((constraint, domains), fewest) in hard.constraints.iter().zip(&hard.domains).zip(&hard.fewest) {
-            let Some(value) = node.label(&constraint.key) else {
+        for HardConstraint { constraint, domains, pods, itself, fewest } in &hard.constraints {
+            let Some(domain) = domains.of(node) else {
                 return Err(Status::unresolvable("node(s) didn't match pod topology spread constraints (missing required label)"));
             };
-            let itself = i64::from(constraint.selector.matches(&pod.pod.metadata.labels));
-            if domains.get(value).copied().unwrap_or(0) + itself - fewest > constraint.max_skew {
+            if pods[domain].unwrap_or(0) + itself - fewest > constraint.max_skew {
                 return Err(Status::unschedulable("node(s) didn't match pod topology spread constraints"));
             }
         }
@@ -380,9 +398,9 @@ impl Score for PodTopologySpread {
         }
         let Some(counts) = state.read::<SoftCounts>() else { return PreScoreResult::Skip };
         let ignored: BTreeSet<Arc<str>> = nodes.iter().filter(|node| counts.ignores(node)).map(|node| node.name.clone()).collect();
-        let weight = |(_, domains): &(Constraint, Domains)| {
+        let weight = |constraint: &SoftConstraint| {
             let scored = nodes.iter().copied().filter(|node| ignored.is_empty() || !ignored.contains(&node.name));
-            let size = if domains.hosts { nodes.len() - ignored.len() } else { domains.count(scored) };
+            let size = if constraint.hosts { nodes.len() - ignored.len() } else { constraint.domains.among(scored) };
             // `libm` gives the same bits on every platform.
             libm::log(f64::from(u32::try_from(size).unwrap_or(u32::MAX)) + 2.0)
         };
@@ -406,10 +424,10 @@ impl Score for PodTopologySpread {
         let Some(soft) = state.read::<Soft>().filter(|soft| !soft.ignored.contains(&node.name)) else { return 0 };
         let Some(counts) = state.read::<SoftCounts>() else { return 0 };
         let mut score = 0.0;
-        for ((constraint, domains), weight) in counts.constraints.iter().zip(&soft.weights) {
+        for (SoftConstraint { constraint, domains, pods, .. }, weight) in counts.constraints.iter().zip(&soft.weights) {
             let Some(domain) = domains.of(node) else { continue };
             #[expect(clippy::cast_precision_loss, reason = "counts of Pods are small")]
-            let part = domains.pods[domain] as f64 * weight + (constraint.max_skew - 1) as f64;
+            let part = pods[domain] as f64 * weight + (constraint.max_skew - 1) as f64;
             score += part;
         }
         #[expect(clippy::cast_possible_truncation, reason = "counts of Pods are small")]
