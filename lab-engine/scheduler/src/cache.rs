@@ -359,6 +359,28 @@ mod tests {
     }
 
     #[test]
+    fn a_new_status_takes_the_place_of_the_old_one_and_counts_nothing() {
+        let mut cache = Cache::default();
+        cache.set_node(node("n").build());
+        let info = pod("web").cpu(500).on("n").info();
+        cache.set_pod(info.clone());
+        let mut running = api::core::Pod::clone(&info.pod);
+        running.status.phase = "Running".to_owned();
+        let running = Arc::new(info.renewed(&Arc::new(running)));
+        let changes = cache.snapshot().log_end();
+        cache.set_pod(running.clone());
+        let pods = &cache.snapshot().get("n").unwrap().pods;
+        assert!(pods.len() == 1 && Arc::ptr_eq(&pods[0], &running));
+        assert_eq!((requested(&cache, "n"), cache.snapshot().log_end()), (500, changes));
+        let mut relabelled = api::core::Pod::clone(&running.pod);
+        relabelled.metadata.labels.insert("app".to_owned(), "web".to_owned());
+        cache.set_pod(Arc::new(running.renewed(&Arc::new(relabelled))));
+        assert_eq!((requested(&cache, "n"), cache.snapshot().log_end()), (500, changes + 2));
+        cache.remove_pod(&info.key);
+        assert_eq!(requested(&cache, "n"), 0);
+    }
+
+    #[test]
     fn pods_of_a_node_that_is_away_are_counted_when_it_comes_back() {
         let mut cache = Cache::default();
         cache.set_pod(pod("early").cpu(100).on("n").info());
