@@ -319,10 +319,11 @@ mod tests {
         pods.remove(&ObjectKey::new("default", "early"));
         assert_eq!(pods.by_index("node", "b").count(), 0);
         pods.insert(pod("late", "c"));
+        pods.insert(pod("more", "c"));
         pods.insert(pod("web", "a"));
         let names = |node: &str| pods.by_index("node", node).map(|pod| pod.metadata.name.clone()).collect::<Vec<_>>();
-        assert_eq!((names("a"), names("c")), (vec!["web".to_owned()], vec!["late".to_owned()]));
-        assert_eq!(pods.list().map(|pod| pod.metadata.name.as_str()).collect::<Vec<_>>(), ["late", "web"]);
+        assert_eq!((names("a"), names("c")), (vec!["web".to_owned()], vec!["late".to_owned(), "more".to_owned()]));
+        assert_eq!(pods.list().map(|pod| pod.metadata.name.as_str()).collect::<Vec<_>>(), ["late", "more", "web"]);
         assert_eq!(pods.get(&ObjectKey::new("default", "late")).map(|pod| pod.spec.node_name.as_str()), Some("c"));
         pods.replace(vec![pod("only", "a")], ResourceVersion(9));
         assert_eq!((pods.len(), pods.by_index("node", "a").count(), pods.by_index("node", "c").count()), (1, 1, 0));
